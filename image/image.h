@@ -79,7 +79,7 @@ struct cella_image_run {
 
 /* Caller-owned, about 4 KiB; starts at the first page. */
 struct cella_image_iterator {
-    _Alignas(4096) uint8_t page[SGX_PAGE_SIZE];
+    uint8_t page[SGX_PAGE_SIZE] __attribute__((aligned(4096)));
     const struct cella_image *image;
     uint32_t stage;
     uint32_t index;
