@@ -28,7 +28,7 @@
 
 #include "abi/sgx.h"
 
-#define CELLA_IMAGE_MAGIC 0x314547414D494343ull /* "CCIMAGE1", little endian */
+#define CELLA_IMAGE_MAGIC 0x474D49414C4C4543ull /* "CELLAIMG", little endian */
 #define CELLA_IMAGE_VERSION 1u
 
 /* Names that the signer looks for in the ELF file. */
