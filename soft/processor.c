@@ -1,0 +1,166 @@
+/*
+ * The software processor's life in a process: activation, fork, the exit patch, and the table host/ uses.
+ * Side: soft. Called by host/ (library mode) and by the preload constructor.
+ * Never activates itself: a process that opens no enclave keeps its signals and its CPUID as they were.
+ */
+#include "abi/processor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "soft/driver.h"
+#include "soft/processor.h"
+#include "soft/transition.h"
+
+/* Where the exit slots are wanted: below 2 GiB, so that a site can name its slot in 32 bits. */
+#define SLOT_PAGE_FIRST 0x6CE11000ul
+#define SLOT_PAGE_STEP 0x10000ul
+#define SLOT_PAGE_TRIES 64u
+#define SITE_SIZE 26u
+#define SITE_PATCHED 8u
+
+static pthread_once_t g_once = PTHREAD_ONCE_INIT;
+static uint64_t *g_slots;
+
+__attribute__((visibility("hidden"))) uint64_t soft_exit_delta[SOFT_MAX_ENCLAVES];
+
+static void map_slots(void)
+{
+    for (unsigned long i = 0; i < SLOT_PAGE_TRIES && !g_slots; i++) {
+        unsigned long at = SLOT_PAGE_FIRST + i * SLOT_PAGE_STEP;
+        long got = soft_syscall(SYS_mmap, at, SGX_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (got == (long)at) {
+            g_slots = (uint64_t *)at;
+        } else if (got > 0) { /* a kernel that takes the address for a hint */
+            soft_syscall(SYS_munmap, got, SGX_PAGE_SIZE, 0, 0, 0, 0);
+        }
+    }
+    for (uint32_t i = 0; g_slots && i < SOFT_MAX_ENCLAVES; i++) {
+        g_slots[i] = (uint64_t)(uintptr_t)soft_exit_stubs + (uint64_t)i * SOFT_EXIT_STUB_SIZE;
+    }
+}
+
+static void fork_child(void)
+{
+    soft_fork_child();
+    soft_thread_rearm();
+}
+
+static void activate(void)
+{
+    soft_cpuid_activate();
+    soft_signals_activate();
+    map_slots();
+    pthread_atfork(soft_fork_prepare, soft_fork_parent, fork_child);
+}
+
+void soft_activate(void)
+{
+    pthread_once(&g_once, activate);
+}
+
+/* The bytes of the runtime's marked EEXIT: mov $4,%eax; enclu; ud2; sixteen bytes of name. */
+static const uint8_t g_site[SITE_SIZE + 1] = "\xB8\x04\x00\x00\x00\x0F\x01\xD7\x0F\x0B"
+                                             "CellaEexitSite01";
+
+static void patch_site(uint8_t *site, uint32_t index)
+{
+    uint32_t slot = (uint32_t)(uintptr_t)&g_slots[index];
+    uint8_t jump[SITE_PATCHED] = {0xFF, 0x24, 0x25, 0, 0, 0, 0, 0x90};
+    memcpy(jump + 3, &slot, sizeof(slot));
+    memcpy(site, jump, sizeof(jump));
+}
+
+/*
+ * After measuring: the marked sites of executable pages become jumps to this enclave's exit stub. A site that
+ * lies across pages stays as it is and traps.
+ */
+void soft_patch_exit_sites(struct soft_enclave *enclave)
+{
+    uint32_t patched = 0;
+    if (!g_slots) {
+        return;
+    }
+    soft_exit_delta[enclave->index] = (uint64_t)(uintptr_t)enclave->alias - enclave->base;
+    for (uint64_t offset = 0; offset < enclave->size; offset += SGX_PAGE_SIZE) {
+        const uint32_t want = SOFT_EPCM_VALID | SGX_SECINFO_REG | SGX_SECINFO_X;
+        uint32_t flags = soft_epcm_flags(enclave, enclave->base + offset);
+        if ((flags & (want | SGX_SECINFO_TYPE_MASK)) != want) {
+            continue;
+        }
+        uint8_t *page = enclave->alias + offset, *at = page;
+        while ((at = memmem(at, (size_t)(page + SGX_PAGE_SIZE - at), g_site, SITE_SIZE)) != NULL) {
+            patch_site(at, enclave->index);
+            at += SITE_SIZE;
+            patched++;
+        }
+    }
+    if (patched) {
+        atomic_store(&enclave->shared->exit_slot, enclave->index + 1);
+    }
+}
+
+void soft_forget_enclave(struct soft_enclave *enclave)
+{
+    soft_thread_forget(enclave);
+}
+
+/* ------------------------------------------------------------------------- the table */
+
+static int table_open(const char *path, int flags)
+{
+    soft_activate();
+    return soft_is_node(path) ? soft_open_node(path, flags) : -ENOENT;
+}
+
+static int table_close(int fd)
+{
+    soft_close_fd(fd);
+    return (int)soft_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+static long table_mmap(void *address, size_t length, int prot, int flags, int fd, off_t offset)
+{
+    return soft_is_enclave_fd(fd) ? soft_mmap(address, length, prot, flags, fd, offset)
+                                  : soft_syscall(SYS_mmap, address, length, prot, flags, fd, offset);
+}
+
+static int table_munmap(void *address, size_t length)
+{
+    int result;
+    return soft_munmap(address, length, &result)
+               ? result
+               : (int)soft_syscall(SYS_munmap, address, length, 0, 0, 0, 0);
+}
+
+static int table_mprotect(void *address, size_t length, int prot)
+{
+    int result;
+    return soft_mprotect(address, length, prot, &result)
+               ? result
+               : (int)soft_syscall(SYS_mprotect, address, length, prot, 0, 0, 0);
+}
+
+static sgx_linux_enter_fn table_enter(void)
+{
+    return soft_vdso_enter;
+}
+
+const struct cella_processor *cella_soft_processor(void)
+{
+    static const struct cella_processor table = {
+        .name = "software",
+        .open = table_open,
+        .close = table_close,
+        .ioctl = soft_ioctl,
+        .mmap = table_mmap,
+        .munmap = table_munmap,
+        .mprotect = table_mprotect,
+        .enter = table_enter,
+    };
+    return &table;
+}

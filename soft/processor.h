@@ -1,0 +1,19 @@
+/*
+ * Activation of the software processor in a process.
+ * Side: soft. Included by processor.c, interpose.c, preload.c.
+ * Never undone: once handlers are taken over they stay.
+ */
+#ifndef CELLA_SOFT_PROCESSOR_H
+#define CELLA_SOFT_PROCESSOR_H
+
+#include <stdbool.h>
+
+/* Takes over signals and CPUID. Idempotent, thread-safe. */
+void soft_activate(void);
+/* From now on open() of the SGX nodes is the software processor's. (preload) */
+void soft_intercept_nodes(void);
+bool soft_cpuid_faults(void);
+/* vdso.c: builds the image and puts it into the auxiliary vector found behind `environment`. */
+bool soft_vdso_publish(char **environment);
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * Threads of the software processor and the transitions they make; offsets shared with enter.S.
+ * Side: soft. Included by enter.S, thread.c, transition.c, trap.c, signals.c.
+ * Never included by the leaves or the kernel driver.
+ */
+#ifndef CELLA_SOFT_TRANSITION_H
+#define CELLA_SOFT_TRANSITION_H
+
+/* A thread's block: guard page, alternate signal stack, struct soft_thread in the last two pages. */
+#define SOFT_BLOCK_SIZE 0x20000
+#define SOFT_BLOCK_GUARD 0x1000
+#define SOFT_THREAD_SIZE 0x2000
+#define SOFT_THREAD_OFFSET (SOFT_BLOCK_SIZE - SOFT_THREAD_SIZE)
+#define SOFT_MAX_THREADS 4096
+
+/* struct soft_thread */
+#define SOFT_T_SELECTOR 0
+#define SOFT_T_INSIDE 8
+#define SOFT_T_ENTRY 16
+#define SOFT_T_RESUME 24
+#define SOFT_T_ENTRIES 256
+#define SOFT_ENTRY_COUNT 16
+#define SOFT_ENTRY_SHIFT 7
+
+/* struct soft_entry */
+#define SOFT_E_TCS 0
+#define SOFT_E_THREAD 8
+#define SOFT_E_GENERATION_AT 16
+#define SOFT_E_GENERATION 24
+#define SOFT_E_CSSA 28
+#define SOFT_E_TCS_ALIAS 32
+#define SOFT_E_SSA_GPR 40
+#define SOFT_E_FS_BASE 48
+#define SOFT_E_GS_BASE 56
+#define SOFT_E_RIP 64
+#define SOFT_E_HOST_FS 72
+#define SOFT_E_HOST_GS 80
+#define SOFT_E_AEP 88
+
+/* struct soft_resume: what enter.S loads on ERESUME, ending in the frame that IRETQ pops. */
+#define SOFT_R_XSAVE 0
+#define SOFT_R_XFRM 8
+#define SOFT_R_FS 16
+#define SOFT_R_GS 24
+#define SOFT_R_TCS 32
+#define SOFT_R_CSSA 40
+#define SOFT_R_ENTRY 48
+#define SOFT_R_HOST_RSP 56
+#define SOFT_R_HOST_RBP 64
+#define SOFT_R_GPRS 72
+
+/* The owner of an active TCS: a pointer of the entering process in the page's implementation-defined tail. */
+#define SOFT_TCS_OWNER 4088
+
+/* Offsets in struct sgx_linux_run, sgx_tcs and sgx_gprsgx that enter.S uses (asserted in transition.c). */
+#define SOFT_RUN_TCS 0
+#define SOFT_RUN_FUNCTION 8
+#define SOFT_RUN_VECTOR 12
+#define SOFT_RUN_ERROR 14
+#define SOFT_RUN_ADDRESS 16
+#define SOFT_RUN_HANDLER 24
+#define SOFT_RUN_RESERVED 40
+#define SOFT_TCS_CSSA 24
+#define SOFT_GPR_URSP 144
+#define SOFT_GPR_URBP 152
+
+#define SOFT_SELECTOR_ALLOW 0
+#define SOFT_SELECTOR_BLOCK 1
+
+/* What soft_signal tells enter.S to do with the frame. */
+#define SOFT_RETURN_HOST 0
+#define SOFT_RETURN_ENCLAVE 1
+
+#ifndef __ASSEMBLER__
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include "soft/soft.h"
+
+struct soft_thread;
+
+/* An EENTER that was checked: valid while `generation` is the enclave's and TCS.CSSA is `cssa`. */
+struct soft_entry {
+    uint64_t tcs; /* linear address; 0: unused */
+    struct soft_thread *thread;
+    _Atomic uint32_t *generation_at;
+    uint32_t generation;
+    uint32_t cssa;
+    struct sgx_tcs *tcs_alias;
+    struct sgx_gprsgx *ssa_gpr; /* of SSA[CSSA], in the alias */
+    uint64_t fs_base;
+    uint64_t gs_base;
+    uint64_t rip; /* BASE + OENTRY */
+    uint64_t host_fs; /* while inside */
+    uint64_t host_gs;
+    uint64_t aep;
+    struct soft_enclave *enclave;
+    uint64_t reserved[3];
+};
+
+/* An ERESUME that was checked. enter.S pops `gprs`, then IRETQ takes the last five words. */
+struct soft_resume {
+    void *xsave;
+    uint64_t xfrm;
+    uint64_t fs_base;
+    uint64_t gs_base;
+    uint64_t tcs;
+    uint32_t cssa; /* as found: the frame is SSA[cssa - 1] */
+    uint32_t reserved;
+    struct soft_entry *entry;
+    uint64_t host_rsp, host_rbp;
+    uint64_t gprs[15]; /* rax rcx rdx rbx rbp rsi rdi r8 … r15 */
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* Lives at the top of its block; found from any stack pointer inside the block by masking. */
+struct soft_thread {
+    uint8_t selector; /* Syscall User Dispatch reads it */
+    uint8_t reserved1[7];
+    uint64_t inside; /* 1 from the first step of EENTER to the last of EEXIT or AEX: FS may be foreign */
+    struct soft_entry *entry; /* current while inside */
+    struct soft_resume *resume_at; /* = &resume */
+    uint64_t blocked; /* synchronous signals that the application believes blocked */
+    stack_t app_stack; /* the application's alternate stack */
+    uint32_t index;
+    uint8_t reserved2[256 - 68];
+    struct soft_entry entries[SOFT_ENTRY_COUNT];
+    struct soft_resume resume;
+    _Alignas(64) uint8_t xsave[4096];
+};
+
+/* thread.c */
+extern uint64_t soft_arena_base, soft_arena_size;
+/* This thread's block, or NULL while it has never entered an enclave. */
+struct soft_thread *soft_thread_self(void);
+/* Arms this thread: alternate stack, Syscall User Dispatch, CPUID faulting. NULL: out of memory. */
+struct soft_thread *soft_thread_arm(void);
+/* In the child of a fork: kernel state that is not inherited is set again. */
+void soft_thread_rearm(void);
+void soft_thread_forget(const struct soft_enclave *enclave);
+bool soft_thread_dispatch_works(void);
+
+/* transition.c */
+struct soft_outcome soft_eenter_check(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
+                                      struct soft_entry **ret_entry);
+struct soft_outcome soft_eresume(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
+                                 bool *ret_notify);
+void soft_aex(struct soft_thread *thread, ucontext_t *context, uint64_t fs, uint64_t gs,
+              uint32_t exit_info, uint64_t maddr, uint32_t errcd);
+void soft_leave(struct soft_thread *thread);
+struct soft_outcome soft_edeccssa(struct soft_thread *thread);
+
+/* signals.c */
+void soft_signals_activate(void);
+/*
+ * Turns the frame of the signal being handled into a call of the application's own handler, on the stack and
+ * with the mask it asked for; or does what its disposition says.
+ */
+void soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context);
+/* The next-defined function of that name, behind the interposer. */
+void *soft_next(const char *name);
+
+/* cpuid.c */
+void soft_cpuid_activate(void);
+void soft_cpuid_thread(void);
+bool soft_cpuid_emulate(ucontext_t *context);
+
+/* enter.S */
+extern const char soft_aep[], soft_vdso_next[], soft_vdso_fixup[];
+extern const char soft_enter_window[], soft_enter_decide[], soft_enter_locked[];
+extern const char soft_enter_unlocked[], soft_enter_window_end[];
+extern const char soft_exit_window[], soft_exit_tail[], soft_exit_window_end[];
+extern const char soft_resume_window[], soft_resume_decide[], soft_resume_locked[];
+extern const char soft_resume_committed[], soft_resume_xrstor[], soft_resume_retract[];
+extern const char soft_resume_unlocked[];
+extern const char soft_resume_window_end[];
+extern const char soft_restorer_begin[], soft_restorer_end[];
+extern const char soft_exit_stubs[];
+extern uint64_t soft_exit_delta[SOFT_MAX_ENCLAVES];
+#define SOFT_EXIT_STUB_SIZE 16
+void soft_signal_entry(int number, siginfo_t *info, void *context);
+void soft_restorer(void);
+int soft_vdso_enter(unsigned long rdi, unsigned long rsi, unsigned long rdx, unsigned int function,
+                    unsigned long r8, unsigned long r9, struct sgx_linux_run *run);
+
+#endif
+#endif
