@@ -51,7 +51,7 @@ struct soft_shared {
     _Atomic uint32_t generation; /* changes with every EPCM change: validates cached entry checks */
     _Atomic uint32_t exit_slot; /* index + 1 of the patched exit slot, 0 when no site is patched */
     _Atomic uint32_t state; /* enum soft_state */
-    struct sgx_secs secs;
+    _Alignas(4096) struct sgx_secs secs; /* an EPC page of its own */
     /* The driver keeps its own fields behind these: see driver.h. */
 };
 

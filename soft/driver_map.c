@@ -1,0 +1,226 @@
+/*
+ * The enclave's mappings in this process: effective protection of a page = VMA protection AND EPCM.
+ * Side: soft (untrusted; it plays the kernel driver). Called by driver_*.c and the leaves' wrappers.
+ * A writable page is mapped MAP_SHARED, any other MAP_PRIVATE: ptrace cannot plant breakpoints in a shared
+ * mapping that is read-only. Both locks are held in every function here but those of soft.h.
+ */
+#include "soft/enclu.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+/* What the EPCM lets software do with a page through its mapping. */
+static uint32_t epcm_prot(uint32_t flags)
+{
+    uint32_t blockers =
+        SGX_SECINFO_PENDING | SGX_SECINFO_MODIFIED | SOFT_EPCM_BLOCKED | SOFT_EPCM_VALID;
+    if ((flags & blockers) != SOFT_EPCM_VALID ||
+        (flags & SGX_SECINFO_TYPE_MASK) != SGX_SECINFO_REG) {
+        return 0;
+    }
+    return flags & SGX_SECINFO_RWX; /* the same bits as PROT_READ, PROT_WRITE, PROT_EXEC */
+}
+
+/* The byte of `vma` that page should have: what is applied follows from what was asked and the EPCM. */
+static uint8_t wanted_state(const struct driver_enclave *e, uint64_t page, uint8_t now)
+{
+    if (!(now & VMA_MAPPED)) {
+        return now;
+    }
+    uint32_t prot = 0;
+    if (e->chunks[page / SOFT_CHUNK_PAGES]) {
+        prot = now & VMA_PROT & epcm_prot(e->pub.epcm[page].flags);
+    }
+    uint32_t kind = prot & PROT_WRITE ? 0 : prot ? VMA_PRIVATE : now & VMA_PRIVATE;
+    return (uint8_t)((now & (VMA_PROT | VMA_MAPPED)) | prot << VMA_APPLIED_SHIFT | kind);
+}
+
+static int apply_run(struct driver_enclave *e, uint64_t first, uint64_t count, uint8_t old,
+                     uint8_t want)
+{
+    uint64_t at = e->pub.base + (first << SGX_PAGE_SHIFT);
+    uint64_t size = count << SGX_PAGE_SHIFT;
+    int prot = (want & VMA_APPLIED) >> VMA_APPLIED_SHIFT;
+    long result;
+    if ((old ^ want) & VMA_PRIVATE) {
+        int kind = want & VMA_PRIVATE ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
+        uint64_t offset = e->control->pages_offset + (first << SGX_PAGE_SHIFT);
+        result = soft_syscall(SYS_mmap, at, size, prot, kind | MAP_FIXED, e->pub.fd, offset);
+        if (result < 0 && result > -4096) {
+            return (int)result;
+        }
+    } else {
+        result = soft_syscall(SYS_mprotect, at, size, prot, 0, 0, 0);
+        if (result) {
+            return (int)result;
+        }
+    }
+    for (uint64_t i = first; i < first + count; i++) {
+        e->vma[i] = (uint8_t)((e->vma[i] & (VMA_PROT | VMA_MAPPED)) |
+                              (want & (VMA_APPLIED | VMA_PRIVATE)));
+    }
+    return 0;
+}
+
+/* Makes the mappings of pages [first, first + count) what they should be; one system call for each run. */
+int driver_apply(struct driver_enclave *e, uint64_t first, uint64_t count)
+{
+    const uint8_t native = VMA_APPLIED | VMA_PRIVATE;
+    uint64_t run = first;
+    uint8_t run_old = 0;
+    uint8_t run_want = 0;
+    for (uint64_t i = first; i < first + count; i++) {
+        uint8_t old = e->vma[i];
+        uint8_t want = wanted_state(e, i, old);
+        bool extends = ((want ^ run_want) & native) == 0 && ((old ^ run_old) & VMA_PRIVATE) == 0;
+        if (run < i && (old == want || !extends)) {
+            int result = apply_run(e, run, i - run, run_old, run_want);
+            if (result) {
+                return result;
+            }
+            run = i;
+        }
+        if (old == want) {
+            run = i + 1;
+        } else if (run == i) {
+            run_old = old;
+            run_want = want;
+        }
+    }
+    uint64_t end = first + count;
+    return run < end ? apply_run(e, run, end - run, run_old, run_want) : 0;
+}
+
+void driver_bump(struct driver_enclave *e)
+{
+    uint32_t before = atomic_fetch_add(&e->pub.shared->generation, 1);
+    if (e->seen_generation == before) {
+        e->seen_generation = before + 1;
+    }
+}
+
+void driver_page_added(struct driver_enclave *e, uint64_t page)
+{
+    e->chunks[page / SOFT_CHUNK_PAGES]++;
+    e->control->child_pages++;
+}
+
+void driver_page_removed(struct driver_enclave *e, uint64_t page)
+{
+    e->chunks[page / SOFT_CHUNK_PAGES]--;
+    e->control->child_pages--;
+}
+
+bool soft_is_stale(const struct soft_enclave *enclave)
+{
+    const struct driver_enclave *e = (const struct driver_enclave *)enclave;
+    return enclave->shared->generation != e->seen_generation;
+}
+
+void soft_refresh(struct soft_enclave *enclave)
+{
+    struct driver_enclave *e = driver_of(enclave);
+    uint64_t mask = soft_signals_block();
+    soft_lock(&g_process_lock);
+    if (enclave->used == 2) {
+        soft_lock(&enclave->shared->lock);
+        uint32_t generation = enclave->shared->generation;
+        if (!driver_apply(e, 0, driver_page_count(e))) {
+            e->seen_generation = generation;
+        }
+        soft_unlock(&enclave->shared->lock);
+    }
+    soft_unlock(&g_process_lock);
+    soft_signals_restore(mask);
+}
+
+int driver_augment(struct driver_enclave *e, uint64_t page)
+{
+    if (!driver_epc_take(e, 1)) {
+        return -ENOMEM;
+    }
+    struct sgx_pageinfo info = {.linaddr = e->pub.base + (page << SGX_PAGE_SHIFT),
+                                .secs = (uint64_t)(uintptr_t)&e->pub.shared->secs};
+    _Alignas(SGX_ALIGN_PAGEINFO) struct sgx_pageinfo aligned = info;
+    struct soft_outcome outcome =
+        soft_encls(SGX_EAUG, (uint64_t)(uintptr_t)&aligned,
+                   (uint64_t)(uintptr_t)soft_alias(&e->pub, info.linaddr), 0);
+    if (outcome.kind != SOFT_DONE) {
+        driver_epc_give(e, 1);
+        return -EIO;
+    }
+    e->pub.epcm[page].max_prot |= SOFT_MAX_PROT_MASK;
+    return 0;
+}
+
+/* #PF error code of an access that the page tables or the EPCM refuse. */
+static uint32_t fault_code(uint8_t vma, uint32_t flags, uint32_t access)
+{
+    uint32_t error = SGX_PF_USER | access;
+    if (!(vma & VMA_MAPPED) || !(flags & SOFT_EPCM_VALID) || !(vma & VMA_PROT)) {
+        return error; /* nothing in the page table */
+    }
+    error |= SGX_PF_PRESENT;
+    uint32_t need = access & SGX_PF_WRITE ? PROT_WRITE : access & SGX_PF_FETCH ? PROT_EXEC : 0;
+    return (vma & need) == need ? error | SGX_PF_SGX : error;
+}
+
+static uint32_t access_prot(uint32_t access)
+{
+    return access & SGX_PF_WRITE ? PROT_WRITE : access & SGX_PF_FETCH ? PROT_EXEC : PROT_READ;
+}
+
+/* The page tables' part of an access: the VMA lets it, and there is a page (EAUG fills a hole). */
+static bool translate(struct driver_enclave *e, uint64_t page, uint32_t access)
+{
+    uint8_t vma = e->vma[page];
+    uint32_t need = access_prot(access);
+    /* x86 has no mapping that can be written or executed but not read. */
+    bool lets = (vma & need) || (need == PROT_READ && (vma & VMA_PROT));
+    if (!(vma & VMA_MAPPED) || !lets) {
+        return false;
+    }
+    if (!(e->pub.epcm[page].flags & SOFT_EPCM_VALID) &&
+        e->pub.shared->state == SOFT_STATE_INITIALIZED && !driver_augment(e, page)) {
+        driver_bump(e);
+    }
+    return (e->pub.epcm[page].flags & SOFT_EPCM_VALID) != 0;
+}
+
+bool driver_translate(struct driver_enclave *e, uint64_t address, uint32_t access,
+                      uint32_t *ret_error)
+{
+    uint64_t page = (address - e->pub.base) >> SGX_PAGE_SHIFT;
+    if (translate(e, page, access)) {
+        return true;
+    }
+    *ret_error = fault_code(e->vma[page], e->pub.epcm[page].flags, access);
+    return false;
+}
+
+static bool fault_resolve(struct driver_enclave *e, uint64_t page, uint32_t access,
+                          uint32_t *ret_error)
+{
+    if (translate(e, page, access) && (epcm_prot(e->pub.epcm[page].flags) & access_prot(access))) {
+        return driver_apply(e, page, 1) == 0;
+    }
+    *ret_error = fault_code(e->vma[page], e->pub.epcm[page].flags, access);
+    return false;
+}
+
+bool soft_fault_resolve(struct soft_enclave *enclave, uint64_t address, uint32_t access,
+                        uint32_t *ret_error)
+{
+    bool mended = false;
+    soft_lock(&g_process_lock);
+    *ret_error = SGX_PF_USER | access;
+    if (enclave->used == 2 && soft_in_elrange(enclave, address, 1)) {
+        uint64_t page = (address - enclave->base) >> SGX_PAGE_SHIFT;
+        soft_lock(&enclave->shared->lock);
+        mended = fault_resolve(driver_of(enclave), page, access, ret_error);
+        soft_unlock(&enclave->shared->lock);
+    }
+    soft_unlock(&g_process_lock);
+    return mended;
+}
