@@ -13,9 +13,11 @@ static inline struct soft_outcome soft_done(void)
     return (struct soft_outcome){.kind = SOFT_DONE};
 }
 
+/* An error code in RAX; SGX_SUCCESS is the same as soft_done(). */
 static inline struct soft_outcome soft_code(enum sgx_error code)
 {
-    return (struct soft_outcome){.kind = SOFT_CODE, .code = (uint32_t)code};
+    return (struct soft_outcome){.kind = code == SGX_SUCCESS ? SOFT_DONE : SOFT_CODE,
+                                 .code = (uint32_t)code};
 }
 
 static inline struct soft_outcome soft_gp(void)
