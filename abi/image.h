@@ -45,11 +45,10 @@
 #define CELLA_IMAGE_REWRITTEN 0x1u /* `syscall` sites were replaced by calls of cella_syscall_entry */
 
 /*
- * The information object. The enclave library defines it, in a read-only section of its own, with magic, version and
- * size set and all else zero:
+ * The information object. The enclave library defines it with CELLA_IMAGE_INFO_DEFINE, in a read-only section of its own
+ * with magic, version and size set and all else zero; code declares it
  *
- *     __attribute__((section(CELLA_IMAGE_INFO_SECTION), used))
- *     const volatile struct cella_image_info cella_image_info = CELLA_IMAGE_INFO_INIT;
+ *     extern const volatile struct cella_image_info cella_image_info;
  *
  * (volatile, so that no compiler folds the zeros in). The signer fills it in place; it is then measured with its segment.
  * All sizes in bytes unless the name says otherwise; all offsets from the enclave base and multiples of 4096 where they
@@ -128,6 +127,21 @@ CELLA_ABI_AT(cella_image_info, tls_align, 208);
 CELLA_ABI_AT(cella_image_info, relro_offset, 216);
 CELLA_ABI_AT(cella_image_info, relro_size, 224);
 CELLA_ABI_AT(cella_image_info, reserved, 232);
+
+/*
+ * Assembly and not C: compilers put a volatile object into a writable section, and the signer refuses that.
+ */
+#define CELLA_IMAGE_INFO_DEFINE                                                                    \
+    __asm__(".pushsection .cella.info, \"a\", @progbits\n"                                        \
+            ".globl cella_image_info\n"                                                            \
+            ".type cella_image_info, @object\n"                                                    \
+            ".size cella_image_info, 512\n"                                                        \
+            ".p2align 6\n"                                                                         \
+            "cella_image_info:\n"                                                                  \
+            ".quad 0x474D49414C4C4543\n"                                                           \
+            ".long 1, 512\n"                                                                       \
+            ".zero 496\n"                                                                          \
+            ".popsection\n")
 
 #define CELLA_IMAGE_INFO_INIT                                                                      \
     {                                                                                              \

@@ -1,0 +1,27 @@
+/*
+ * The commands of `cella`: one function a file, one row a command in main.c.
+ * Side: tools. Called by cli/main.c. A command never calls exit().
+ */
+#ifndef CELLA_CLI_CLI_H
+#define CELLA_CLI_CLI_H
+
+#include <stdbool.h>
+
+/* The software processor's preload library. */
+#define CELLA_SOFT_LIBRARY "libcella-soft.so"
+
+/* argv[0] is the command's name. The result is the exit status: 0 done, 1 refused, 2 wrong use or unreadable. */
+typedef int (*cella_command_fn)(int argc, char **argv);
+
+struct cella_command {
+    const char *name;
+    const char *summary; /* one line, lower case, no full stop */
+    cella_command_fn run;
+};
+
+int cella_cmd_doctor(int argc, char **argv);
+int cella_cmd_inspect(int argc, char **argv);
+int cella_cmd_sign(int argc, char **argv);
+int cella_cmd_soft(int argc, char **argv);
+
+#endif

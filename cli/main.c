@@ -1,0 +1,50 @@
+/*
+ * `cella`: finds the command and runs it.
+ * Side: tools. The program's entry. Never does the work of a command itself.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "common/cleanup.h"
+
+#ifndef CELLA_VERSION
+#define CELLA_VERSION "unknown"
+#endif
+
+static const struct cella_command g_commands[] = {
+    {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},
+    {"sign", "make a signed enclave image of a linked static PIE", cella_cmd_sign},
+};
+
+static void usage(FILE *stream)
+{
+    fputs("usage: cella COMMAND [ARGUMENTS]\n\ncommands:\n", stream);
+    for (size_t i = 0; i < CELLA_COUNT(g_commands); i++) {
+        fprintf(stream, "  %-9s %s\n", g_commands[i].name, g_commands[i].summary);
+    }
+    fputs("\n`cella COMMAND --help` tells more. `cella --version` prints the version.\n", stream);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("cella " CELLA_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < CELLA_COUNT(g_commands); i++) {
+        if (strcmp(argv[1], g_commands[i].name) == 0) {
+            return g_commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "cella: no command '%s'; `cella --help` lists them\n", argv[1]);
+    return 2;
+}

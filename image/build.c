@@ -1,0 +1,302 @@
+/*
+ * From the linker's static PIE to an unsigned Cella image: checks, rewriting, layout, note.
+ * Side: tools (hosted). Called by cli/. Never signs and never opens a file.
+ */
+#include "image/build.h"
+
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "image/check.h"
+#include "image/pages.h"
+
+#define CODE_SECTION ".cella.text"
+
+/* What is appended to the linker's output, and where. */
+struct addition {
+    uint64_t phdr_offset; /* in the file; 0: the program headers stay where they are */
+    uint64_t code_address; /* trampolines; code_size 0: none */
+    uint64_t code_offset;
+    uint64_t code_size;
+};
+
+static CELLA_MUST_USE cella_result append_phdr(struct cella_buffer *output, Elf64_Phdr phdr)
+{
+    return cella_buffer_append(output, &phdr, sizeof(phdr));
+}
+
+/* The two new segments: R with the program headers themselves, RX with the trampolines. */
+static CELLA_MUST_USE cella_result append_new_segments(struct cella_buffer *output,
+                                                       const struct addition *addition,
+                                                       uint64_t headers_size)
+{
+    CELLA_TRY(append_phdr(output, (Elf64_Phdr){
+                                      .p_type = PT_LOAD,
+                                      .p_flags = PF_R,
+                                      .p_offset = addition->phdr_offset,
+                                      .p_vaddr = addition->code_address - SGX_PAGE_SIZE,
+                                      .p_paddr = addition->code_address - SGX_PAGE_SIZE,
+                                      .p_filesz = headers_size,
+                                      .p_memsz = headers_size,
+                                      .p_align = SGX_PAGE_SIZE,
+                                  }));
+    return append_phdr(output, (Elf64_Phdr){
+                                   .p_type = PT_LOAD,
+                                   .p_flags = PF_R | PF_X,
+                                   .p_offset = addition->code_offset,
+                                   .p_vaddr = addition->code_address,
+                                   .p_paddr = addition->code_address,
+                                   .p_filesz = addition->code_size,
+                                   .p_memsz = addition->code_size,
+                                   .p_align = SGX_PAGE_SIZE,
+                               });
+}
+
+/*
+ * A second program header table with two more PT_LOADs, in a page of its own behind the image: the first one has no room
+ * to grow. AT_PHDR then points there, and so does e_phoff, so that code which starts from __ehdr_start agrees.
+ */
+static CELLA_MUST_USE cella_result append_segments(const struct cella_elf *elf,
+                                                   struct cella_buffer *output,
+                                                   const struct cella_buffer *code,
+                                                   struct addition *addition,
+                                                   struct cella_error *error)
+{
+    unsigned count = elf->header.e_phnum + 2u;
+    uint64_t headers_size = (uint64_t)count * sizeof(Elf64_Phdr);
+    unsigned last_load = 0;
+
+    if (count > CELLA_IMAGE_PHDR_MAX) {
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
+                               "%u program headers: no room for two more below %u",
+                               elf->header.e_phnum, CELLA_IMAGE_PHDR_MAX);
+    }
+    CELLA_TRY(cella_buffer_align(output, SGX_PAGE_SIZE));
+    addition->phdr_offset = output->size;
+    addition->code_offset = output->size + SGX_PAGE_SIZE;
+    addition->code_size = code->size;
+    for (unsigned i = 0; i < elf->header.e_phnum; i++) {
+        Elf64_Phdr phdr;
+        CELLA_TRY(cella_elf_phdr(elf, i, &phdr));
+        last_load = phdr.p_type == PT_LOAD ? i : last_load;
+    }
+    for (unsigned i = 0; i < elf->header.e_phnum; i++) {
+        Elf64_Phdr phdr;
+        CELLA_TRY(cella_elf_phdr(elf, i, &phdr));
+        if (phdr.p_type == PT_PHDR) {
+            phdr.p_offset = addition->phdr_offset;
+            phdr.p_vaddr = phdr.p_paddr = addition->code_address - SGX_PAGE_SIZE;
+            phdr.p_filesz = phdr.p_memsz = headers_size;
+        }
+        CELLA_TRY(append_phdr(output, phdr));
+        if (i == last_load) {
+            CELLA_TRY(append_new_segments(output, addition, headers_size));
+        }
+    }
+    CELLA_TRY(cella_buffer_align(output, SGX_PAGE_SIZE));
+    CELLA_TRY(cella_buffer_append(output, code->data, code->size));
+
+    Elf64_Ehdr header = elf->header;
+    header.e_phoff = addition->phdr_offset;
+    header.e_phnum = (uint16_t)count;
+    memcpy(output->data, &header, sizeof(header));
+    return CELLA_OK;
+}
+
+/*
+ * A second section header table, with a row for the note and one for the trampolines, so that readelf, objdump and gdb
+ * see them. A file without sections stays without.
+ */
+static CELLA_MUST_USE cella_result append_sections(const struct cella_elf *elf,
+                                                   struct cella_buffer *output,
+                                                   const struct addition *addition)
+{
+    static const char names[] = CELLA_IMAGE_NOTE_SECTION "\0" CODE_SECTION;
+    unsigned old_count = elf->header.e_shnum;
+    unsigned count = old_count + (addition->code_size ? 2u : 1u);
+    struct cella_bytes old_names;
+    Elf64_Shdr section;
+
+    if (old_count == 0 || count >= SHN_LORESERVE ||
+        !cella_is_ok(cella_elf_section(elf, elf->header.e_shstrndx, &section)) ||
+        !cella_is_ok(cella_elf_section_bytes(elf, &section, &old_names))) {
+        return CELLA_OK;
+    }
+    uint64_t names_offset = output->size;
+    CELLA_TRY(cella_buffer_append(output, old_names.data, old_names.size));
+    CELLA_TRY(cella_buffer_append(output, names, sizeof(names)));
+    CELLA_TRY(cella_buffer_align(output, 8));
+    uint64_t table_offset = output->size;
+    uint64_t note_offset = table_offset + (uint64_t)count * sizeof(Elf64_Shdr);
+
+    for (unsigned i = 0; i < old_count; i++) {
+        CELLA_TRY(cella_elf_section(elf, i, &section));
+        if (i == elf->header.e_shstrndx) {
+            section.sh_offset = names_offset;
+            section.sh_size = old_names.size + sizeof(names);
+        }
+        CELLA_TRY(cella_buffer_append(output, &section, sizeof(section)));
+    }
+    section = (Elf64_Shdr){
+        .sh_name = (uint32_t)old_names.size,
+        .sh_type = SHT_NOTE,
+        .sh_offset = note_offset,
+        .sh_size = sizeof(struct cella_image_note),
+        .sh_addralign = 4,
+    };
+    CELLA_TRY(cella_buffer_append(output, &section, sizeof(section)));
+    if (addition->code_size) {
+        section = (Elf64_Shdr){
+            .sh_name = (uint32_t)(old_names.size + sizeof(CELLA_IMAGE_NOTE_SECTION)),
+            .sh_type = SHT_PROGBITS,
+            .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
+            .sh_addr = addition->code_address,
+            .sh_offset = addition->code_offset,
+            .sh_size = addition->code_size,
+            .sh_addralign = 16,
+        };
+        CELLA_TRY(cella_buffer_append(output, &section, sizeof(section)));
+    }
+    Elf64_Ehdr header;
+    memcpy(&header, output->data, sizeof(header));
+    header.e_shoff = table_offset;
+    header.e_shnum = (uint16_t)count;
+    memcpy(output->data, &header, sizeof(header));
+    return CELLA_OK;
+}
+
+static CELLA_MUST_USE cella_result append_note(struct cella_buffer *output,
+                                               const struct cella_image_config *config,
+                                               uint64_t info_address)
+{
+    struct cella_image_note note = {
+        .name_size = 6,
+        .desc_size = sizeof(note) - offsetof(struct cella_image_note, version),
+        .type = CELLA_IMAGE_NOTE_TYPE,
+        .name = "Cella",
+        .version = CELLA_IMAGE_VERSION,
+        .magic = CELLA_IMAGE_MAGIC,
+        .info_offset = info_address,
+    };
+    memcpy(note.image_name, config->name, sizeof(note.image_name));
+    CELLA_TRY(cella_buffer_align(output, 8));
+    return cella_buffer_append(output, &note, sizeof(note));
+}
+
+static void info_from_config(struct cella_image_info *info, const struct cella_image_config *config)
+{
+    info->heap_size = config->heap_size;
+    info->heap_initial = config->heap_initial == CELLA_CONFIG_HEAP_ALL ? config->heap_size
+                                                                       : config->heap_initial;
+    info->stack_size = config->stack_size;
+    info->thread_count = config->threads + config->enclave_threads;
+    info->enclave_thread_count = config->enclave_threads;
+    info->nssa = config->nssa;
+    info->ssa_frame_pages = 1;
+    info->td_pages = CELLA_IMAGE_TD_PAGES;
+    info->product_id = config->product_id;
+    info->svn = config->svn;
+}
+
+static CELLA_MUST_USE cella_result info_from_elf(struct cella_image_info *info,
+                                                 const struct cella_elf *elf,
+                                                 const struct cella_image_facts *facts,
+                                                 const struct addition *addition,
+                                                 struct cella_error *error)
+{
+    Elf64_Phdr phdr;
+
+    info->entry = facts->entry;
+    info->libc_entry = facts->libc_entry;
+    info->rela_offset = facts->rela_offset;
+    info->rela_count = facts->rela_count;
+    info->phdr_count = elf->header.e_phnum;
+    if (addition->code_size) {
+        info->image_size = cella_page_up(addition->code_address + addition->code_size);
+        info->phdr_offset = addition->code_address - SGX_PAGE_SIZE;
+        info->phdr_count += 2;
+        info->flags |= CELLA_IMAGE_REWRITTEN;
+    } else {
+        const struct cella_image_segment *first = &facts->segments[0];
+        uint64_t end = elf->header.e_phoff + (uint64_t)info->phdr_count * sizeof(phdr);
+        info->image_size = facts->image_end;
+        if (elf->header.e_phoff < first->file_offset ||
+            end > first->file_offset + first->file_size) {
+            return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                                   "the program headers at file offset 0x%llx are not in the first "
+                                   "segment",
+                                   (unsigned long long)elf->header.e_phoff);
+        }
+        info->phdr_offset = elf->header.e_phoff - first->file_offset + first->offset;
+    }
+    if (cella_is_ok(cella_elf_phdr_find(elf, PT_TLS, &phdr))) {
+        info->tls_offset = phdr.p_vaddr;
+        info->tls_file_size = phdr.p_filesz;
+        info->tls_size = phdr.p_memsz;
+        info->tls_align = phdr.p_align;
+    }
+    if (cella_is_ok(cella_elf_phdr_find(elf, PT_GNU_RELRO, &phdr))) {
+        info->relro_offset = phdr.p_vaddr;
+        info->relro_size = phdr.p_memsz;
+    }
+    return CELLA_OK;
+}
+
+static CELLA_MUST_USE cella_result rewrite(const struct cella_elf *elf,
+                                           const struct cella_image_facts *facts,
+                                           struct cella_image_build *build,
+                                           struct cella_buffer *output, struct cella_buffer *code,
+                                           struct addition *addition, struct cella_error *error)
+{
+    struct cella_rewrite state = {
+        .elf = elf,
+        .segments = facts->segments,
+        .segment_count = facts->segment_count,
+        .trampolines = facts->image_end + SGX_PAGE_SIZE,
+        .target = facts->syscall_entry,
+        .site = build->site,
+        .site_context = build->site_context,
+    };
+    CELLA_TRY(cella_rewrite_sites(&state, output, code, error));
+    build->site_count = state.site_count;
+    build->rewritten_count = state.rewritten_count;
+    if (state.rewritten_count == 0) {
+        return CELLA_OK;
+    }
+    addition->code_address = state.trampolines;
+    return append_segments(elf, output, code, addition, error);
+}
+
+cella_result cella_image_build(struct cella_bytes input, const struct cella_image_config *config,
+                               struct cella_image_build *build, struct cella_buffer *output,
+                               struct cella_error *error)
+{
+    CELLA_CLEANUP(cella_buffer_done) struct cella_buffer code = {0};
+    struct cella_image_info info = CELLA_IMAGE_INFO_INIT;
+    struct cella_image_facts facts;
+    struct addition addition = {0};
+    struct cella_elf elf;
+
+    CELLA_TRY(cella_elf_parse(input, &elf, error));
+    CELLA_TRY(cella_image_check(&elf, &facts, error));
+    CELLA_TRY(cella_buffer_append(output, input.data, input.size));
+    if (facts.syscall_entry && !build->keep_syscalls) {
+        CELLA_TRY(rewrite(&elf, &facts, build, output, &code, &addition, error));
+    }
+    info_from_config(&info, config);
+    CELLA_TRY(info_from_elf(&info, &elf, &facts, &addition, error));
+    CELLA_TRY(cella_layout_compute(&info, error));
+    memcpy(output->data + facts.info_file_offset, &info, sizeof(info));
+    CELLA_TRY(append_sections(&elf, output, &addition));
+    return append_note(output, config, facts.info_address);
+}
+
+cella_result cella_image_put_sigstruct(struct cella_buffer *image,
+                                       const struct sgx_sigstruct *sigstruct)
+{
+    CELLA_ENSURE(image->size >= sizeof(struct cella_image_note), INVALID_ARGUMENT);
+    size_t note = image->size - sizeof(struct cella_image_note);
+    memcpy(image->data + note + offsetof(struct cella_image_note, sigstruct), sigstruct,
+           sizeof(*sigstruct));
+    return CELLA_OK;
+}
