@@ -1,0 +1,191 @@
+/*
+ * The memory boundary: checks and copies. The only file whose casts may name CELLA_HOST.
+ * Side: enclave. Called by the kernel and by modules. Reads every host word once, writes no host byte twice.
+ * Never forms address + size, never copies before the whole span is checked.
+ */
+#include "enclave/boundary.h"
+
+#include "enclave/kernel.h"
+
+#define USER_LIMIT 0x800000000000ull
+#define SMALL_WORDS 16u /* below it a loop starts sooner than a string instruction */
+
+/* The one place where a host address becomes something that can be dereferenced. */
+static const volatile void *host_raw(const void CELLA_HOST *pointer)
+{
+    return (const volatile void *)(uint64_t)pointer;
+}
+
+static volatile void *host_raw_out(void CELLA_HOST *pointer)
+{
+    return (volatile void *)(uint64_t)pointer;
+}
+
+const void CELLA_HOST *cella_host_pointer(uint64_t address)
+{
+    return (const void CELLA_HOST *)address;
+}
+
+void CELLA_HOST *cella_host_pointer_out(uint64_t address)
+{
+    return (void CELLA_HOST *)address;
+}
+
+cella_result cella_span_check(uint64_t address, uint64_t size)
+{
+    if (size == 0) {
+        return CELLA_OK;
+    }
+    const uint64_t base = cella_kernel.base;
+    const uint64_t end = base + cella_kernel.size;
+    CELLA_ENSURE(address < USER_LIMIT && size <= USER_LIMIT - address, HOST_POINTER);
+    CELLA_ENSURE(address >= end || (address < base && size <= base - address), HOST_POINTER);
+    return CELLA_OK;
+}
+
+/* A mispredicted check must not let a copy start inside the enclave: the address is gone on that path. */
+static uint64_t span_clamp(uint64_t address)
+{
+    const uint64_t inside = address - cella_kernel.base;
+    uint64_t mask;
+    __asm__("cmp %2, %1\n\tsbb %0, %0" : "=r"(mask) : "r"(inside), "r"(cella_kernel.size) : "cc");
+    return address & ~mask;
+}
+
+/* Reads the aligned word that holds `at`: it may hold neighbours, which are the host's as well. */
+static uint64_t word_read(uint64_t at)
+{
+    return *(const volatile uint64_t *)host_raw(cella_host_pointer(at & ~7ull));
+}
+
+cella_result cella_copy_in(void *to, const void CELLA_HOST *from, size_t size)
+{
+    uint64_t at = (uint64_t)from;
+    CELLA_TRY(cella_span_check(at, size));
+    at = span_clamp(at);
+    uint8_t *out = to;
+    while (size > 0 && (at & 7) != 0) {
+        uint64_t word = word_read(at) >> (8 * (at & 7));
+        while (size > 0) {
+            *out++ = (uint8_t)word;
+            word >>= 8;
+            size--;
+            if ((++at & 7) == 0) {
+                break;
+            }
+        }
+    }
+    size_t words = size / 8;
+    if (words <= SMALL_WORDS) {
+        for (; words > 0; words--, at += 8, out += 8) {
+            const uint64_t word = word_read(at);
+            __builtin_memcpy(out, &word, 8);
+        }
+    } else {
+        const volatile void *source = host_raw(cella_host_pointer(at));
+        at += words * 8;
+        __asm__ volatile("rep movsq" : "+D"(out), "+S"(source), "+c"(words) : : "memory");
+    }
+    if (size % 8 != 0) {
+        uint64_t word = word_read(at);
+        for (size_t i = 0; i < size % 8; i++) {
+            *out++ = (uint8_t)(word >> (8 * i));
+        }
+    }
+    return CELLA_OK;
+}
+
+/* Single bytes to the host: the buffers of the processor are cleared around them (SA-00615). */
+static void bytes_write(uint64_t at, const uint8_t *from, size_t size)
+{
+    volatile uint8_t *out = host_raw_out(cella_host_pointer_out(at));
+    uint16_t selector;
+    __asm__ volatile("mov %%ds, %0" : "=m"(selector));
+    __asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
+    for (size_t i = 0; i < size; i++) {
+        out[i] = from[i];
+    }
+    __asm__ volatile("mfence\n\tlfence" : : : "memory");
+}
+
+cella_result cella_copy_out(void CELLA_HOST *to, const void *from, size_t size)
+{
+    uint64_t at = (uint64_t)to;
+    CELLA_TRY(cella_span_check(at, size));
+    at = span_clamp(at);
+    const uint8_t *source = from;
+    const size_t head = (8 - (at & 7)) & 7;
+    if (head > 0) {
+        const size_t count = head < size ? head : size;
+        bytes_write(at, source, count);
+        at += count;
+        source += count;
+        size -= count;
+    }
+    size_t words = size / 8;
+    if (words <= SMALL_WORDS) {
+        for (; words > 0; words--, at += 8, source += 8) {
+            uint64_t word;
+            __builtin_memcpy(&word, source, 8);
+            *(volatile uint64_t *)host_raw_out(cella_host_pointer_out(at)) = word;
+        }
+    } else {
+        volatile void *out = host_raw_out(cella_host_pointer_out(at));
+        at += words * 8;
+        __asm__ volatile("rep movsq" : "+D"(out), "+S"(source), "+c"(words) : : "memory");
+    }
+    if (size % 8 != 0) {
+        bytes_write(at, source, size % 8);
+    }
+    return CELLA_OK;
+}
+
+cella_result cella_fetch_u32(uint32_t *ret_value, const void CELLA_HOST *from)
+{
+    const uint64_t at = (uint64_t)from;
+    CELLA_ENSURE(at % 4 == 0, HOST_POINTER);
+    CELLA_TRY(cella_span_check(at, 4));
+    *ret_value = (uint32_t)(word_read(span_clamp(at)) >> (8 * (at & 7)));
+    return CELLA_OK;
+}
+
+cella_result cella_fetch_u64(uint64_t *ret_value, const void CELLA_HOST *from)
+{
+    const uint64_t at = (uint64_t)from;
+    CELLA_ENSURE(at % 8 == 0, HOST_POINTER);
+    CELLA_TRY(cella_span_check(at, 8));
+    *ret_value = word_read(span_clamp(at));
+    return CELLA_OK;
+}
+
+cella_result cella_store_u32(void CELLA_HOST *to, uint32_t value)
+{
+    const uint64_t at = (uint64_t)to;
+    CELLA_ENSURE(at % 4 == 0, HOST_POINTER);
+    CELLA_TRY(cella_span_check(at, 4));
+    __atomic_store_n((uint32_t *)host_raw_out(cella_host_pointer_out(span_clamp(at))), value,
+                     __ATOMIC_SEQ_CST);
+    return CELLA_OK;
+}
+
+bool cella_host_exchange_u32(void CELLA_HOST *at, uint32_t expected, uint32_t wanted)
+{
+    const uint64_t address = (uint64_t)at;
+    if (address % 4 != 0 || !cella_is_ok(cella_span_check(address, 4))) {
+        return false;
+    }
+    uint32_t *word = (uint32_t *)host_raw_out(cella_host_pointer_out(span_clamp(address)));
+    return __atomic_compare_exchange_n(word, &expected, wanted, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+bool cella_host_add_u32(void CELLA_HOST *at, uint32_t value, uint32_t *ret_old)
+{
+    const uint64_t address = (uint64_t)at;
+    if (address % 4 != 0 || !cella_is_ok(cella_span_check(address, 4))) {
+        return false;
+    }
+    uint32_t *word = (uint32_t *)host_raw_out(cella_host_pointer_out(span_clamp(address)));
+    *ret_old = __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
+    return true;
+}

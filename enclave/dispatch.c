@@ -1,0 +1,275 @@
+/*
+ * Entries that are not worth assembly: ecalls behind the fast path, INIT, threads, the end.
+ * Side: enclave. Called by entry.S with whatever the host put into registers.
+ * Never uses a host value that was not checked, nor a table place that was not clamped.
+ */
+#include "enclave/kernel.h"
+
+_Atomic uint32_t cella_kernel_state;
+struct cella_kernel cella_kernel;
+
+/* Where the sections of modules start even when there is none. */
+static const struct cella_module *const module_none __attribute__((section("cella_modules"), used));
+
+#define SMALL_SIZE 256u
+#define BUFFER_ALIGN(size) (((size) + 15) & ~(uint64_t)15)
+#define CALL_MAX (1ull << 40)
+
+static struct cella_pair pair_of(cella_result result, uint64_t size)
+{
+    return (struct cella_pair){.first = result.code, .second = size};
+}
+
+/*
+ * The body of an ecall: `buffer` holds the input, then the output. The output is cleared first: what the function
+ * does not write is zeros, not what an earlier call left there.
+ */
+static struct cella_pair ecall_run(const struct cella_ecall *ecall, uint8_t *buffer, uint64_t in,
+                                   uint64_t in_size, uint64_t out, uint64_t out_capacity)
+{
+    void *output = NULL;
+    if (in_size > 0) {
+        cella_result copied = cella_copy_in(buffer, cella_host_pointer(in), in_size);
+        if (!cella_is_ok(copied)) {
+            return pair_of(copied, 0);
+        }
+    }
+    if (out_capacity > 0) {
+        output = buffer + BUFFER_ALIGN(in_size);
+        cella_zero(output, out_capacity);
+    }
+    size_t size = 0;
+    cella_result result =
+        ecall->function(in_size > 0 ? buffer : NULL, in_size, output, out_capacity, &size);
+    if (!cella_is_ok(result)) {
+        return pair_of(result, 0);
+    }
+    if (size > out_capacity) {
+        return pair_of(CELLA_RESULT(INTERNAL), 0);
+    }
+    if (size > 0) {
+        result = cella_copy_out(cella_host_pointer_out(out), output, size);
+    }
+    return pair_of(result, cella_is_ok(result) ? size : 0);
+}
+
+/* Big calls take pages; the thread keeps its last buffer, for the next call and not for a nested one. */
+static __attribute__((noinline)) struct cella_pair
+ecall_large(const struct cella_ecall *ecall, uint64_t in, uint64_t in_size, uint64_t out,
+            uint64_t out_capacity)
+{
+    struct cella_td *td = cella_td_self();
+    const uint64_t wanted = BUFFER_ALIGN(in_size) + out_capacity;
+    const uint64_t pages = (wanted + SGX_PAGE_SIZE - 1) / SGX_PAGE_SIZE;
+    uint8_t *buffer = td->buffer;
+    uint64_t size = td->buffer_size;
+    td->buffer = NULL;
+    td->buffer_size = 0;
+    if (size < wanted) {
+        if (buffer) {
+            cella_pages_unmap((uint64_t)buffer, size / SGX_PAGE_SIZE);
+        }
+        size = pages * SGX_PAGE_SIZE;
+        buffer = (uint8_t *)cella_pages_map(pages, true);
+        if (!buffer) {
+            return pair_of(CELLA_RESULT(OUT_OF_MEMORY), 0);
+        }
+    }
+    struct cella_pair result = ecall_run(ecall, buffer, in, in_size, out, out_capacity);
+    if (td->buffer) {
+        cella_pages_unmap((uint64_t)buffer, size / SGX_PAGE_SIZE);
+    } else {
+        td->buffer = buffer;
+        td->buffer_size = size;
+    }
+    return result;
+}
+
+static __attribute__((noinline)) struct cella_pair
+ecall_small(const struct cella_ecall *ecall, uint64_t in, uint64_t in_size, uint64_t out,
+            uint64_t out_capacity)
+{
+    _Alignas(16) uint8_t buffer[2 * SMALL_SIZE];
+    return ecall_run(ecall, buffer, in, in_size, out, out_capacity);
+}
+
+struct cella_pair cella_kernel_ecall(uint64_t number, uint64_t in, uint64_t in_size, uint64_t out,
+                                     uint64_t out_capacity)
+{
+    if (number >= cella_ecall_count) {
+        return pair_of(CELLA_RESULT(NOT_FOUND), 0);
+    }
+    const struct cella_ecall *ecall =
+        &cella_ecall_table[cella_index_clamp(number, cella_ecall_count)];
+    if ((in_size | out_capacity) == 0) {
+        size_t size = 0;
+        return pair_of(ecall->function(NULL, 0, NULL, 0, &size), 0);
+    }
+    if (in_size > ecall->in_max || in_size > CALL_MAX) {
+        return pair_of(CELLA_RESULT(OUT_OF_RANGE), 0);
+    }
+    cella_result span = cella_span_check(out, out_capacity);
+    if (!cella_is_ok(span)) {
+        return pair_of(span, 0);
+    }
+    if (out_capacity > ecall->out_max) {
+        out_capacity = ecall->out_max;
+    }
+    if (in_size <= SMALL_SIZE && out_capacity <= SMALL_SIZE) {
+        return ecall_small(ecall, in, in_size, out, out_capacity);
+    }
+    return ecall_large(ecall, in, in_size, out, out_capacity);
+}
+
+void cella_kernel_thread_ready(struct cella_td *td)
+{
+    td->state = TD_READY;
+}
+
+void cella_kernel_abort(uint64_t reason)
+{
+    atomic_store(&cella_kernel_state, KERNEL_DEAD);
+    cella_kernel_exit(CELLA_EXIT_ABORTED, CELLA_CODE_ENCLAVE_ABORTED, reason);
+}
+
+_Noreturn void cella_abort(void)
+{
+    cella_kernel_abort(CELLA_ABORT_CALLED);
+}
+
+/* The compiler calls this when a canary was overwritten: nothing on this stack can be trusted. */
+_Noreturn void cella_kernel_stack_check_failed(void) CELLA_KERNEL;
+_Noreturn void cella_kernel_stack_check_failed(void)
+{
+    cella_kernel_abort(CELLA_ABORT_CANARY);
+}
+
+void cella_kernel_park(uint64_t result)
+{
+    struct cella_td *td = cella_td_self();
+    uint64_t size = 0;
+    if (td->pending.valid) {
+        const struct cella_pending_ecall call = td->pending;
+        td->pending.valid = false;
+        cella_kernel_thread_ready(td);
+        struct cella_pair answer = cella_kernel_ecall(call.number, call.in, call.in_size, call.out,
+                                                      call.out_capacity);
+        result = answer.first;
+        size = answer.second;
+    }
+    td->floor = td->depth + 1;
+    (void)cella_kernel_leave(CELLA_EXIT_DONE, result, size, 0, 0);
+}
+
+/* An ecall on a TCS that has not served one yet. */
+static struct cella_pair ecall_first(struct cella_td *td, uint64_t number, uint64_t in,
+                                     uint64_t in_size, uint64_t out, uint64_t out_capacity)
+{
+    if (td->slot >= cella_ecall_slots()) {
+        return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+    }
+    if (td->start_bound) {
+        td->pending = (struct cella_pending_ecall){.valid = true,
+                                                   .number = number,
+                                                   .in = in,
+                                                   .in_size = in_size,
+                                                   .out = out,
+                                                   .out_capacity = out_capacity};
+        for (const struct cella_module *const *m = __start_cella_modules;
+             m < __stop_cella_modules; m++) {
+            if (*m && (*m)->start_thread) {
+                (*m)->start_thread(td);
+            }
+        }
+        td->pending.valid = false;
+    }
+    if (cella_kernel.has_libc) {
+        return pair_of(CELLA_RESULT(OUT_OF_THREADS), 0); /* the libc has no thread for this TCS */
+    }
+    cella_result attached = cella_tls_attach(td);
+    if (!cella_is_ok(attached)) {
+        return pair_of(attached, 0);
+    }
+    cella_kernel_thread_ready(td);
+    return cella_kernel_ecall(number, in, in_size, out, out_capacity);
+}
+
+static struct cella_pair enter_thread(struct cella_td *td)
+{
+    if (!td->start_bound || td->slot < cella_ecall_slots()) {
+        return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+    }
+    for (const struct cella_module *const *m = __start_cella_modules; m < __stop_cella_modules;
+         m++) {
+        if (*m && (*m)->start_thread) {
+            (*m)->start_thread(td);
+        }
+    }
+    return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+}
+
+/* DESTROY: the main thread wakes from its park, returns from main and runs exit handlers. */
+static struct cella_pair enter_destroy(struct cella_td *td)
+{
+    uint32_t ready = KERNEL_READY;
+    if (td->floor != 0 && (td->slot != 0 || td->depth != td->floor)) {
+        return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+    }
+    if (cella_kernel.has_libc && td->floor == 0) {
+        return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+    }
+    if (!atomic_compare_exchange_strong(&cella_kernel_state, &ready, KERNEL_STOPPING)) {
+        return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+    }
+    if (td->floor == 0) {
+        atomic_store(&cella_kernel_state, KERNEL_DEAD);
+        return pair_of(CELLA_OK, 0);
+    }
+    td->floor = 0;
+    cella_kernel_unpark(0);
+}
+
+static void td_first(struct cella_td *td)
+{
+    const uint64_t slot = (td->self - cella_kernel.base - cella_image_info.threads_offset) /
+                          cella_image_info.thread_stride;
+    td->slot = (uint32_t)slot;
+    td->tid = td->slot + 1;
+    cella_arena_attach(td);
+}
+
+struct cella_pair cella_kernel_enter_slow(uint64_t code, uint64_t rsi, uint64_t rdx, uint64_t r8,
+                                          uint64_t r9)
+{
+    const uint32_t state = atomic_load(&cella_kernel_state);
+    if (state == KERNEL_DEAD) {
+        return pair_of(CELLA_RESULT(ENCLAVE_ABORTED), 0);
+    }
+    if (state == KERNEL_NEW) {
+        if ((code & 0xFF) != CELLA_ENTER_INIT) {
+            return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+        }
+        return cella_kernel_init(rsi, rdx);
+    }
+    struct cella_td *td = cella_td_self();
+    const bool is_thread = (code & 0xFF) == CELLA_ENTER_THREAD && td->start_bound;
+    if (state != KERNEL_READY && !is_thread) { /* constructors may start threads, too */
+        return pair_of(CELLA_RESULT(WRONG_STATE), 0);
+    }
+    if (td->tid == 0) {
+        td_first(td);
+    }
+    if (is_thread) {
+        return enter_thread(td);
+    }
+    switch (code & 0xFF) {
+    case CELLA_ENTER_ECALL:
+        return ecall_first(td, code >> 32, rsi, rdx, r8, r9);
+    case CELLA_ENTER_WORKER:
+        return cella_kernel_worker(td, rsi);
+    case CELLA_ENTER_DESTROY:
+        return enter_destroy(td);
+    default:
+        return pair_of(CELLA_RESULT(INVALID_ARGUMENT), 0);
+    }
+}

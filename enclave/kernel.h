@@ -1,0 +1,183 @@
+/*
+ * The inside of the enclave kernel: what its parts know of each other.
+ * Side: enclave. Included by enclave/ only; applications include cella/enclave.h.
+ * Never depends on a libc, never holds a lock over an ocall.
+ */
+#ifndef CELLA_ENCLAVE_KERNEL_H
+#define CELLA_ENCLAVE_KERNEL_H
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/call.h"
+#include "abi/image.h"
+#include "abi/sgx.h"
+#include "cella/enclave.h"
+#include "common/cleanup.h"
+#include "common/result.h"
+#include "enclave/boundary.h"
+#include "enclave/td.h"
+
+#define CELLA_KERNEL __attribute__((visibility("hidden")))
+
+extern const volatile struct cella_image_info cella_image_info;
+extern const char __ehdr_start[] CELLA_KERNEL; /* the first byte of the image: the enclave base */
+
+/* What INIT has learnt; constant from then on. */
+struct cella_kernel {
+    uint64_t base;
+    uint64_t size;
+    uint64_t heap; /* address; 0 size when the image has none */
+    uint64_t heap_size; /* usable: initial part on SGX1 */
+    uint64_t heap_initial;
+    uint64_t arenas; /* host address */
+    uint64_t arena_stride;
+    uint64_t tsc_hz;
+    struct sgx_attributes attributes; /* of this enclave, from its own report */
+    uint64_t features; /* CELLA_INIT_* */
+    uint32_t misc_select;
+    uint64_t ocall_ring;
+    bool has_libc;
+};
+extern CELLA_KERNEL struct cella_kernel cella_kernel;
+
+/* Read by entry.S. */
+extern CELLA_KERNEL _Atomic uint32_t cella_kernel_state;
+extern CELLA_KERNEL uint32_t cella_exit_xfrm;
+extern CELLA_KERNEL uint8_t cella_exit_xgetbv1;
+extern CELLA_KERNEL uint64_t cella_xsave_size;
+
+struct cella_pair {
+    uint64_t first, second;
+};
+
+/* entry.S */
+CELLA_KERNEL struct cella_pair cella_kernel_leave(uint64_t rdi, uint64_t rsi, uint64_t rdx,
+                                                  uint64_t r8, uint64_t r9);
+CELLA_KERNEL struct cella_pair cella_kernel_leave_preserving(uint64_t rdi, uint64_t rsi,
+                                                             uint64_t rdx, uint64_t r8,
+                                                             uint64_t r9);
+CELLA_KERNEL _Noreturn void cella_kernel_exit(uint64_t rdi, uint64_t rsi, uint64_t rdx);
+CELLA_KERNEL _Noreturn void cella_kernel_unpark(uint64_t result);
+CELLA_KERNEL _Noreturn void cella_kernel_jump(const struct cella_regs *regs);
+CELLA_KERNEL void cella_kernel_stage_two(void);
+CELLA_KERNEL void cella_enclave_entry(void);
+CELLA_KERNEL void cella_syscall_entry(void);
+
+/* dispatch.c: called by entry.S */
+CELLA_KERNEL struct cella_pair cella_kernel_ecall(uint64_t number, uint64_t in, uint64_t in_size,
+                                                  uint64_t out, uint64_t out_capacity);
+CELLA_KERNEL struct cella_pair cella_kernel_enter_slow(uint64_t code, uint64_t rsi, uint64_t rdx,
+                                                       uint64_t r8, uint64_t r9);
+/* switchless.c */
+CELLA_KERNEL struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring);
+/* Ends the enclave; every later entry says ENCLAVE_ABORTED. `reason`: CELLA_ABORT_* and its details. */
+CELLA_KERNEL _Noreturn void cella_kernel_abort(uint64_t reason);
+/* Leaves the running frame parked: INIT (or the pending ecall) is answered, later entries run below it. */
+CELLA_KERNEL void cella_kernel_park(uint64_t result);
+/* Makes this TCS ready for ecalls. */
+CELLA_KERNEL void cella_kernel_thread_ready(struct cella_td *td);
+
+/* ocall.c */
+/* As cella_ocall, also for the kernel's own numbers; keeps vector registers. */
+CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall(uint32_t number, const void *in,
+                                                            size_t in_size, void *out,
+                                                            size_t out_capacity,
+                                                            size_t *ret_size);
+CELLA_KERNEL void cella_arena_attach(struct cella_td *td);
+CELLA_KERNEL cella_result cella_result_from_host(uint64_t code);
+
+/* init.c */
+CELLA_KERNEL struct cella_pair cella_kernel_init(uint64_t init, uint64_t size);
+CELLA_KERNEL cella_result cella_tls_attach(struct cella_td *td);
+extern CELLA_KERNEL char cella_environment[CELLA_CALL_ENVIRONMENT_MAX + 64];
+CELLA_KERNEL struct cella_td *cella_td_of_slot(uint32_t slot);
+CELLA_KERNEL uint64_t cella_slot_address(uint32_t slot);
+static inline uint32_t cella_ecall_slots(void)
+{
+    return cella_image_info.thread_count - cella_image_info.enclave_thread_count;
+}
+
+/* cpuid.c */
+CELLA_KERNEL cella_result cella_cpuid_init(uint64_t table, uint32_t count);
+CELLA_KERNEL void cella_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);
+
+/* exception.c: called by entry.S */
+struct cella_trap;
+CELLA_KERNEL struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc);
+CELLA_KERNEL void cella_kernel_handle_trap(struct cella_trap *trap);
+
+/* memory.c: pages of the heap. Addresses are multiples of 4096; 0 is failure. */
+CELLA_KERNEL cella_result cella_memory_init(void);
+CELLA_KERNEL uint64_t cella_pages_map(uint64_t count, bool commit);
+CELLA_KERNEL bool cella_pages_map_at(uint64_t address, uint64_t count, bool commit, bool replace);
+CELLA_KERNEL bool cella_pages_commit(uint64_t address, uint64_t count);
+CELLA_KERNEL bool cella_pages_unmap(uint64_t address, uint64_t count);
+CELLA_KERNEL bool cella_pages_clear(uint64_t address, uint64_t count);
+CELLA_KERNEL bool cella_pages_in_heap(uint64_t address, uint64_t count);
+CELLA_KERNEL uint64_t cella_pages_break(uint64_t wanted);
+CELLA_KERNEL void cella_pages_count(uint64_t *ret_total, uint64_t *ret_used);
+
+/* string.c: the kernel's own, under names no libc has (see names.h). */
+CELLA_KERNEL void cella_zero(void *at, size_t size);
+CELLA_KERNEL size_t cella_strlen(const char *text);
+CELLA_KERNEL bool cella_equal(const void *a, const void *b, size_t size);
+
+/* Spin locks are for a few instructions, never over an ocall. */
+struct cella_lock {
+    _Atomic uint32_t taken;
+};
+static inline void cella_lock_take(struct cella_lock *lock)
+{
+    while (atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire) != 0) {
+        while (atomic_load_explicit(&lock->taken, memory_order_relaxed) != 0) {
+            __builtin_ia32_pause();
+        }
+    }
+}
+static inline void cella_lock_give(struct cella_lock *lock)
+{
+    atomic_store_explicit(&lock->taken, 0, memory_order_release);
+}
+
+static inline bool cella_is_debug(void)
+{
+    return (cella_kernel.attributes.flags & SGX_FLAGS_DEBUG) != 0;
+}
+
+/* Whether all of [address, address + size) is enclave memory. */
+static inline bool cella_inside(uint64_t address, uint64_t size)
+{
+    return address >= cella_kernel.base && size <= cella_kernel.size &&
+           address - cella_kernel.base <= cella_kernel.size - size;
+}
+
+/*
+ * The system-call layer and its modules are linked in only with a libc: each puts one of these into the section, and
+ * the kernel walks the section. Not linked means not present.
+ */
+struct cella_module {
+    const char *name;
+    /* Answers the call in `regs` and sets *ret_result; false: not one of mine. */
+    bool (*syscall)(struct cella_regs *regs, long *ret_result);
+    /* Starts the libc on this TCS; comes back only when that fails. */
+    cella_result (*start)(void);
+    /* Starts the thread that is bound to this TCS; comes back only when there is none. */
+    void (*start_thread)(struct cella_td *td);
+};
+#define CELLA_MODULE(object)                                                                       \
+    static const struct cella_module *const object##_entry                                         \
+        __attribute__((section("cella_modules"), used)) = &object
+extern const struct cella_module *const __start_cella_modules[] CELLA_KERNEL;
+extern const struct cella_module *const __stop_cella_modules[] CELLA_KERNEL;
+
+/* -ENOSYS when no module knows the call. Also called by entry.S. */
+CELLA_KERNEL long cella_kernel_syscall(struct cella_regs *regs);
+
+/* One line to the host's log, debug enclaves only. */
+CELLA_KERNEL void cella_trace(const char *text, uint64_t value);
+
+#endif

@@ -1,0 +1,246 @@
+/*
+ * Ecalls and ocalls: the TCS pool and the loop around an entry.
+ * Side: host. Called by applications (cella_ecall), thread.c and switchless.c.
+ * Never takes a lock on the hot path; never lets two threads into one TCS.
+ */
+#include "host/host.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
+/* Entries of this thread that have not ended: an ocall's ecall finds its TCS here. */
+struct active {
+    struct active *outer;
+    cella_enclave *enclave;
+    struct cella_host_slot *slot;
+};
+
+#define HOT_TLS static __thread __attribute__((tls_model("initial-exec")))
+HOT_TLS struct active *t_active;
+HOT_TLS struct {
+    uint64_t serial;
+    struct cella_host_slot *slot;
+} t_last; /* the slot this thread used last: its arena and stack are warm */
+
+static bool slot_try(struct cella_host_slot *slot)
+{
+    uint32_t idle = 0;
+    return atomic_load_explicit(&slot->busy, memory_order_relaxed) == 0 &&
+           atomic_compare_exchange_strong_explicit(&slot->busy, &idle, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static struct cella_host_slot *slot_search(cella_enclave *enclave)
+{
+    for (uint32_t i = 0; i < enclave->slot_count; i++) {
+        if (slot_try(&enclave->slots[i])) {
+            return &enclave->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static void event_wait(_Atomic uint32_t *event, uint32_t value)
+{
+    syscall(SYS_futex, event, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static struct cella_host_slot *slot_wait(cella_enclave *enclave)
+{
+    struct cella_host_slot *slot = NULL;
+    atomic_fetch_add(&enclave->waiters, 1);
+    while (!slot && atomic_load(&enclave->dead) == 0) {
+        const uint32_t event = atomic_load(&enclave->free_event);
+        slot = slot_search(enclave);
+        if (!slot) {
+            event_wait(&enclave->free_event, event);
+        }
+    }
+    atomic_fetch_sub(&enclave->waiters, 1);
+    return slot;
+}
+
+struct cella_host_slot *cella_host_slot_take(cella_enclave *enclave)
+{
+    if (LIKELY(t_last.serial == enclave->serial && slot_try(t_last.slot))) {
+        return t_last.slot;
+    }
+    struct cella_host_slot *slot = slot_search(enclave);
+    if (!slot && (enclave->flags & CELLA_ENCLAVE_WAIT)) {
+        slot = slot_wait(enclave);
+    }
+    if (slot) {
+        t_last.serial = enclave->serial;
+        t_last.slot = slot;
+    }
+    return slot;
+}
+
+void cella_host_slot_give(cella_enclave *enclave, struct cella_host_slot *slot)
+{
+    if ((enclave->flags & CELLA_ENCLAVE_WAIT) == 0) {
+        atomic_store_explicit(&slot->busy, 0, memory_order_release);
+        return;
+    }
+    atomic_store(&slot->busy, 0); /* ordered before the look at `waiters` */
+    if (atomic_load(&enclave->waiters) != 0) {
+        atomic_fetch_add(&enclave->free_event, 1);
+        syscall(SYS_futex, &enclave->free_event, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+static const char *abort_words(uint64_t reason)
+{
+    switch (reason & 0xFF) {
+    case CELLA_ABORT_CALLED:
+        return "the enclave called abort";
+    case CELLA_ABORT_EXCEPTION:
+        return "exception in the enclave that no handler wanted, vector";
+    case CELLA_ABORT_EXIT:
+        return "the enclave called exit with code";
+    case CELLA_ABORT_CANARY:
+        return "stack smashing detected in the enclave";
+    case CELLA_ABORT_HOST:
+        return "the host broke the call protocol";
+    default:
+        return "enclave lost: entering it faults";
+    }
+}
+
+void cella_host_die(cella_enclave *enclave, cella_result result, uint64_t reason)
+{
+    uint32_t alive = 0;
+    if (!atomic_compare_exchange_strong(&enclave->dead, &alive, result.code)) {
+        return;
+    }
+    enclave->abort_reason = reason;
+    const uint32_t kind = reason & 0xFF;
+    const char *words = abort_words(reason);
+    if (kind == CELLA_ABORT_EXCEPTION) {
+        snprintf(enclave->abort_text, sizeof(enclave->abort_text), "%s %u", words,
+                 (unsigned)(reason >> 8 & 0xFF));
+    } else if (kind == CELLA_ABORT_EXIT) {
+        snprintf(enclave->abort_text, sizeof(enclave->abort_text), "%s %u", words,
+                 (unsigned)(reason >> 32));
+    } else {
+        snprintf(enclave->abort_text, sizeof(enclave->abort_text), "%s", words);
+    }
+    cella_host_wake_all(enclave);
+    atomic_fetch_add(&enclave->free_event, 1);
+    syscall(SYS_futex, &enclave->free_event, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* One ocall: registers of the exit in, registers of RETURN out. */
+static void ocall_serve(cella_enclave *enclave, struct cella_host_slot *slot,
+                        struct cella_host_frame *frame)
+{
+    const uint32_t number = (uint32_t)(frame->rdi >> 32);
+    const void *in = (const void *)frame->rsi;
+    const size_t in_size = frame->rdx;
+    void *out = (void *)(frame->rsi + CELLA_CALL_OUTPUT_AT(in_size));
+    const size_t capacity = frame->r8;
+    const uint64_t depth = frame->r9;
+    size_t size = 0;
+    cella_result result = CELLA_RESULT(NOT_FOUND);
+    if (number < enclave->ocall_count) {
+        result = enclave->ocalls[number](enclave->ocall_context, in, in_size, out, capacity, &size);
+    } else if (number & CELLA_OCALL_SYSTEM) {
+        result =
+            cella_host_service(enclave, slot, number, in, in_size, out, capacity, &size);
+    }
+    frame->rdi = CELLA_ENTER_RETURN | depth << 32;
+    frame->rsi = result.code;
+    frame->rdx = size;
+    frame->function = SGX_EENTER;
+}
+
+cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot,
+                            struct cella_host_frame *frame)
+{
+    struct active active = {.outer = t_active, .enclave = enclave, .slot = slot};
+    frame->run = &slot->run;
+    frame->enter = enclave->enter;
+    frame->enclave = enclave;
+    frame->function = SGX_EENTER;
+    frame->status = CELLA_HOST_LEFT;
+    t_active = &active;
+    for (;;) {
+        cella_host_enter(frame);
+        if (frame->status != CELLA_HOST_LEFT ||
+            (frame->rdi & 0xFF) != CELLA_EXIT_OCALL) {
+            break;
+        }
+        ocall_serve(enclave, slot, frame);
+    }
+    t_active = active.outer;
+    if (LIKELY(frame->status == CELLA_HOST_LEFT && (frame->rdi & 0xFF) == CELLA_EXIT_DONE)) {
+        return (cella_result){.code = (uint32_t)frame->rsi};
+    }
+    const bool lost = frame->status == CELLA_HOST_LOST;
+    const cella_result result = lost ? CELLA_RESULT(ENCLAVE_LOST) : CELLA_RESULT(ENCLAVE_ABORTED);
+    cella_host_die(enclave, result, lost ? 0 : frame->rdx);
+    return result;
+}
+
+cella_result cella_host_call(cella_enclave *enclave, struct cella_host_slot *slot, uint64_t code,
+                             uint64_t rsi, uint64_t rdx)
+{
+    struct cella_host_frame frame = {.rdi = code, .rsi = rsi, .rdx = rdx};
+    return cella_host_run(enclave, slot, &frame);
+}
+
+static cella_result ecall_on(cella_enclave *enclave, struct cella_host_slot *slot, uint32_t number,
+                             const void *in, size_t in_size, void *out, size_t out_capacity,
+                             size_t *ret_size)
+{
+    struct cella_host_frame frame;
+    frame.rdi = CELLA_ENTER_ECALL | (uint64_t)number << 32;
+    frame.rsi = (uint64_t)in;
+    frame.rdx = in_size;
+    frame.r8 = (uint64_t)out;
+    frame.r9 = out_capacity;
+    cella_result result = cella_host_run(enclave, slot, &frame);
+    if (ret_size && cella_is_ok(result)) {
+        *ret_size = frame.rdx;
+    }
+    return result;
+}
+
+/* The slot of this thread's innermost entry into `enclave`, if it serves an ocall of it. */
+static struct cella_host_slot *slot_nested(const cella_enclave *enclave)
+{
+    for (const struct active *a = t_active; a; a = a->outer) {
+        if (a->enclave == enclave) {
+            return a->slot;
+        }
+    }
+    return NULL;
+}
+
+cella_result cella_ecall(cella_enclave *enclave, uint32_t number, const void *in, size_t in_size,
+                         void *out, size_t out_capacity, size_t *ret_size)
+{
+    const uint32_t dead = atomic_load_explicit(&enclave->dead, memory_order_relaxed);
+    if (dead != 0) {
+        return (cella_result){.code = dead};
+    }
+    struct cella_host_slot *slot = t_active ? slot_nested(enclave) : NULL;
+    if (slot) {
+        return ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
+    }
+    slot = cella_host_slot_take(enclave);
+    if (!slot) {
+        const uint32_t code = atomic_load(&enclave->dead);
+        return code ? (cella_result){.code = code} : CELLA_RESULT(OUT_OF_THREADS);
+    }
+    cella_result result =
+        ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
+    cella_host_slot_give(enclave, slot);
+    return result;
+}

@@ -1,0 +1,153 @@
+/*
+ * The inside of the host runtime: an enclave, its TCS slots, the frame of an entry.
+ * Side: host (untrusted). Included by host/ and tests/runtime only.
+ * Never includes anything of enclave/.
+ */
+#ifndef CELLA_HOST_HOST_H
+#define CELLA_HOST_HOST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/call.h"
+#include "abi/processor.h"
+#include "abi/sgx_linux.h"
+#include "cella/host.h"
+#include "common/cleanup.h"
+#include "host/frame.h"
+#include "image/image.h"
+
+/* What enter.S loads before the vDSO call and stores after it. */
+struct cella_host_frame {
+    uint64_t rdi, rsi, rdx, r8, r9;
+    struct sgx_linux_run *run;
+    sgx_linux_enter_fn enter;
+    cella_enclave *enclave;
+    uint32_t function; /* ENCLU leaf to start with */
+    uint32_t status; /* enum cella_host_status */
+};
+
+enum cella_host_status {
+    CELLA_HOST_LEFT, /* by EEXIT: the registers are the enclave's answer */
+    CELLA_HOST_ABORTED, /* an exception that the enclave could not handle; rdx: CELLA_ABORT_* */
+    CELLA_HOST_LOST, /* EENTER or ERESUME itself fails: the enclave is gone */
+};
+
+#define CELLA_FRAME_AT(member, at)                                                                 \
+    _Static_assert(offsetof(struct cella_host_frame, member) == (at), "host/enter.S")
+CELLA_FRAME_AT(rdi, FRAME_RDI);
+CELLA_FRAME_AT(rsi, FRAME_RSI);
+CELLA_FRAME_AT(rdx, FRAME_RDX);
+CELLA_FRAME_AT(r8, FRAME_R8);
+CELLA_FRAME_AT(r9, FRAME_R9);
+CELLA_FRAME_AT(run, FRAME_RUN);
+CELLA_FRAME_AT(enter, FRAME_ENTER);
+CELLA_FRAME_AT(function, FRAME_FUNCTION);
+
+/* One TCS. `busy` is the pool: whoever moves it from 0 to 1 may enter. */
+struct cella_host_slot {
+    _Alignas(64) _Atomic uint32_t busy;
+    uint32_t index;
+    uint64_t tcs;
+    struct cella_call_arena *arena;
+    _Alignas(64) struct sgx_linux_run run;
+};
+
+/* A host thread that runs an enclave-made thread, or a switchless worker. */
+struct cella_host_thread {
+    struct cella_host_thread *next;
+    pthread_t thread;
+    cella_enclave *enclave;
+    struct cella_host_slot *slot;
+};
+
+struct cella_switchless;
+struct cella_gdb;
+
+struct cella_enclave {
+    const struct cella_processor *processor;
+    sgx_linux_enter_fn enter;
+    uint64_t serial; /* no two enclaves of a process have the same */
+    _Atomic uint32_t dead; /* enum: 0 alive, else the result code that every call gets */
+    uint32_t slot_count; /* for ecalls */
+    struct cella_host_slot *slots; /* thread_count of them */
+    uint32_t flags;
+    uint32_t ocall_count;
+    const cella_ocall_function *ocalls;
+    void *ocall_context;
+    uint32_t thread_count;
+    int fd;
+    uint64_t base, size;
+    uint8_t *arenas;
+    size_t arena_stride;
+    int console[2];
+    int file_root; /* directory descriptor, -1: no files */
+    _Atomic uint32_t waiters; /* ecalls that wait for a slot */
+    _Atomic uint32_t free_event;
+    _Atomic uint32_t stopping;
+    uint64_t abort_reason;
+    char abort_text[96];
+    pthread_mutex_t lock; /* threads, switchless start and stop */
+    struct cella_host_thread *threads;
+    struct cella_switchless *switchless;
+    struct cella_gdb *gdb;
+    struct cella_call_ring *ocall_ring;
+    struct cella_call_init *init;
+    uint8_t mr_enclave[32], mr_signer[32];
+    char name[CELLA_IMAGE_NAME_SIZE];
+};
+
+/* enter.S: the vDSO call with every callee-saved register kept; handles exceptions on the way. */
+void cella_host_enter(struct cella_host_frame *frame);
+/* entry.c, called by enter.S after anything but EEXIT: 1 = ERESUME now, 0 = give up, frame->status says why. */
+int cella_host_exception(struct cella_host_frame *frame);
+
+/* call.c */
+/* Runs from one entry to its DONE, serving ocalls. `frame` holds the entry's registers. */
+CELLA_MUST_USE cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot,
+                                           struct cella_host_frame *frame);
+/* The same for one entry code without buffers. */
+CELLA_MUST_USE cella_result cella_host_call(cella_enclave *enclave, struct cella_host_slot *slot,
+                                            uint64_t code, uint64_t rsi, uint64_t rdx);
+struct cella_host_slot *cella_host_slot_take(cella_enclave *enclave);
+void cella_host_slot_give(cella_enclave *enclave, struct cella_host_slot *slot);
+void cella_host_die(cella_enclave *enclave, cella_result result, uint64_t reason);
+
+/* service.c: ocalls with CELLA_OCALL_SYSTEM set. */
+CELLA_MUST_USE cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *slot,
+                                               uint32_t number, const void *in, size_t in_size,
+                                               void *out, size_t out_capacity, size_t *ret_size);
+void cella_host_wake_all(cella_enclave *enclave);
+
+/* thread.c */
+CELLA_MUST_USE cella_result cella_host_thread_start(cella_enclave *enclave, uint32_t slot);
+void cella_host_threads_join(cella_enclave *enclave);
+
+/* files.c */
+CELLA_MUST_USE cella_result cella_host_file(cella_enclave *enclave, const void *in, size_t in_size,
+                                            void *out, size_t out_capacity, size_t *ret_size);
+
+/* processor.c */
+const struct cella_processor *cella_hardware_processor(void);
+CELLA_MUST_USE cella_result cella_processor_open(const struct cella_processor **ret_processor,
+                                                 int *ret_fd, struct cella_error *error);
+void cella_processor_offers(struct cella_image_processor *ret_offers, uint32_t *ret_init_flags);
+uint32_t cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity);
+uint64_t cella_processor_tsc_hz(void);
+
+/* load.c: ECREATE to EINIT and the mappings. */
+CELLA_MUST_USE cella_result cella_host_load(cella_enclave *enclave, const struct cella_image *image,
+                                            struct cella_error *error);
+
+/* gdb.c: tells a debugger where the image's sections are. Best effort. */
+void cella_gdb_register(cella_enclave *enclave, const char *path, struct cella_bytes file);
+void cella_gdb_forget(cella_enclave *enclave);
+
+/* switchless.c */
+CELLA_MUST_USE cella_result cella_switchless_serve(cella_enclave *enclave,
+                                                   struct cella_call_slot *slot);
+
+#endif

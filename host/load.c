@@ -1,0 +1,259 @@
+/*
+ * From an image to an initialised enclave: ECREATE, EADD and EEXTEND by runs, EINIT, mappings.
+ * Side: host. Called by enclave.c. Uses only the kernel's SGX ABI (struct cella_processor).
+ * Never measures anything itself: the processor does, and refuses what was not signed.
+ */
+#include "host/host.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ZERO_SIZE (1024u * 1024u)
+
+/* Reserves address space for ELRANGE: `size` bytes, aligned to `size`, unmapped pages. */
+static cella_result range_reserve(cella_enclave *enclave, uint64_t size, struct cella_error *error)
+{
+    char *space = mmap(NULL, 2 * size, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED) {
+        return cella_error_errno(error, CELLA_RESULT(OUT_OF_MEMORY), errno,
+                                 "no address space for an enclave of %#llx bytes",
+                                 (unsigned long long)size);
+    }
+    const uint64_t at = (uint64_t)space;
+    const uint64_t base = (at + size - 1) & ~(size - 1);
+    if (base > at) {
+        munmap(space, base - at);
+    }
+    if (base + size < at + 2 * size) {
+        munmap((void *)(base + size), at + 2 * size - (base + size));
+    }
+    enclave->base = base;
+    enclave->size = size;
+    return CELLA_OK;
+}
+
+static cella_result enclave_ecreate(cella_enclave *enclave, const struct cella_image *image,
+                                    struct cella_error *error)
+{
+    static _Thread_local _Alignas(SGX_PAGE_SIZE) struct sgx_secs secs;
+    struct cella_image_processor offers;
+    uint32_t flags;
+    cella_processor_offers(&offers, &flags);
+    offers.debug = (enclave->flags & CELLA_ENCLAVE_DEBUG) != 0;
+    CELLA_TRY(cella_image_secs(image, &offers, &secs, error));
+    CELLA_TRY(range_reserve(enclave, secs.size, error));
+    secs.base = enclave->base;
+    struct sgx_linux_create create = {.src = (uint64_t)&secs};
+    const int done =
+        enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_CREATE, &create);
+    if (done < 0) {
+        const cella_result result =
+            done == -ENOMEM ? CELLA_RESULT(OUT_OF_EPC) : CELLA_RESULT(ATTRIBUTE_REFUSED);
+        return cella_error_errno(error, result, -done,
+                                 "%s: ECREATE refused (size %#llx, attributes %#llx, xfrm %#llx)",
+                                 enclave->name, (unsigned long long)secs.size,
+                                 (unsigned long long)secs.attributes.flags,
+                                 (unsigned long long)secs.attributes.xfrm);
+    }
+    return CELLA_OK;
+}
+
+static cella_result add_failed(const cella_enclave *enclave, int error_number, uint64_t offset,
+                               struct cella_error *error)
+{
+    cella_result result = CELLA_RESULT(IO);
+    if (error_number == ENOMEM) {
+        result = CELLA_RESULT(OUT_OF_EPC);
+    } else if (error_number == EACCES) {
+        result = CELLA_RESULT(ACCESS_DENIED);
+    } else if (error_number == EBUSY) {
+        result = CELLA_RESULT(OVERLAP);
+    }
+    return cella_error_errno(error, result, error_number, "%s: EADD of the page at offset %#llx",
+                             enclave->name, (unsigned long long)offset);
+}
+
+/* Adds `length` bytes; the kernel may stop early for a signal and says how far it came. */
+static cella_result pages_add(const cella_enclave *enclave, const void *source, uint64_t offset,
+                              uint64_t length, const struct sgx_secinfo *secinfo, bool measured,
+                              struct cella_error *error)
+{
+    while (length > 0) {
+        struct sgx_linux_add_pages add = {.src = (uint64_t)source,
+                                          .offset = offset,
+                                          .length = length,
+                                          .secinfo = (uint64_t)secinfo,
+                                          .flags = measured ? SGX_LINUX_PAGE_MEASURE : 0};
+        const int done =
+            enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_ADD_PAGES, &add);
+        if (done < 0 && (add.count == 0 || (done != -EINTR && done != -EAGAIN))) {
+            if (done == -EINTR || done == -EAGAIN) {
+                continue;
+            }
+            return add_failed(enclave, -done, offset + add.count, error);
+        }
+        if (add.count == 0 || add.count > length) {
+            return add_failed(enclave, EIO, offset, error);
+        }
+        source = (const char *)source + add.count;
+        offset += add.count;
+        length -= add.count;
+    }
+    return CELLA_OK;
+}
+
+/* Pages of zeros come from one shared block, piece by piece. */
+static cella_result run_add(const cella_enclave *enclave, const struct cella_image_run *run,
+                            const void *zeros, struct cella_error *error)
+{
+    _Alignas(SGX_ALIGN_SECINFO) struct sgx_secinfo secinfo = {.flags = run->secinfo_flags};
+    uint64_t length = run->page_count * SGX_PAGE_SIZE;
+    if (run->data) {
+        return pages_add(enclave, run->data, run->offset, length, &secinfo, run->measured, error);
+    }
+    for (uint64_t at = 0; at < length;) {
+        const uint64_t piece = length - at < ZERO_SIZE ? length - at : ZERO_SIZE;
+        CELLA_TRY(pages_add(enclave, zeros, run->offset + at, piece, &secinfo, run->measured,
+                            error));
+        at += piece;
+    }
+    return CELLA_OK;
+}
+
+static cella_result enclave_eadd(cella_enclave *enclave, const struct cella_image *image,
+                                 struct cella_error *error)
+{
+    static _Thread_local struct cella_image_iterator iterator;
+    struct cella_image_run run;
+    void *zeros = mmap(NULL, ZERO_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (zeros == MAP_FAILED) {
+        return cella_error_errno(error, CELLA_RESULT(OUT_OF_MEMORY), errno, "%s: a block of zeros",
+                                 enclave->name);
+    }
+    cella_result result = CELLA_OK;
+    cella_image_iterator_init(&iterator, image);
+    while (cella_is_ok(result) && cella_image_next(&iterator, &run)) {
+        result = run_add(enclave, &run, zeros, error);
+    }
+    munmap(zeros, ZERO_SIZE);
+    return result;
+}
+
+/* EINIT gives one error number for all it can refuse; look for the one that it was. */
+static cella_result einit_failed(const cella_enclave *enclave, const struct cella_image *image,
+                                 int error_number, struct cella_error *error)
+{
+    uint8_t measured[32];
+    if (error_number == EACCES || error_number == EINVAL) {
+        return cella_error_errno(error, CELLA_RESULT(ATTRIBUTE_REFUSED), error_number,
+                                 "%s: EINIT refused attributes %#llx", enclave->name,
+                                 (unsigned long long)image->sigstruct.attributes.flags);
+    }
+    cella_result signature = cella_sigstruct_verify(&image->sigstruct, NULL);
+    if (!cella_is_ok(signature)) {
+        return cella_error_errno(error, CELLA_RESULT(BAD_SIGNATURE), error_number,
+                                 "%s: EINIT refused the SIGSTRUCT: its signature does not verify",
+                                 enclave->name);
+    }
+    if (cella_is_ok(cella_image_measure(image, measured)) &&
+        memcmp(measured, image->sigstruct.enclave_hash, sizeof(measured)) != 0) {
+        return cella_error_errno(error, CELLA_RESULT(MEASUREMENT_MISMATCH), error_number,
+                                 "%s: EINIT refused the image: MRENCLAVE starts with %02x%02x%02x%02x,"
+                                 " signed was %02x%02x%02x%02x",
+                                 enclave->name, measured[0], measured[1], measured[2], measured[3],
+                                 image->sigstruct.enclave_hash[0], image->sigstruct.enclave_hash[1],
+                                 image->sigstruct.enclave_hash[2],
+                                 image->sigstruct.enclave_hash[3]);
+    }
+    return cella_error_errno(error, CELLA_RESULT(ATTRIBUTE_REFUSED), error_number,
+                             "%s: EINIT refused the enclave", enclave->name);
+}
+
+static cella_result enclave_einit(cella_enclave *enclave, const struct cella_image *image,
+                                  struct cella_error *error)
+{
+    static _Thread_local _Alignas(SGX_PAGE_SIZE) struct sgx_sigstruct sigstruct;
+    sigstruct = image->sigstruct;
+    if (sigstruct.attributes.flags & SGX_FLAGS_PROVISIONKEY) {
+        const int node = enclave->processor->open(SGX_LINUX_PROVISION_NODE, 0);
+        if (node < 0) {
+            return cella_error_errno(error, CELLA_RESULT(ACCESS_DENIED), -node,
+                                     "%s wants the provisioning key: %s", enclave->name,
+                                     SGX_LINUX_PROVISION_NODE);
+        }
+        struct sgx_linux_provision provision = {.fd = (uint64_t)node};
+        const int done =
+            enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_PROVISION, &provision);
+        enclave->processor->close(node);
+        if (done < 0) {
+            return cella_error_errno(error, CELLA_RESULT(ACCESS_DENIED), -done,
+                                     "%s: provisioning key refused", enclave->name);
+        }
+    }
+    struct sgx_linux_init init = {.sigstruct = (uint64_t)&sigstruct};
+    const int done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_INIT, &init);
+    if (done != 0) {
+        return einit_failed(enclave, image, done < 0 ? -done : EPERM, error);
+    }
+    memcpy(enclave->mr_enclave, sigstruct.enclave_hash, sizeof(enclave->mr_enclave));
+    return cella_sigstruct_signer(&sigstruct, enclave->mr_signer);
+}
+
+static cella_result range_map(const cella_enclave *enclave, uint64_t offset, uint64_t length,
+                              int prot, struct cella_error *error)
+{
+    const long at = enclave->processor->mmap((void *)(enclave->base + offset), length, prot,
+                                             MAP_SHARED | MAP_FIXED, enclave->fd, 0);
+    if (at < 0) {
+        return cella_error_errno(error, CELLA_RESULT(OUT_OF_MEMORY), (int)-at,
+                                 "%s: mapping offset %#llx, %#llx bytes", enclave->name,
+                                 (unsigned long long)offset, (unsigned long long)length);
+    }
+    return CELLA_OK;
+}
+
+static int prot_of(uint64_t secinfo_flags)
+{
+    if ((secinfo_flags & SGX_SECINFO_TYPE_MASK) == SGX_SECINFO_TCS) {
+        return PROT_READ | PROT_WRITE;
+    }
+    return ((secinfo_flags & SGX_SECINFO_R) ? PROT_READ : 0) |
+           ((secinfo_flags & SGX_SECINFO_W) ? PROT_WRITE : 0) |
+           ((secinfo_flags & SGX_SECINFO_X) ? PROT_EXEC : 0);
+}
+
+/* Guard pages stay the reserved, inaccessible mapping. Neighbours with the same rights become one mapping. */
+static cella_result enclave_map(cella_enclave *enclave, const struct cella_image *image,
+                                struct cella_error *error)
+{
+    static _Thread_local struct cella_image_iterator iterator;
+    struct cella_image_run run;
+    uint64_t start = 0, end = 0;
+    int prot = 0;
+    cella_image_iterator_init(&iterator, image);
+    while (cella_image_next(&iterator, &run)) {
+        const uint64_t length = run.kind == CELLA_IMAGE_RUN_HEAP ? image->info.heap_size
+                                                                 : run.page_count * SGX_PAGE_SIZE;
+        const int wanted = prot_of(run.secinfo_flags);
+        if (run.offset != end || wanted != prot) {
+            if (end > start) {
+                CELLA_TRY(range_map(enclave, start, end - start, prot, error));
+            }
+            start = run.offset;
+            prot = wanted;
+        }
+        end = run.offset + length;
+    }
+    return end > start ? range_map(enclave, start, end - start, prot, error) : CELLA_OK;
+}
+
+cella_result cella_host_load(cella_enclave *enclave, const struct cella_image *image,
+                             struct cella_error *error)
+{
+    CELLA_TRY(enclave_ecreate(enclave, image, error));
+    CELLA_TRY(enclave_eadd(enclave, image, error));
+    CELLA_TRY(enclave_einit(enclave, image, error));
+    return enclave_map(enclave, image, error);
+}
