@@ -11,6 +11,9 @@
 
 #define MEASURE_RECORD_SIZE 64u
 #define MEASURE_CHUNK_SIZE 256u
+/* A run above these is a damaged file: 64 GiB hashed, 1 TiB only added. */
+#define MEASURE_HASHED_PAGES_MAX (1ull << 24)
+#define MEASURE_ADDED_PAGES_MAX (1ull << 28)
 
 static const uint8_t g_zero_chunk[MEASURE_CHUNK_SIZE];
 
@@ -67,6 +70,9 @@ cella_result cella_measure_run(void *context, const struct cella_image_run *run)
 {
     const struct cella_measure *measure = context;
 
+    CELLA_ENSURE(run->page_count <=
+                     (run->measured ? MEASURE_HASHED_PAGES_MAX : MEASURE_ADDED_PAGES_MAX),
+                 LIMIT_EXCEEDED);
     for (uint64_t i = 0; i < run->page_count; i++) {
         CELLA_TRY(measure_page(measure, run->offset + i * SGX_PAGE_SIZE,
                                run->data ? run->data + i * SGX_PAGE_SIZE : NULL, run->secinfo_flags,

@@ -196,6 +196,9 @@ static const char *refuse_site(const struct rewriter *rewriter,
 {
     const struct listing *listing = &rewriter->listing;
 
+    if (rewriter->public->target >= region->start && rewriter->public->target < region->end) {
+        return "it belongs to the system call entry itself";
+    }
     if (region->indirect_jump || strstr(region->name, ".cold")) {
         return "the function has an indirect jump";
     }
