@@ -136,28 +136,26 @@ void cella_host_die(cella_enclave *enclave, cella_result result, uint64_t reason
     syscall(SYS_futex, &enclave->free_event, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* One ocall: registers of the exit in, registers of RETURN out. */
-static void ocall_serve(cella_enclave *enclave, struct cella_host_slot *slot,
-                        struct cella_host_frame *frame)
+void cella_host_ocall(struct cella_host_frame *frame)
 {
+    struct cella_host_slot *slot = frame->slot;
+    cella_enclave *enclave = slot->enclave;
     const uint32_t number = (uint32_t)(frame->rdi >> 32);
     const void *in = (const void *)frame->rsi;
     const size_t in_size = frame->rdx;
     void *out = (void *)(frame->rsi + CELLA_CALL_OUTPUT_AT(in_size));
     const size_t capacity = frame->r8;
-    const uint64_t depth = frame->r9;
     size_t size = 0;
     cella_result result = CELLA_RESULT(NOT_FOUND);
-    if (number < enclave->ocall_count) {
+    if (LIKELY(number < enclave->ocall_count)) {
         result = enclave->ocalls[number](enclave->ocall_context, in, in_size, out, capacity, &size);
     } else if (number & CELLA_OCALL_SYSTEM) {
-        result =
-            cella_host_service(enclave, slot, number, in, in_size, out, capacity, &size);
+        result = cella_host_service(enclave, slot, number, in, in_size, out, capacity, &size);
     }
-    frame->rdi = CELLA_ENTER_RETURN | depth << 32;
+    slot->run.user_data = (uint64_t)frame; /* a nested ecall has used the run */
+    frame->rdi = CELLA_ENTER_RETURN | frame->r9 << 32;
     frame->rsi = result.code;
     frame->rdx = size;
-    frame->function = SGX_EENTER;
 }
 
 cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot,
@@ -166,18 +164,12 @@ cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot
     struct active active = {.outer = t_active, .enclave = enclave, .slot = slot};
     frame->run = &slot->run;
     frame->enter = enclave->enter;
-    frame->enclave = enclave;
+    frame->slot = slot;
     frame->function = SGX_EENTER;
     frame->status = CELLA_HOST_LEFT;
+    slot->run.user_data = (uint64_t)frame;
     t_active = &active;
-    for (;;) {
-        cella_host_enter(frame);
-        if (frame->status != CELLA_HOST_LEFT ||
-            (frame->rdi & 0xFF) != CELLA_EXIT_OCALL) {
-            break;
-        }
-        ocall_serve(enclave, slot, frame);
-    }
+    cella_host_enter(frame);
     t_active = active.outer;
     if (LIKELY(frame->status == CELLA_HOST_LEFT && (frame->rdi & 0xFF) == CELLA_EXIT_DONE)) {
         return (cella_result){.code = (uint32_t)frame->rsi};

@@ -106,7 +106,9 @@ static cella_result slots_make(cella_enclave *enclave, const struct cella_image_
         slot->index = i;
         slot->tcs = enclave->base + info->threads_offset + i * info->thread_stride + info->slot_tcs;
         slot->arena = (struct cella_call_arena *)(enclave->arenas + i * stride);
+        slot->enclave = enclave;
         slot->run.tcs = slot->tcs;
+        slot->run.user_handler = (uint64_t)cella_host_handler;
     }
     return CELLA_OK;
 }

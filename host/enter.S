@@ -1,13 +1,17 @@
 /*
  * The call of __vdso_sgx_enter_enclave, which is no C call: the enclave clears or keeps registers as it likes.
- * Side: host. Called by call.c and entry.c. A debugger unwinds through it by RBP.
- * Never moves the stack between an EENTER and the ERESUMEs that follow it: the enclave leaves to where it came from.
+ * Side: host. Called by call.c and exception.c; the vDSO calls cella_host_handler at each exit. RBP unwinds it.
+ * Ocalls are served inside the handler, so that every call on the way in has its return on the way out: the processor's
+ * return predictor stays in step over the boundary. Never moves the stack between an EENTER and its ERESUMEs.
  */
+#include "abi/call.h"
 #include "host/frame.h"
 
 #define RUN_FUNCTION 8
-#define EEXIT 4
+#define RUN_USER_DATA 32
+#define EENTER 2
 #define ERESUME 3
+#define EEXIT 4
 #define FCW_DEFAULT 0x37F
 
         .text
@@ -33,55 +37,82 @@ cella_host_enter:
         .cfi_offset %r14, -48
         .cfi_offset %r15, -56
         push    %rdi                            /* -48(%rbp): the frame */
-        sub     $16, %rsp                       /* 16-byte aligned from here */
-        fnstcw  -56(%rbp)
+        sub     $8, %rsp
+        fnstcw  (%rsp)                          /* -56(%rbp) */
         mov     %rdi, %rax
+        push    FRAME_RUN(%rax)                 /* 16-byte aligned now */
         mov     FRAME_FUNCTION(%rax), %ecx
-.Lagain:
-        push    $0
-        push    FRAME_RUN(%rax)
         mov     FRAME_RDI(%rax), %rdi
         mov     FRAME_RSI(%rax), %rsi
         mov     FRAME_RDX(%rax), %rdx
         mov     FRAME_R8(%rax), %r8
         mov     FRAME_R9(%rax), %r9
         call    *FRAME_ENTER(%rax)
-        add     $16, %rsp
-        mov     -48(%rbp), %rbx
-        mov     FRAME_RUN(%rbx), %rcx
         test    %eax, %eax
-        jnz     .Lexception                     /* the arguments were refused; run->function tells nothing */
-        cmpl    $EEXIT, RUN_FUNCTION(%rcx)
-        jne     .Lexception
-        mov     %rdi, FRAME_RDI(%rbx)
-        mov     %rsi, FRAME_RSI(%rbx)
-        mov     %rdx, FRAME_RDX(%rbx)
-        mov     %r8, FRAME_R8(%rbx)
-        mov     %r9, FRAME_R9(%rbx)
-.Lout:
-        cmpw    $FCW_DEFAULT, -56(%rbp)
-        je      1f
+        jz      1f
+        mov     -48(%rbp), %rcx
+        movl    $FRAME_LOST, FRAME_STATUS(%rcx) /* the vDSO refused its arguments */
+1:      cmpw    $FCW_DEFAULT, -56(%rbp)
+        je      2f
         fldcw   -56(%rbp)
-1:      lea     -40(%rbp), %rsp
+2:      lea     -40(%rbp), %rsp
         pop     %r15
         pop     %r14
         pop     %r13
         pop     %r12
         pop     %rbx
         pop     %rbp
-        .cfi_remember_state
         .cfi_def_cfa %rsp, 8
         ret
-        .cfi_restore_state
-.Lexception:
-        cld
-        mov     %rbx, %rdi
-        call    cella_host_exception
-        test    %eax, %eax
-        jz      .Lout
-        mov     %rbx, %rax
-        mov     $ERESUME, %ecx
-        jmp     .Lagain
         .cfi_endproc
         .size   cella_host_enter, . - cella_host_enter
+
+/*
+ * int handler(rdi, rsi, rdx, rsp at exit, r8, r9, run): called by the vDSO after EEXIT, an AEX by an exception, or a
+ * failed ENCLU. Result: 0 = return from the vDSO call, else the next leaf; all registers but RAX, RBX, RCX go in.
+ */
+        .globl  cella_host_handler
+        .hidden cella_host_handler
+        .type   cella_host_handler, @function
+        .p2align 5
+cella_host_handler:
+        .cfi_startproc
+        mov     8(%rsp), %rax
+        mov     RUN_USER_DATA(%rax), %rcx
+        cmpl    $EEXIT, RUN_FUNCTION(%rax)
+        jne     .Lexception
+        mov     %rdi, FRAME_RDI(%rcx)
+        mov     %rsi, FRAME_RSI(%rcx)
+        mov     %rdx, FRAME_RDX(%rcx)
+        cmpb    $CELLA_EXIT_OCALL, %dil
+        jne     .Lreturn
+        mov     %r8, FRAME_R8(%rcx)
+        mov     %r9, FRAME_R9(%rcx)
+        push    %rcx
+        .cfi_adjust_cfa_offset 8
+        mov     %rcx, %rdi
+        call    cella_host_ocall
+        pop     %rcx
+        .cfi_adjust_cfa_offset -8
+        mov     FRAME_RDI(%rcx), %rdi
+        mov     FRAME_RSI(%rcx), %rsi
+        mov     FRAME_RDX(%rcx), %rdx
+        mov     $EENTER, %eax
+        ret
+.Lreturn:
+        xor     %eax, %eax
+        ret
+.Lexception:
+        push    %rcx
+        .cfi_adjust_cfa_offset 8
+        mov     %rcx, %rdi
+        call    cella_host_exception
+        pop     %rcx
+        .cfi_adjust_cfa_offset -8
+        test    %eax, %eax
+        jz      .Lreturn
+        mov     $ERESUME, %eax
+        ret
+        .cfi_endproc
+        .size   cella_host_handler, . - cella_host_handler
         .section .note.GNU-stack, "", @progbits

@@ -14,16 +14,18 @@ int cella_host_exception(struct cella_host_frame *frame)
         frame->status = CELLA_HOST_LOST; /* EENTER itself faulted, or the call was refused */
         return 0;
     }
-    struct sgx_linux_run nested_run = {.tcs = run->tcs};
     struct cella_host_frame nested = {
         .rdi = CELLA_ENTER_EXCEPTION,
         .rsi = __rdtsc(),
-        .run = &nested_run,
         .enter = frame->enter,
-        .enclave = frame->enclave,
+        .slot = frame->slot,
         .function = SGX_EENTER,
         .status = CELLA_HOST_LEFT,
     };
+    struct sgx_linux_run nested_run = {.tcs = run->tcs,
+                                       .user_handler = (uint64_t)cella_host_handler,
+                                       .user_data = (uint64_t)&nested};
+    nested.run = &nested_run;
     cella_host_enter(&nested);
     if (nested.status == CELLA_HOST_LEFT && (nested.rdi & 0xFF) == CELLA_EXIT_RESUME) {
         return 1;

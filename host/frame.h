@@ -14,5 +14,7 @@
 #define FRAME_RUN 40
 #define FRAME_ENTER 48
 #define FRAME_FUNCTION 64
+#define FRAME_STATUS 68
+#define FRAME_LOST 2 /* CELLA_HOST_LOST */
 
 #endif

@@ -25,7 +25,7 @@ struct cella_host_frame {
     uint64_t rdi, rsi, rdx, r8, r9;
     struct sgx_linux_run *run;
     sgx_linux_enter_fn enter;
-    cella_enclave *enclave;
+    struct cella_host_slot *slot;
     uint32_t function; /* ENCLU leaf to start with */
     uint32_t status; /* enum cella_host_status */
 };
@@ -46,12 +46,15 @@ CELLA_FRAME_AT(r9, FRAME_R9);
 CELLA_FRAME_AT(run, FRAME_RUN);
 CELLA_FRAME_AT(enter, FRAME_ENTER);
 CELLA_FRAME_AT(function, FRAME_FUNCTION);
+CELLA_FRAME_AT(status, FRAME_STATUS);
+_Static_assert(CELLA_HOST_LOST == FRAME_LOST, "host/enter.S");
 
 /* One TCS. `busy` is the pool: whoever moves it from 0 to 1 may enter. */
 struct cella_host_slot {
     _Alignas(64) _Atomic uint32_t busy;
     uint32_t index;
     uint64_t tcs;
+    cella_enclave *enclave;
     struct cella_call_arena *arena;
     _Alignas(64) struct sgx_linux_run run;
 };
@@ -100,9 +103,16 @@ struct cella_enclave {
     char name[CELLA_IMAGE_NAME_SIZE];
 };
 
-/* enter.S: the vDSO call with every callee-saved register kept; handles exceptions on the way. */
+/*
+ * enter.S: the vDSO call with every callee-saved register kept, from EENTER to an exit that is no ocall. The run's
+ * user_handler must be cella_host_handler and its user_data the frame.
+ */
 void cella_host_enter(struct cella_host_frame *frame);
-/* entry.c, called by enter.S after anything but EEXIT: 1 = ERESUME now, 0 = give up, frame->status says why. */
+int cella_host_handler(long rdi, long rsi, long rdx, long rsp, long r8, long r9,
+                       struct sgx_linux_run *run);
+/* call.c, called by enter.S: serves one ocall and leaves the registers of RETURN in the frame. */
+void cella_host_ocall(struct cella_host_frame *frame);
+/* exception.c, called by enter.S after anything but EEXIT: 1 = ERESUME now, 0 = give up, see frame->status. */
 int cella_host_exception(struct cella_host_frame *frame);
 
 /* call.c */
