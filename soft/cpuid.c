@@ -32,7 +32,7 @@ void soft_cpuid_activate(void)
 {
     soft_xstate_learn();
     (void)soft_cpu_xcr0();
-    (void)soft_cpu_xsave_size(SGX_XFRM_LEGACY);
+    (void)soft_cpu_xsave_size(soft_cpu_xcr0()); /* asks CPUID once a component, before CPUID faults */
     g_faulting = set_faulting(true);
 }
 
