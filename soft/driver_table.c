@@ -24,17 +24,23 @@ static _Atomic uint32_t g_high; /* entries ever used */
 static _Atomic uint32_t g_live;
 static uint64_t g_fork_mask;
 
+/* Two enclaves may have been created for one range: the one that is mapped there counts. */
 struct soft_enclave *soft_enclave_at(uint64_t address)
 {
+    struct soft_enclave *unmapped = NULL;
     uint32_t high = atomic_load_explicit(&g_high, memory_order_acquire);
     for (uint32_t i = 0; i < high; i++) {
         struct soft_enclave *enclave = &g_enclaves[i].pub;
         if (atomic_load_explicit(&enclave->used, memory_order_acquire) == 2 &&
             address - enclave->base < enclave->size) {
-            return enclave;
+            uint64_t page = (address - enclave->base) >> SGX_PAGE_SHIFT;
+            if (g_enclaves[i].vma[page] & VMA_MAPPED) {
+                return enclave;
+            }
+            unmapped = enclave;
         }
     }
-    return NULL;
+    return unmapped;
 }
 
 bool soft_any_enclave(void)
