@@ -10,7 +10,8 @@
 /* The software processor's preload library. */
 #define CELLA_SOFT_LIBRARY "libcella-soft.so"
 
-/* argv[0] is the command's name. The result is the exit status: 0 done, 1 refused, 2 wrong use or unreadable. */
+/* argv[0] is the command's name. The result is the exit status: 0 done, 1 refused, 2 wrong use or
+ * unreadable. */
 typedef int (*cella_command_fn)(int argc, char **argv);
 
 struct cella_command {

@@ -1,6 +1,7 @@
 /*
  * `cella inspect`: shows the identity, layout and signature of an enclave image.
- * Side: tools. Called by cli/main.c. Never loads the image; it reads files of any signer and trusts none.
+ * Side: tools. Called by cli/main.c. Never loads the image; it reads files of any signer and trusts
+ * none.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 static const char g_usage[] =
     "usage: cella inspect IMAGE [--json] [--pages]\n"
     "\n"
-    "Shows an enclave image signed by Cella, by Open Enclave or by Intel's tool: identity, attributes,\n"
+    "Shows an enclave image signed by Cella, by Open Enclave or by Intel's tool: identity, "
+    "attributes,\n"
     "layout, size by section, and whether the MRENCLAVE computed from the file is the signed one.\n"
     "\n"
     "  --json    print JSON\n"

@@ -1,6 +1,7 @@
 /*
  * `cella sign`: makes a signed enclave image of a linked static PIE.
- * Side: tools. Called by cli/main.c. Never overwrites its input unless told to, never prints a private key.
+ * Side: tools. Called by cli/main.c. Never overwrites its input unless told to, never prints a
+ * private key.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -28,11 +29,14 @@ static const char g_usage[] =
     "\n"
     "Makes a signed enclave image of IMAGE, a static PIE linked with libcella_enclave.a.\n"
     "\n"
-    "  --config FILE      heap, stack, threads, product, SVN … (cella-sign(1), docs/formats/config.md)\n"
+    "  --config FILE      heap, stack, threads, product, SVN … (cella-sign(1), "
+    "docs/formats/config.md)\n"
     "  --out FILE         the result; else IMAGE.signed (for PREPARED: the file itself)\n"
-    "  --key PEM          RSA-3072 private key with exponent 3 (openssl genrsa -3 3072); without it\n"
+    "  --key PEM          RSA-3072 private key with exponent 3 (openssl genrsa -3 3072); without "
+    "it\n"
     "                     the machine's own debug key signs and the image is marked debug\n"
-    "  --digest-out FILE  two steps: write the 256 bytes to be signed elsewhere, and the prepared image\n"
+    "  --digest-out FILE  two steps: write the 256 bytes to be signed elsewhere, and the prepared "
+    "image\n"
     "  --signature FILE   two steps: attach this signature (openssl dgst -sha256 -sign) …\n"
     "  --public-key PEM   … made by the owner of this key\n"
     "  --date YYYYMMDD    date in the signature; else SOURCE_DATE_EPOCH; else today\n"
@@ -95,12 +99,18 @@ static CELLA_MUST_USE cella_result options_parse(int argc, char **argv,
                                                  struct cella_error *error)
 {
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},     {"out", required_argument, NULL, 'o'},
-        {"key", required_argument, NULL, 'k'},        {"digest-out", required_argument, NULL, 'd'},
-        {"signature", required_argument, NULL, 's'},  {"public-key", required_argument, NULL, 'p'},
-        {"date", required_argument, NULL, 't'},       {"keep-syscalls", no_argument, NULL, 'n'},
-        {"verbose", no_argument, NULL, 'v'},          {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},             {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"out", required_argument, NULL, 'o'},
+        {"key", required_argument, NULL, 'k'},
+        {"digest-out", required_argument, NULL, 'd'},
+        {"signature", required_argument, NULL, 's'},
+        {"public-key", required_argument, NULL, 'p'},
+        {"date", required_argument, NULL, 't'},
+        {"keep-syscalls", no_argument, NULL, 'n'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -204,8 +214,7 @@ static CELLA_MUST_USE cella_result key_file_read(const char *path, bool is_priva
 {
     CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
     CELLA_TRY(cella_file_read(path, SIGN_KEY_FILE_MAX, &file, error));
-    cella_result result =
-        cella_key_read(cella_file_bytes(&file), is_private, path, ret_key, error);
+    cella_result result = cella_key_read(cella_file_bytes(&file), is_private, path, ret_key, error);
     explicit_bzero(file.data, file.size);
     return result;
 }
@@ -359,12 +368,12 @@ static void print_result(const struct sign_options *options, const char *out,
         hex_of(signer, 32, mr_signer);
     }
     if (options->json) {
-        json_t *root = json_pack(
-            "{s:s, s:s, s:s, s:b, s:i, s:i, s:{s:i, s:i, s:i}}", "file", out, "mrenclave",
-            mr_enclave, "mrsigner", mr_signer, "debug", (int)debug, "product_id",
-            (int)sigstruct->isv_prod_id, "svn", (int)sigstruct->isv_svn, "syscall_sites", "found",
-            (int)build->site_count, "rewritten", (int)build->rewritten_count, "left",
-            (int)(build->site_count - build->rewritten_count));
+        json_t *root =
+            json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:{s:i, s:i, s:i}}", "file", out, "mrenclave",
+                      mr_enclave, "mrsigner", mr_signer, "debug", (int)debug, "product_id",
+                      (int)sigstruct->isv_prod_id, "svn", (int)sigstruct->isv_svn, "syscall_sites",
+                      "found", (int)build->site_count, "rewritten", (int)build->rewritten_count,
+                      "left", (int)(build->site_count - build->rewritten_count));
         json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
         putchar('\n');
         json_decref(root);

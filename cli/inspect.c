@@ -40,8 +40,7 @@ static bool row_continues(const struct inspect_row *row, const struct cella_imag
 static CELLA_MUST_USE cella_result row_add(struct inspect *inspect,
                                            const struct cella_image_run *run)
 {
-    if (inspect->row_count &&
-        row_continues(&inspect->rows[inspect->row_count - 1], run)) {
+    if (inspect->row_count && row_continues(&inspect->rows[inspect->row_count - 1], run)) {
         inspect->rows[inspect->row_count - 1].page_count += run->page_count;
         return CELLA_OK;
     }
@@ -128,7 +127,8 @@ static CELLA_MUST_USE cella_result source_measure(struct inspect *inspect,
     return result;
 }
 
-/* Measures and verifies one identity. Only running out of memory is an error: all else is a finding. */
+/* Measures and verifies one identity. Only running out of memory is an error: all else is a
+ * finding. */
 static CELLA_MUST_USE cella_result identity_add(struct inspect *inspect,
                                                 const struct source *source, const char *label,
                                                 const struct sgx_sigstruct *sigstruct,
@@ -152,8 +152,8 @@ static CELLA_MUST_USE cella_result identity_add(struct inspect *inspect,
         snprintf(identity->trouble, sizeof(identity->trouble), "cannot be measured: %s",
                  cella_result_text(result));
     }
-    identity->matches = identity->measured &&
-                        memcmp(identity->mr_enclave, sigstruct->enclave_hash, 32) == 0;
+    identity->matches =
+        identity->measured && memcmp(identity->mr_enclave, sigstruct->enclave_hash, 32) == 0;
     if (is_signed) {
         CELLA_TRY(cella_sigstruct_signer(sigstruct, identity->mr_signer));
         identity->signature_good = cella_is_ok(cella_sigstruct_verify(sigstruct, &error));
@@ -213,7 +213,8 @@ static CELLA_MUST_USE cella_result read_intel(struct inspect *inspect, struct ce
 
     inspect->kind = INSPECT_INTEL;
     CELLA_TRY(result);
-    for (uint32_t i = 0; cella_is_ok(result); result = cella_intel_parse(file, ++i, &image, error)) {
+    for (uint32_t i = 0; cella_is_ok(result);
+         result = cella_intel_parse(file, ++i, &image, error)) {
         char label[32];
         snprintf(label, sizeof(label), "metadata %u.%u", (unsigned)(image.version >> 32),
                  (unsigned)(image.version & UINT32_MAX));

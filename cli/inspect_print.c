@@ -212,11 +212,11 @@ static json_t *json_rows(const struct inspect *inspect)
         const struct inspect_row *row = &inspect->rows[i];
         char permissions[8];
         permissions_of(row->secinfo_flags, permissions);
-        json_array_append_new(
-            rows, json_pack("{s:s, s:i, s:s, s:I, s:s, s:b}", "kind", inspect_run_name(row->kind),
-                            "index", (int)row->index, "offset", hex_u64(row->offset).text, "pages",
-                            (json_int_t)row->page_count, "permissions", permissions, "measured",
-                            (int)row->measured));
+        json_array_append_new(rows, json_pack("{s:s, s:i, s:s, s:I, s:s, s:b}", "kind",
+                                              inspect_run_name(row->kind), "index", (int)row->index,
+                                              "offset", hex_u64(row->offset).text, "pages",
+                                              (json_int_t)row->page_count, "permissions",
+                                              permissions, "measured", (int)row->measured));
     }
     return rows;
 }
@@ -227,10 +227,10 @@ static json_t *json_sections(const struct inspect *inspect)
     for (uint32_t i = 0; i < inspect->section_count; i++) {
         const struct inspect_section *section = &inspect->sections[i];
         /* A name that is no UTF-8 (a damaged file) makes json_pack fail: such a row is left out. */
-        json_t *row = json_pack("{s:s, s:s, s:I, s:b, s:b}", "name", section->name, "offset",
-                                hex_u64(section->address).text, "size", (json_int_t)section->size,
-                                "writable", (int)section->writable, "executable",
-                                (int)section->executable);
+        json_t *row =
+            json_pack("{s:s, s:s, s:I, s:b, s:b}", "name", section->name, "offset",
+                      hex_u64(section->address).text, "size", (json_int_t)section->size, "writable",
+                      (int)section->writable, "executable", (int)section->executable);
         if (row) {
             json_array_append_new(rows, row);
         }

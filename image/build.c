@@ -14,7 +14,7 @@
 
 /* What is appended to the linker's output, and where. */
 struct addition {
-    uint64_t phdr_offset; /* in the file; 0: the program headers stay where they are */
+    uint64_t phdr_offset;  /* in the file; 0: the program headers stay where they are */
     uint64_t code_address; /* trampolines; code_size 0: none */
     uint64_t code_offset;
     uint64_t code_size;
@@ -53,8 +53,9 @@ static CELLA_MUST_USE cella_result append_new_segments(struct cella_buffer *outp
 }
 
 /*
- * A second program header table with two more PT_LOADs, in a page of its own behind the image: the first one has no room
- * to grow. AT_PHDR then points there, and so does e_phoff, so that code which starts from __ehdr_start agrees.
+ * A second program header table with two more PT_LOADs, in a page of its own behind the image: the
+ * first one has no room to grow. AT_PHDR then points there, and so does e_phoff, so that code which
+ * starts from __ehdr_start agrees.
  */
 static CELLA_MUST_USE cella_result append_segments(const struct cella_elf *elf,
                                                    struct cella_buffer *output,
@@ -104,8 +105,8 @@ static CELLA_MUST_USE cella_result append_segments(const struct cella_elf *elf,
 }
 
 /*
- * A second section header table, with a row for the note and one for the trampolines, so that readelf, objdump and gdb
- * see them. A file without sections stays without.
+ * A second section header table, with a row for the note and one for the trampolines, so that
+ * readelf, objdump and gdb see them. A file without sections stays without.
  */
 static CELLA_MUST_USE cella_result append_sections(const struct cella_elf *elf,
                                                    struct cella_buffer *output,
@@ -186,8 +187,8 @@ static CELLA_MUST_USE cella_result append_note(struct cella_buffer *output,
 static void info_from_config(struct cella_image_info *info, const struct cella_image_config *config)
 {
     info->heap_size = config->heap_size;
-    info->heap_initial = config->heap_initial == CELLA_CONFIG_HEAP_ALL ? config->heap_size
-                                                                       : config->heap_initial;
+    info->heap_initial =
+        config->heap_initial == CELLA_CONFIG_HEAP_ALL ? config->heap_size : config->heap_initial;
     info->stack_size = config->stack_size;
     info->thread_count = config->threads + config->enclave_threads;
     info->enclave_thread_count = config->enclave_threads;

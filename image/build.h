@@ -11,7 +11,7 @@
 
 struct cella_image_build {
     /* in */
-    bool keep_syscalls; /* no rewriting */
+    bool keep_syscalls;         /* no rewriting */
     cella_rewrite_site_fn site; /* may be NULL */
     void *site_context;
     /* out */
@@ -20,10 +20,11 @@ struct cella_image_build {
 };
 
 /*
- * `input` is the linker's output. The result, appended to the empty buffer `output`, is a Cella image with an empty
- * signature; the same input and configuration give the same bytes. Refuses, each with its own text: another SDK's or
- * an already signed file, an interpreter or a needed library, W+X segments, an executable stack, text relocations,
- * relocation types that nobody in the enclave applies, undefined symbols, a missing entry or information object.
+ * `input` is the linker's output. The result, appended to the empty buffer `output`, is a Cella
+ * image with an empty signature; the same input and configuration give the same bytes. Refuses,
+ * each with its own text: another SDK's or an already signed file, an interpreter or a needed
+ * library, W+X segments, an executable stack, text relocations, relocation types that nobody in the
+ * enclave applies, undefined symbols, a missing entry or information object.
  */
 CELLA_MUST_USE cella_result cella_image_build(struct cella_bytes input,
                                               const struct cella_image_config *config,

@@ -36,10 +36,11 @@ static CELLA_MUST_USE cella_result check_headers(const struct cella_elf *elf,
                                    i);
         }
         if (phdr.p_type == PT_GNU_STACK && (phdr.p_flags & PF_X)) {
-            return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                                   "program header %u: the image asks for an executable stack; link "
-                                   "with -z noexecstack",
-                                   i);
+            return cella_error_set(
+                error, CELLA_RESULT(UNSUPPORTED),
+                "program header %u: the image asks for an executable stack; link "
+                "with -z noexecstack",
+                i);
         }
         if (phdr.p_type == PT_LOAD && (phdr.p_flags & PF_W) && (phdr.p_flags & PF_X)) {
             return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
@@ -112,8 +113,8 @@ static CELLA_MUST_USE cella_result check_relocation(const struct cella_image_fac
         return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
                                "%s: relocation %llu at 0x%llx has type %u; a static PIE may have "
                                "RELATIVE (8), IRELATIVE (37) and TLS types (16, 17, 18) only",
-                               table, (unsigned long long)index,
-                               (unsigned long long)rela->r_offset, type);
+                               table, (unsigned long long)index, (unsigned long long)rela->r_offset,
+                               type);
     }
     if (type == R_X86_64_NONE) {
         return CELLA_OK;
@@ -138,8 +139,7 @@ static CELLA_MUST_USE cella_result check_relocations(const struct cella_elf *elf
                                                      const struct cella_image_facts *facts,
                                                      const char *table, int64_t address_tag,
                                                      int64_t size_tag, uint64_t *ret_address,
-                                                     uint32_t *ret_count,
-                                                     struct cella_error *error)
+                                                     uint32_t *ret_count, struct cella_error *error)
 {
     uint64_t address = 0;
     uint64_t size = 0;
@@ -153,8 +153,8 @@ static CELLA_MUST_USE cella_result check_relocations(const struct cella_elf *elf
         return CELLA_OK;
     }
     if (size % sizeof(Elf64_Rela) != 0 || size / sizeof(Elf64_Rela) > CHECK_RELA_MAX ||
-        !cella_is_ok(cella_elf_at(facts->segments, facts->segment_count, address, size,
-                                  &file_offset))) {
+        !cella_is_ok(
+            cella_elf_at(facts->segments, facts->segment_count, address, size, &file_offset))) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
                                "%s: relocation table 0x%llx + 0x%llx is not whole in a segment",
                                table, (unsigned long long)address, (unsigned long long)size);
@@ -192,9 +192,9 @@ static CELLA_MUST_USE cella_result check_undefined(const struct cella_elf *elf, 
         }
         if (symbol.st_shndx == SHN_UNDEF && ELF64_ST_BIND(symbol.st_info) != STB_WEAK &&
             name[0] != 0) {
-            return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                                   "symbol %u: %s is undefined; an enclave has no one to ask for it",
-                                   i, name);
+            return cella_error_set(
+                error, CELLA_RESULT(UNSUPPORTED),
+                "symbol %u: %s is undefined; an enclave has no one to ask for it", i, name);
         }
     }
     return CELLA_OK;
@@ -281,9 +281,10 @@ static CELLA_MUST_USE cella_result find_info(const struct cella_elf *elf,
                                (unsigned long long)section.sh_addr, sizeof(empty));
     }
     if (memcmp(bytes.data, &empty, sizeof(empty)) != 0) {
-        return cella_error_set(error, CELLA_RESULT(WRONG_STATE),
-                               "section " CELLA_IMAGE_INFO_SECTION
-                               " is filled already or of another version: sign the linker's output");
+        return cella_error_set(
+            error, CELLA_RESULT(WRONG_STATE),
+            "section " CELLA_IMAGE_INFO_SECTION
+            " is filled already or of another version: sign the linker's output");
     }
     facts->info_address = section.sh_addr;
     return CELLA_OK;

@@ -15,7 +15,7 @@ struct cella_image_facts {
     uint64_t info_address;
     uint64_t info_file_offset;
     uint64_t entry;
-    uint64_t libc_entry; /* 0: none */
+    uint64_t libc_entry;    /* 0: none */
     uint64_t syscall_entry; /* 0: no kernel personality in the image */
     uint64_t rela_offset;
     uint32_t rela_count;

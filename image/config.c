@@ -186,7 +186,8 @@ static cella_result read_exinfo(const struct config_key *key, struct word value,
                            PLACE_ARGUMENTS(place), key->name, WORD_ARGUMENTS(value));
 }
 
-/* 16 bytes as 32 hexadecimal digits, with or without the dashes of a UUID; bytes in the order written. */
+/* 16 bytes as 32 hexadecimal digits, with or without the dashes of a UUID; bytes in the order
+ * written. */
 static cella_result read_id(const struct config_key *key, struct word value,
                             const struct place *place, void *field)
 {
@@ -231,9 +232,9 @@ static cella_result read_name(const struct config_key *key, struct word value,
     return CELLA_OK;
 }
 
-#define KEY(key, reader, low, high)                                                                \
-    {                                                                                              \
-        #key, reader, offsetof(struct cella_image_config, key), low, high                          \
+#define KEY(key, reader, low, high)                                       \
+    {                                                                     \
+#key, reader, offsetof(struct cella_image_config, key), low, high \
     }
 
 static const struct config_key g_keys[] = {
@@ -283,8 +284,7 @@ static cella_result config_check(const struct cella_image_config *config, const 
         return cella_error_set(error, CELLA_RESULT(OUT_OF_RANGE),
                                "%s: family_id and ext_product_id need kss = yes", file_name);
     }
-    if (config->heap_initial != CELLA_CONFIG_HEAP_ALL &&
-        config->heap_initial > config->heap_size) {
+    if (config->heap_initial != CELLA_CONFIG_HEAP_ALL && config->heap_initial > config->heap_size) {
         return cella_error_set(error, CELLA_RESULT(OUT_OF_RANGE),
                                "%s: heap_initial (%llu) is above heap_size (%llu)", file_name,
                                (unsigned long long)config->heap_initial,
@@ -366,8 +366,8 @@ static cella_result line_read(struct cella_image_config *config, uint32_t *seen,
                                PLACE_FORMAT "expected `key = value`", PLACE_ARGUMENTS(place));
     }
     struct word name = word_trim((struct word){text.text, (size_t)(equals - text.text)});
-    struct word value = word_trim(
-        (struct word){equals + 1, (size_t)(text.text + text.size - (equals + 1))});
+    struct word value =
+        word_trim((struct word){equals + 1, (size_t)(text.text + text.size - (equals + 1))});
     unsigned value_column = (unsigned)(value.text - line.text) + 1;
     if (value.size == 0) {
         place->column = (unsigned)(equals - line.text) + 1;

@@ -19,10 +19,10 @@ enum cella_config_exinfo {
 
 struct cella_image_config {
     char name[CELLA_IMAGE_NAME_SIZE];
-    uint64_t heap_size; /* bytes */
-    uint64_t heap_initial; /* bytes; CELLA_CONFIG_HEAP_ALL: the whole heap */
-    uint64_t stack_size; /* bytes, each thread */
-    uint32_t threads; /* TCS for ecalls */
+    uint64_t heap_size;       /* bytes */
+    uint64_t heap_initial;    /* bytes; CELLA_CONFIG_HEAP_ALL: the whole heap */
+    uint64_t stack_size;      /* bytes, each thread */
+    uint32_t threads;         /* TCS for ecalls */
     uint32_t enclave_threads; /* further TCS for threads that the enclave makes */
     uint32_t nssa;
     uint32_t product_id;
@@ -33,7 +33,7 @@ struct cella_image_config {
     uint8_t family_id[16];
     uint8_t ext_product_id[16];
     enum cella_config_exinfo exinfo;
-    uint64_t xfrm; /* bits that the enclave demands */
+    uint64_t xfrm;      /* bits that the enclave demands */
     uint64_t xfrm_mask; /* bits that the processor must not add to */
 };
 
@@ -43,8 +43,9 @@ struct cella_image_config {
 void cella_config_defaults(struct cella_image_config *ret_config);
 
 /*
- * Reads `text` over the defaults. `file_name` is for the error text, which gives line and column. Limits that depend on
- * other keys are checked here too (an id without kss, heap_initial above heap_size).
+ * Reads `text` over the defaults. `file_name` is for the error text, which gives line and column.
+ * Limits that depend on other keys are checked here too (an id without kss, heap_initial above
+ * heap_size).
  */
 CELLA_MUST_USE cella_result cella_config_parse(struct cella_bytes text, const char *file_name,
                                                struct cella_image_config *ret_config,

@@ -1,7 +1,7 @@
 /*
- * ELF64 reading: headers, sections, symbols and the loadable segments, all through struct cella_bytes.
- * Side: host and tools (hosted). Called inside image/ only. Allocates nothing, never writes, never follows a pointer
- * that the file gives without a bound.
+ * ELF64 reading: headers, sections, symbols and the loadable segments, all through struct
+ * cella_bytes. Side: host and tools (hosted). Called inside image/ only. Allocates nothing, never
+ * writes, never follows a pointer that the file gives without a bound.
  */
 #include "image/elf64.h"
 
@@ -83,8 +83,7 @@ cella_result cella_elf_phdr_find(const struct cella_elf *elf, uint32_t type, Elf
     return CELLA_RESULT(NOT_FOUND);
 }
 
-cella_result cella_elf_section(const struct cella_elf *elf, unsigned index,
-                               Elf64_Shdr *ret_section)
+cella_result cella_elf_section(const struct cella_elf *elf, unsigned index, Elf64_Shdr *ret_section)
 {
     struct cella_bytes table;
     CELLA_ENSURE(index < elf->header.e_shnum, NOT_FOUND);
@@ -170,8 +169,8 @@ cella_result cella_elf_symbol(const struct cella_elf_symbols *symbols, uint32_t 
 {
     Elf64_Sym symbol;
     CELLA_ENSURE(index < symbols->count, NOT_FOUND);
-    CELLA_TRY(record_get(symbols->table, (uint64_t)index * sizeof(symbol), &symbol,
-                         sizeof(symbol)));
+    CELLA_TRY(
+        record_get(symbols->table, (uint64_t)index * sizeof(symbol), &symbol, sizeof(symbol)));
     if (symbol.st_name == 0) {
         *ret_name = "";
     } else {
@@ -247,11 +246,12 @@ static CELLA_MUST_USE cella_result segment_check(const struct cella_elf *elf, un
                                (unsigned long long)phdr->p_memsz);
     }
     if (!cella_is_ok(cella_bytes_slice(elf->file, phdr->p_offset, phdr->p_filesz, &bytes))) {
-        return cella_error_set(error, CELLA_RESULT(TRUNCATED),
-                               "program header %u: file bytes 0x%llx + 0x%llx end behind the file's "
-                               "%zu bytes",
-                               index, (unsigned long long)phdr->p_offset,
-                               (unsigned long long)phdr->p_filesz, elf->file.size);
+        return cella_error_set(
+            error, CELLA_RESULT(TRUNCATED),
+            "program header %u: file bytes 0x%llx + 0x%llx end behind the file's "
+            "%zu bytes",
+            index, (unsigned long long)phdr->p_offset, (unsigned long long)phdr->p_filesz,
+            elf->file.size);
     }
     if (congruent && (phdr->p_offset - phdr->p_vaddr) % SGX_PAGE_SIZE != 0) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD),

@@ -1,7 +1,7 @@
 /*
- * ELF64 reading: headers, sections, symbols and the loadable segments, all through struct cella_bytes.
- * Side: host and tools (hosted). Called inside image/ only. Allocates nothing, never writes, never follows a pointer
- * that the file gives without a bound.
+ * ELF64 reading: headers, sections, symbols and the loadable segments, all through struct
+ * cella_bytes. Side: host and tools (hosted). Called inside image/ only. Allocates nothing, never
+ * writes, never follows a pointer that the file gives without a bound.
  */
 #ifndef CELLA_IMAGE_ELF64_H
 #define CELLA_IMAGE_ELF64_H
@@ -18,7 +18,8 @@ struct cella_elf {
     Elf64_Ehdr header;
 };
 
-/* Checks the ELF header and that the program header table lies in the file. ET_DYN for x86-64 only. */
+/* Checks the ELF header and that the program header table lies in the file. ET_DYN for x86-64 only.
+ */
 CELLA_MUST_USE cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
                                             struct cella_error *error);
 
@@ -57,7 +58,8 @@ CELLA_MUST_USE cella_result cella_elf_symbol(const struct cella_elf_symbols *sym
 CELLA_MUST_USE cella_result cella_elf_symbol_find(const struct cella_elf_symbols *symbols,
                                                   const char *name, Elf64_Sym *ret_symbol);
 
-/* The zero-terminated string at `offset` of a string table; BAD_FIELD when it does not end there. */
+/* The zero-terminated string at `offset` of a string table; BAD_FIELD when it does not end there.
+ */
 CELLA_MUST_USE cella_result cella_elf_string(struct cella_bytes strings, uint64_t offset,
                                              const char **ret_string);
 
@@ -66,16 +68,18 @@ CELLA_MUST_USE cella_result cella_elf_dynamic(const struct cella_elf *elf, int64
                                               uint64_t *ret_value);
 
 /*
- * The PT_LOAD segments, checked: ascending, file bytes in the file, no two on one page, first at address 0, at most
- * CELLA_IMAGE_SEGMENT_MAX. Empty ones are left out. `congruent`: offset and address must agree modulo 4096.
+ * The PT_LOAD segments, checked: ascending, file bytes in the file, no two on one page, first at
+ * address 0, at most CELLA_IMAGE_SEGMENT_MAX. Empty ones are left out. `congruent`: offset and
+ * address must agree modulo 4096.
  */
 CELLA_MUST_USE cella_result cella_elf_segments(const struct cella_elf *elf, bool congruent,
                                                struct cella_image_segment *ret_segments,
                                                uint32_t *ret_count, struct cella_error *error);
 
-/* Where [address, address + size) lies in the file, if it lies whole in one segment's file bytes; else NOT_FOUND. */
-CELLA_MUST_USE cella_result cella_elf_at(const struct cella_image_segment *segments,
-                                         uint32_t count, uint64_t address, uint64_t size,
+/* Where [address, address + size) lies in the file, if it lies whole in one segment's file bytes;
+ * else NOT_FOUND. */
+CELLA_MUST_USE cella_result cella_elf_at(const struct cella_image_segment *segments, uint32_t count,
+                                         uint64_t address, uint64_t size,
                                          uint64_t *ret_file_offset);
 
 /* Address arithmetic of the page walkers. */

@@ -1,7 +1,7 @@
 /*
- * What the rewriter knows of an image's code: functions, and every address that control may reach by other means than
- * falling through.
- * Side: tools (hosted; libcapstone). Called by image/rewrite.c. Never changes the file.
+ * What the rewriter knows of an image's code: functions, and every address that control may reach
+ * by other means than falling through. Side: tools (hosted; libcapstone). Called by
+ * image/rewrite.c. Never changes the file.
  */
 #include "image/flow.h"
 
@@ -138,8 +138,8 @@ static void mark_rip_relative(struct cella_flow *flow)
 }
 
 /*
- * Where instruction borders are not known, every byte that could begin a branch counts as one: too many targets cost a
- * rewrite, a missing one would cost correctness.
+ * Where instruction borders are not known, every byte that could begin a branch counts as one: too
+ * many targets cost a rewrite, a missing one would cost correctness.
  */
 static void mark_blindly(struct cella_flow *flow, uint64_t start, uint64_t end)
 {

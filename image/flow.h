@@ -1,7 +1,7 @@
 /*
- * What the rewriter knows of an image's code: functions, and every address that control may reach by other means than
- * falling through.
- * Side: tools (hosted; libcapstone). Called by image/rewrite.c. Never changes the file.
+ * What the rewriter knows of an image's code: functions, and every address that control may reach
+ * by other means than falling through. Side: tools (hosted; libcapstone). Called by
+ * image/rewrite.c. Never changes the file.
  */
 #ifndef CELLA_IMAGE_FLOW_H
 #define CELLA_IMAGE_FLOW_H
@@ -50,26 +50,28 @@ void cella_flow_mark(struct cella_flow *flow, uint64_t address);
 /* The code bytes [address, address + size), or NULL. */
 const uint8_t *cella_flow_code(const struct cella_flow *flow, uint64_t address, uint64_t size);
 
-/* Decodes the instruction at `address`, below `end`, into flow->scratch; false when it cannot be. */
+/* Decodes the instruction at `address`, below `end`, into flow->scratch; false when it cannot be.
+ */
 bool cella_flow_decode(struct cella_flow *flow, uint64_t address, uint64_t end);
 
 enum cella_flow_kind {
     CELLA_FLOW_PLAIN,
     CELLA_FLOW_SYSCALL,
     CELLA_FLOW_CALL,
-    CELLA_FLOW_JUMP, /* direct, unconditional */
-    CELLA_FLOW_BRANCH, /* direct, conditional, with a rel32 form */
+    CELLA_FLOW_JUMP,         /* direct, unconditional */
+    CELLA_FLOW_BRANCH,       /* direct, conditional, with a rel32 form */
     CELLA_FLOW_SHORT_BRANCH, /* loop, jrcxz: rel8 only */
     CELLA_FLOW_INDIRECT_JUMP,
     CELLA_FLOW_RETURN,
     CELLA_FLOW_PADDING, /* nop, int3 */
-    CELLA_FLOW_FIXED, /* endbr64: must stay where it is */
+    CELLA_FLOW_FIXED,   /* endbr64: must stay where it is */
 };
 
 /* Of the instruction in flow->scratch. `ret_target`: of a direct jump, branch or call; else 0. */
 enum cella_flow_kind cella_flow_kind_of(const struct cella_flow *flow, uint64_t *ret_target);
 
-/* Landing pads of .gcc_except_table through .eh_frame: marks them. Malformed tables are an error. */
+/* Landing pads of .gcc_except_table through .eh_frame: marks them. Malformed tables are an error.
+ */
 CELLA_MUST_USE cella_result cella_flow_mark_landing_pads(struct cella_flow *flow,
                                                          const struct cella_elf *elf,
                                                          struct cella_error *error);

@@ -1,7 +1,7 @@
 /*
- * Landing pads of C++ exceptions, read out of .eh_frame and the language-specific data it points to.
- * Side: tools (hosted). Called by image/flow.c. Never trusts a table: what it does not understand is an error, and the
- * rewriter then leaves every site alone.
+ * Landing pads of C++ exceptions, read out of .eh_frame and the language-specific data it points
+ * to. Side: tools (hosted). Called by image/flow.c. Never trusts a table: what it does not
+ * understand is an error, and the rewriter then leaves every site alone.
  *
  * Formats: Linux Standard Base 5.0, 10.6 (.eh_frame); the Itanium C++ ABI's exception tables.
  */

@@ -1,7 +1,7 @@
 /*
  * Enclave images of the other two SDKs: Open Enclave's (.oeinfo) and Intel's (.note.sgxmeta).
- * Side: tools (hosted). Called by cli/. Reads and measures only: such an image is not loaded by Cella's host runtime.
- * The parsers allocate nothing and borrow the file.
+ * Side: tools (hosted). Called by cli/. Reads and measures only: such an image is not loaded by
+ * Cella's host runtime. The parsers allocate nothing and borrow the file.
  *
  * Facts from openenclave/openenclave (host/sgx) and intel/linux-sgx (psw/urts), written anew.
  */
@@ -40,9 +40,9 @@ struct cella_oe_image {
     struct sgx_sigstruct sigstruct;
     uint64_t entry;
     uint64_t image_size;
-    uint64_t reloc_size; /* padded to pages */
+    uint64_t reloc_size;   /* padded to pages */
     uint64_t enclave_size; /* as the image knows it */
-    uint64_t secs_size; /* as ECREATE sees it */
+    uint64_t secs_size;    /* as ECREATE sees it */
     struct cella_bytes rela_dyn;
     struct cella_bytes rela_plt;
     struct cella_elf_symbols symbols; /* dynamic; count 0: none */
@@ -51,7 +51,8 @@ struct cella_oe_image {
 };
 
 /* NOT_FOUND: the file is no Open Enclave image. */
-CELLA_MUST_USE cella_result cella_oe_parse(struct cella_bytes file, struct cella_oe_image *ret_image,
+CELLA_MUST_USE cella_result cella_oe_parse(struct cella_bytes file,
+                                           struct cella_oe_image *ret_image,
                                            struct cella_error *error);
 CELLA_MUST_USE cella_result cella_oe_walk(const struct cella_oe_image *image,
                                           cella_image_visit_fn visit, void *context);

@@ -1,6 +1,7 @@
 /*
  * Cella's own image format: parse, check, walk, SECS.
- * Side: host and tools (hosted). Called by host/ (loader) and cli/. Never allocates, never executes anything.
+ * Side: host and tools (hosted). Called by host/ (loader) and cli/. Never allocates, never executes
+ * anything.
  */
 #include "image/image.h"
 
@@ -36,10 +37,9 @@ static CELLA_MUST_USE cella_result note_parse(struct cella_bytes file,
     }
     if (note.type != CELLA_IMAGE_NOTE_TYPE ||
         note.desc_size != sizeof(note) - offsetof(struct cella_image_note, version)) {
-        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
-                               "Cella note: type %u, size %u; expected 1, %zu", note.type,
-                               note.desc_size,
-                               sizeof(note) - offsetof(struct cella_image_note, version));
+        return cella_error_set(
+            error, CELLA_RESULT(BAD_FIELD), "Cella note: type %u, size %u; expected 1, %zu",
+            note.type, note.desc_size, sizeof(note) - offsetof(struct cella_image_note, version));
     }
     for (size_t i = 0; i < sizeof(note.reserved); i++) {
         if (note.reserved[i] != 0) {
@@ -109,19 +109,19 @@ static CELLA_MUST_USE cella_result info_check(const struct cella_image_info *inf
     return range_check("RELRO", info->relro_offset, info->relro_size, image_size, error);
 }
 
-/* ADD_PAGES wants R; a page both writable and executable has no place in an enclave that was signed. */
+/* ADD_PAGES wants R; a page both writable and executable has no place in an enclave that was
+ * signed. */
 static CELLA_MUST_USE cella_result permissions_check(const struct cella_image *image,
                                                      struct cella_error *error)
 {
     for (uint32_t i = 0; i < image->segment_count; i++) {
         uint64_t flags = image->segments[i].flags;
         if (!(flags & SGX_SECINFO_R) || ((flags & SGX_SECINFO_W) && (flags & SGX_SECINFO_X))) {
-            return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
-                                   "segment at 0x%llx: permissions %s%s%s; expected R, RW or RX",
-                                   (unsigned long long)image->segments[i].offset,
-                                   flags & SGX_SECINFO_R ? "R" : "-",
-                                   flags & SGX_SECINFO_W ? "W" : "-",
-                                   flags & SGX_SECINFO_X ? "X" : "-");
+            return cella_error_set(
+                error, CELLA_RESULT(BAD_FIELD),
+                "segment at 0x%llx: permissions %s%s%s; expected R, RW or RX",
+                (unsigned long long)image->segments[i].offset, flags & SGX_SECINFO_R ? "R" : "-",
+                flags & SGX_SECINFO_W ? "W" : "-", flags & SGX_SECINFO_X ? "X" : "-");
         }
     }
     return CELLA_OK;
@@ -153,13 +153,13 @@ cella_result cella_image_parse(struct cella_bytes file, struct cella_image *ret_
     CELLA_TRY(cella_elf_parse(file, &elf, error));
     CELLA_TRY(note_parse(file, &note, error));
     memset(ret_image, 0, sizeof(*ret_image));
-    CELLA_TRY(cella_elf_segments(&elf, true, ret_image->segments, &ret_image->segment_count, error));
+    CELLA_TRY(
+        cella_elf_segments(&elf, true, ret_image->segments, &ret_image->segment_count, error));
     const struct cella_image_segment *last = &ret_image->segments[ret_image->segment_count - 1];
     uint64_t image_size = cella_page_up(last->offset + last->size);
 
-    cella_result result =
-        cella_elf_at(ret_image->segments, ret_image->segment_count, note.info_offset,
-                     sizeof(struct cella_image_info), &info_at);
+    cella_result result = cella_elf_at(ret_image->segments, ret_image->segment_count,
+                                       note.info_offset, sizeof(struct cella_image_info), &info_at);
     if (!cella_is_ok(result) ||
         !cella_is_ok(cella_bytes_slice(file, info_at, sizeof(struct cella_image_info), &bytes))) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD),

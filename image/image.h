@@ -1,7 +1,8 @@
 /*
- * Enclave images: open, walk in measuring order, measure. One model for Cella, Open Enclave and Intel images.
- * Side: host and tools (hosted). Called by host/ (loader) and cli/. Never executes or maps anything of an image.
- * The parser allocates nothing; every place in the file goes through struct cella_bytes.
+ * Enclave images: open, walk in measuring order, measure. One model for Cella, Open Enclave and
+ * Intel images. Side: host and tools (hosted). Called by host/ (loader) and cli/. Never executes or
+ * maps anything of an image. The parser allocates nothing; every place in the file goes through
+ * struct cella_bytes.
  */
 #ifndef CELLA_IMAGE_IMAGE_H
 #define CELLA_IMAGE_IMAGE_H
@@ -44,9 +45,10 @@ struct cella_image {
 };
 
 /*
- * Parses and checks a Cella image: ELF headers, information object (recomputed and compared), note. Says nothing about
- * the signature and the measurement: cella_sigstruct_verify and cella_image_measure do. Reads only `file`.
- * BAD_MAGIC: not a Cella image at all (maybe another SDK's). `error` may be NULL.
+ * Parses and checks a Cella image: ELF headers, information object (recomputed and compared), note.
+ * Says nothing about the signature and the measurement: cella_sigstruct_verify and
+ * cella_image_measure do. Reads only `file`. BAD_MAGIC: not a Cella image at all (maybe another
+ * SDK's). `error` may be NULL.
  */
 CELLA_MUST_USE cella_result cella_image_parse(struct cella_bytes file,
                                               struct cella_image *ret_image,
@@ -63,9 +65,9 @@ enum cella_image_run_kind {
 };
 
 /*
- * Contiguous pages with the same flags: one ADD_PAGES call. `data` is NULL for pages of zeros; else page_count * 4096
- * bytes: in the file (page-aligned there, so page-aligned in memory when the file is mapped) or in the iterator's own
- * page buffer, good until the next call.
+ * Contiguous pages with the same flags: one ADD_PAGES call. `data` is NULL for pages of zeros; else
+ * page_count * 4096 bytes: in the file (page-aligned there, so page-aligned in memory when the file
+ * is mapped) or in the iterator's own page buffer, good until the next call.
  */
 struct cella_image_run {
     enum cella_image_run_kind kind;
@@ -89,19 +91,21 @@ struct cella_image_iterator {
 void cella_image_iterator_init(struct cella_image_iterator *iterator,
                                const struct cella_image *image);
 
-/* The next run in adding order; false when there is none. Cannot fail: cella_image_parse has checked everything. */
+/* The next run in adding order; false when there is none. Cannot fail: cella_image_parse has
+ * checked everything. */
 bool cella_image_next(struct cella_image_iterator *iterator, struct cella_image_run *ret_run);
 
-/* What the processor offers beyond what the image demands; the masks of the SIGSTRUCT say what may be added. */
+/* What the processor offers beyond what the image demands; the masks of the SIGSTRUCT say what may
+ * be added. */
 struct cella_image_processor {
-    uint64_t xfrm; /* XCR0 and what CPUID 0x12 leaf 1 allows */
+    uint64_t xfrm;        /* XCR0 and what CPUID 0x12 leaf 1 allows */
     uint32_t misc_select; /* CPUID 0x12 leaf 0 EBX */
-    bool debug; /* run as a debug enclave, where the image allows that */
+    bool debug;           /* run as a debug enclave, where the image allows that */
 };
 
 /*
- * Fills a SECS for ECREATE: all but `base`. DEBUG_MISMATCH: debug wanted, production image; ATTRIBUTE_REFUSED: the
- * image demands what the processor lacks.
+ * Fills a SECS for ECREATE: all but `base`. DEBUG_MISMATCH: debug wanted, production image;
+ * ATTRIBUTE_REFUSED: the image demands what the processor lacks.
  */
 CELLA_MUST_USE cella_result cella_image_secs(const struct cella_image *image,
                                              const struct cella_image_processor *processor,
@@ -111,7 +115,8 @@ CELLA_MUST_USE cella_result cella_image_secs(const struct cella_image *image,
 CELLA_MUST_USE cella_result cella_image_measure(const struct cella_image *image,
                                                 uint8_t ret_mr_enclave[32]);
 
-/* A SIGSTRUCT's own consistency: constant fields, reserved bytes, RSA signature, Q1 and Q2. CRYPTO when libcrypto fails. */
+/* A SIGSTRUCT's own consistency: constant fields, reserved bytes, RSA signature, Q1 and Q2. CRYPTO
+ * when libcrypto fails. */
 CELLA_MUST_USE cella_result cella_sigstruct_verify(const struct sgx_sigstruct *sigstruct,
                                                    struct cella_error *error);
 

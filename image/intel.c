@@ -39,7 +39,7 @@ struct layout_row {
     uint16_t id;
     uint16_t attributes; /* group: number of entries */
     uint32_t page_count; /* group: number of repetitions */
-    uint64_t rva; /* group: step */
+    uint64_t rva;        /* group: step */
     uint32_t content_size;
     uint32_t content_offset;
     uint64_t secinfo_flags;
@@ -119,10 +119,11 @@ static CELLA_MUST_USE cella_result block_find(const struct cella_elf *elf, uint3
         CELLA_TRY(cella_cursor_u32(&at, &size));
         if (size < INTEL_METADATA_MIN ||
             !cella_is_ok(cella_cursor_take(&cursor, size, ret_block))) {
-            return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
-                                   ".note.sgxmeta: metadata block %u has size %u; expected at least "
-                                   "%u and all of it in the section",
-                                   i, size, INTEL_METADATA_MIN);
+            return cella_error_set(
+                error, CELLA_RESULT(BAD_FIELD),
+                ".note.sgxmeta: metadata block %u has size %u; expected at least "
+                "%u and all of it in the section",
+                i, size, INTEL_METADATA_MIN);
         }
     }
     return CELLA_OK;
@@ -209,8 +210,8 @@ static CELLA_MUST_USE cella_result row_check(const struct cella_intel_image *ima
                      (row->rva + delta) % SGX_PAGE_SIZE == 0,
                  BAD_FIELD);
     if (row->content_offset) {
-        CELLA_TRY(cella_bytes_slice(image->metadata, row->content_offset, row->content_size,
-                                    &content));
+        CELLA_TRY(
+            cella_bytes_slice(image->metadata, row->content_offset, row->content_size, &content));
         CELLA_ENSURE(content.size <= size, BAD_FIELD);
         if (row->secinfo_flags == SGX_SECINFO_TCS) {
             CELLA_ENSURE(content.size >= sizeof(uint64_t) * 8 &&
@@ -317,8 +318,8 @@ cella_result cella_intel_parse(struct cella_bytes file, uint32_t index,
 }
 
 /*
- * Patches name places in the file; a page shows those of its segment's file bytes. True when one lies on the page;
- * `page` may be NULL.
+ * Patches name places in the file; a page shows those of its segment's file bytes. True when one
+ * lies on the page; `page` may be NULL.
  */
 static bool patches_apply(const struct cella_intel_image *image,
                           const struct cella_image_segment *segment, uint64_t page_offset,
@@ -374,8 +375,8 @@ static uint64_t overlay_flags(const void *context, const struct cella_image_segm
             Elf64_Rela rela;
             memcpy(&rela, image->rela[i].data + at, sizeof(rela));
             /* Only pages with file bytes are looked at one by one by the upstream loader. */
-            if (ELF64_R_TYPE(rela.r_info) != R_X86_64_NONE &&
-                rela.r_offset + 8 > offset && rela.r_offset < offset + SGX_PAGE_SIZE &&
+            if (ELF64_R_TYPE(rela.r_info) != R_X86_64_NONE && rela.r_offset + 8 > offset &&
+                rela.r_offset < offset + SGX_PAGE_SIZE &&
                 offset < segment->offset + segment->file_size) {
                 return SGX_SECINFO_W;
             }

@@ -1,6 +1,7 @@
 /*
  * Enclave signing keys: RSA-3072 with exponent 3, as PEM.
- * Side: tools (hosted; libcrypto). Called by cli/ and image/sign.c. Never writes a file, never asks for a passphrase.
+ * Side: tools (hosted; libcrypto). Called by cli/ and image/sign.c. Never writes a file, never asks
+ * for a passphrase.
  */
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -48,10 +49,11 @@ static CELLA_MUST_USE cella_result key_check(EVP_PKEY *key, const char *name,
     }
     CELLA_ENSURE(EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) == 1, CRYPTO);
     if (EVP_PKEY_get_bits(key) != KEY_BITS || !BN_is_word(exponent, KEY_EXPONENT)) {
-        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "key %s: RSA-%d with exponent %lu; expected RSA-3072 with exponent 3 "
-                               "(openssl genrsa -3 3072)",
-                               name, EVP_PKEY_get_bits(key), (unsigned long)BN_get_word(exponent));
+        return cella_error_set(
+            error, CELLA_RESULT(UNSUPPORTED),
+            "key %s: RSA-%d with exponent %lu; expected RSA-3072 with exponent 3 "
+            "(openssl genrsa -3 3072)",
+            name, EVP_PKEY_get_bits(key), (unsigned long)BN_get_word(exponent));
     }
     return CELLA_OK;
 }

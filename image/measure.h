@@ -15,7 +15,8 @@ struct cella_measure {
 /* Starts with the ECREATE record. */
 CELLA_MUST_USE cella_result cella_measure_init(struct cella_measure *measure,
                                                uint32_t ssa_frame_size, uint64_t enclave_size);
-/* EADD (and EEXTEND, where the run is measured) of every page. A visitor: `measure` is a struct cella_measure. */
+/* EADD (and EEXTEND, where the run is measured) of every page. A visitor: `measure` is a struct
+ * cella_measure. */
 cella_result cella_measure_run(void *measure, const struct cella_image_run *run);
 CELLA_MUST_USE cella_result cella_measure_final(struct cella_measure *measure,
                                                 uint8_t ret_mr_enclave[32]);

@@ -35,7 +35,8 @@ static CELLA_MUST_USE cella_result info_read(struct cella_bytes info, struct cel
     CELLA_TRY(cella_cursor_u16(&cursor, &image->product_id));
     CELLA_TRY(cella_cursor_u16(&cursor, &image->svn));
     CELLA_TRY(cella_cursor_u32(&cursor, &image->flags));
-    CELLA_TRY(cella_cursor_skip(&cursor, 32)); /* family and extended product id: the SIGSTRUCT has them */
+    CELLA_TRY(cella_cursor_skip(&cursor,
+                                32)); /* family and extended product id: the SIGSTRUCT has them */
     CELLA_TRY(cella_cursor_u64(&cursor, &image->attributes));
     CELLA_TRY(cella_cursor_skip(&cursor, 8)); /* XFRM */
     CELLA_TRY(cella_cursor_u64(&cursor, &image->start_address));
@@ -118,8 +119,7 @@ static void patches_make(struct cella_oe_image *image, const Elf64_Shdr *tdata,
         patch_add(image, "_tbss_size", tbss->sh_size);
         patch_add(image, "_tbss_align", tbss->sh_addralign);
     }
-    patch_add(image, "_td_from_tcs_offset",
-              (image->tls_pages + OE_CONTROL_PAGES) * SGX_PAGE_SIZE);
+    patch_add(image, "_td_from_tcs_offset", (image->tls_pages + OE_CONTROL_PAGES) * SGX_PAGE_SIZE);
 }
 
 static CELLA_MUST_USE cella_result sizes_compute(struct cella_oe_image *image)
@@ -302,7 +302,8 @@ static cella_result emit_segment_run(void *context, const struct cella_image_run
     return walk->visit(walk->context, &moved);
 }
 
-/* Entry `index` of the copied table: TLS relocations carry the symbol's value, so that nobody looks it up inside. */
+/* Entry `index` of the copied table: TLS relocations carry the symbol's value, so that nobody looks
+ * it up inside. */
 static CELLA_MUST_USE cella_result rela_get(const struct cella_oe_image *image, uint64_t index,
                                             Elf64_Rela *ret_rela)
 {

@@ -1,6 +1,7 @@
 /*
  * Pages of a segment as runs, and the layout arithmetic behind the information object.
- * Side: host and tools (hosted). Called inside image/ only. Never allocates; never reads outside the file's bytes.
+ * Side: host and tools (hosted). Called inside image/ only. Never allocates; never reads outside
+ * the file's bytes.
  */
 #include "image/pages.h"
 
@@ -41,7 +42,8 @@ static uint64_t page_flags_of(const struct cella_image_segment *segment,
     return flags;
 }
 
-/* Only the segment's own bytes: what stands before and behind them in the file is not part of the page. */
+/* Only the segment's own bytes: what stands before and behind them in the file is not part of the
+ * page. */
 static void page_compose(struct cella_bytes file, const struct cella_image_segment *segment,
                          const struct cella_overlay *overlay, uint64_t offset, uint8_t *page)
 {
@@ -135,9 +137,9 @@ static CELLA_MUST_USE cella_result count_check(const char *name, uint64_t value,
                                                uint64_t high, struct cella_error *error)
 {
     if (value < low || value > high) {
-        return cella_error_set(error, CELLA_RESULT(OUT_OF_RANGE), "%s is %llu; expected %llu to %llu",
-                               name, (unsigned long long)value, (unsigned long long)low,
-                               (unsigned long long)high);
+        return cella_error_set(error, CELLA_RESULT(OUT_OF_RANGE),
+                               "%s is %llu; expected %llu to %llu", name, (unsigned long long)value,
+                               (unsigned long long)low, (unsigned long long)high);
     }
     return CELLA_OK;
 }

@@ -1,11 +1,11 @@
 /*
- * Rewriting of `syscall` sites at sign time: a direct jump to a trampoline that calls the enclave kernel.
- * Side: tools (hosted; libcapstone). Called by image/build.c. Never changes a site that it cannot prove safe: such a
- * site stays, raises #UD in the enclave and is emulated there.
+ * Rewriting of `syscall` sites at sign time: a direct jump to a trampoline that calls the enclave
+ * kernel. Side: tools (hosted; libcapstone). Called by image/build.c. Never changes a site that it
+ * cannot prove safe: such a site stays, raises #UD in the enclave and is emulated there.
  *
- * A jump takes five bytes and `syscall` has two, so instructions before or behind it are displaced into the trampoline.
- * That is safe when control can arrive inside the window only at its start, and when each displaced instruction does
- * the same at another address.
+ * A jump takes five bytes and `syscall` has two, so instructions before or behind it are displaced
+ * into the trampoline. That is safe when control can arrive inside the window only at its start,
+ * and when each displaced instruction does the same at another address.
  */
 #include "image/rewrite.h"
 
@@ -243,8 +243,8 @@ static CELLA_MUST_USE cella_result put_relative(struct rewriter *rewriter, const
 }
 
 /*
- * A plain instruction at its new address: a RIP-relative displacement is corrected. UNSUPPORTED when the disassembler's
- * word about it cannot be checked against the bytes.
+ * A plain instruction at its new address: a RIP-relative displacement is corrected. UNSUPPORTED
+ * when the disassembler's word about it cannot be checked against the bytes.
  */
 static CELLA_MUST_USE cella_result put_plain(struct rewriter *rewriter,
                                              const struct instruction *item)
@@ -306,7 +306,7 @@ static CELLA_MUST_USE cella_result put_displaced(struct rewriter *rewriter,
 /* The call of the kernel, the red zone stepped over without touching the flags. */
 static CELLA_MUST_USE cella_result put_call(struct rewriter *rewriter)
 {
-    static const uint8_t down[] = {0x48, 0x8D, 0x64, 0x24, 0x80}; /* lea -128(%rsp),%rsp */
+    static const uint8_t down[] = {0x48, 0x8D, 0x64, 0x24, 0x80};        /* lea -128(%rsp),%rsp */
     static const uint8_t up[] = {0x48, 0x8D, 0xA4, 0x24, 0x80, 0, 0, 0}; /* lea 128(%rsp),%rsp */
     static const uint8_t call[] = {0xE8};
 
@@ -435,7 +435,8 @@ cella_result cella_rewrite_sites(struct cella_rewrite *rewrite, struct cella_buf
 
     rewrite->site_count = 0;
     rewrite->rewritten_count = 0;
-    CELLA_TRY(cella_flow_init(flow, rewrite->elf, rewrite->segments, rewrite->segment_count, error));
+    CELLA_TRY(
+        cella_flow_init(flow, rewrite->elf, rewrite->segments, rewrite->segment_count, error));
     for (uint32_t i = 0; i < flow->text_count; i++) {
         uint64_t at = flow->texts[i].address;
         uint64_t end = at + flow->texts[i].bytes.size;

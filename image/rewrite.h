@@ -1,11 +1,12 @@
 /*
- * Rewriting of `syscall` sites at sign time: a direct jump to a trampoline that calls the enclave kernel.
- * Side: tools (hosted; libcapstone). Called by image/build.c. Never changes a site that it cannot prove safe: such a
- * site stays, raises #UD in the enclave and is emulated there.
+ * Rewriting of `syscall` sites at sign time: a direct jump to a trampoline that calls the enclave
+ * kernel. Side: tools (hosted; libcapstone). Called by image/build.c. Never changes a site that it
+ * cannot prove safe: such a site stays, raises #UD in the enclave and is emulated there.
  *
- * Contract of the target (cella_syscall_entry), which a trampoline reaches by `call` with the registers of the system
- * call and RSP 128 + 8 bytes below the site's (the red zone is kept): returns by `ret`, result in RAX; RCX, R11 and the
- * flags may change, nothing else. A child of clone resumes at the same return address with RSP = its new stack - 128.
+ * Contract of the target (cella_syscall_entry), which a trampoline reaches by `call` with the
+ * registers of the system call and RSP 128 + 8 bytes below the site's (the red zone is kept):
+ * returns by `ret`, result in RAX; RCX, R11 and the flags may change, nothing else. A child of
+ * clone resumes at the same return address with RSP = its new stack - 128.
  */
 #ifndef CELLA_IMAGE_REWRITE_H
 #define CELLA_IMAGE_REWRITE_H
@@ -15,7 +16,7 @@
 
 struct cella_rewrite_site {
     uint64_t address;
-    const char *function; /* "" when no symbol covers it */
+    const char *function;     /* "" when no symbol covers it */
     const char *left_because; /* NULL: rewritten */
 };
 
@@ -27,8 +28,8 @@ struct cella_rewrite {
     const struct cella_elf *elf; /* of the original bytes */
     const struct cella_image_segment *segments;
     uint32_t segment_count;
-    uint64_t trampolines; /* address where the trampolines will be */
-    uint64_t target; /* address of cella_syscall_entry */
+    uint64_t trampolines;       /* address where the trampolines will be */
+    uint64_t target;            /* address of cella_syscall_entry */
     cella_rewrite_site_fn site; /* may be NULL */
     void *site_context;
     /* out */
@@ -37,8 +38,9 @@ struct cella_rewrite {
 };
 
 /*
- * Patches the sites in `file`, a copy of the ELF file, and appends the trampolines to `code`. LIMIT_EXCEEDED when there
- * are too many symbols or sites; BAD_FIELD for tables that contradict each other.
+ * Patches the sites in `file`, a copy of the ELF file, and appends the trampolines to `code`.
+ * LIMIT_EXCEEDED when there are too many symbols or sites; BAD_FIELD for tables that contradict
+ * each other.
  */
 CELLA_MUST_USE cella_result cella_rewrite_sites(struct cella_rewrite *rewrite,
                                                 struct cella_buffer *file,

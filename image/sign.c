@@ -1,6 +1,7 @@
 /*
- * SIGSTRUCT: filling, RSA-3072 signing with exponent 3, attaching a signature made elsewhere, verifying.
- * Side: tools (hosted; libcrypto). Called by cli/ and host/ (verify). Never keeps a private key beyond its caller's.
+ * SIGSTRUCT: filling, RSA-3072 signing with exponent 3, attaching a signature made elsewhere,
+ * verifying. Side: tools (hosted; libcrypto). Called by cli/ and host/ (verify). Never keeps a
+ * private key beyond its caller's.
  */
 #include "image/sign.h"
 
@@ -59,8 +60,8 @@ uint32_t cella_sigstruct_date(int64_t seconds)
     if (seconds < 0 || !gmtime_r(&time, &parts) || parts.tm_year + 1900 > 9999) {
         return 0;
     }
-    uint32_t decimal = (uint32_t)((parts.tm_year + 1900) * 10000 + (parts.tm_mon + 1) * 100 +
-                                  parts.tm_mday);
+    uint32_t decimal =
+        (uint32_t)((parts.tm_year + 1900) * 10000 + (parts.tm_mon + 1) * 100 + parts.tm_mday);
     uint32_t bcd = 0;
     for (unsigned shift = 0; shift < 32; shift += 4) {
         bcd |= (decimal % 10) << shift;
@@ -195,8 +196,8 @@ static CELLA_MUST_USE cella_result rsa_verify(const struct sgx_sigstruct *sigstr
                      EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
                      EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1,
                  CRYPTO);
-    CELLA_ENSURE(EVP_PKEY_verify(context, signature, sizeof(signature), digest,
-                                 sizeof(digest)) == 1,
+    CELLA_ENSURE(EVP_PKEY_verify(context, signature, sizeof(signature), digest, sizeof(digest)) ==
+                     1,
                  BAD_SIGNATURE);
     return CELLA_OK;
 }
@@ -303,8 +304,8 @@ cella_result cella_sigstruct_verify(const struct sgx_sigstruct *s, struct cella_
 cella_result cella_sigstruct_signer(const struct sgx_sigstruct *sigstruct,
                                     uint8_t ret_mr_signer[32])
 {
-    CELLA_ENSURE(EVP_Digest(sigstruct->modulus, SGX_RSA_SIZE, ret_mr_signer, NULL, EVP_sha256(),
-                            NULL) == 1,
-                 CRYPTO);
+    CELLA_ENSURE(
+        EVP_Digest(sigstruct->modulus, SGX_RSA_SIZE, ret_mr_signer, NULL, EVP_sha256(), NULL) == 1,
+        CRYPTO);
     return CELLA_OK;
 }

@@ -1,6 +1,7 @@
 /*
- * SIGSTRUCT: filling, RSA-3072 signing with exponent 3, attaching a signature made elsewhere, verifying.
- * Side: tools (hosted; libcrypto). Called by cli/ and host/ (verify). Never keeps a private key beyond its caller's.
+ * SIGSTRUCT: filling, RSA-3072 signing with exponent 3, attaching a signature made elsewhere,
+ * verifying. Side: tools (hosted; libcrypto). Called by cli/ and host/ (verify). Never keeps a
+ * private key beyond its caller's.
  */
 #ifndef CELLA_IMAGE_SIGN_H
 #define CELLA_IMAGE_SIGN_H
@@ -8,7 +9,8 @@
 #include "image/config.h"
 #include "image/image.h"
 
-/* An RSA-3072 key with e = 3: public, or private too. Zero-initialise; `handle` is libcrypto's, freed by _done. */
+/* An RSA-3072 key with e = 3: public, or private too. Zero-initialise; `handle` is libcrypto's,
+ * freed by _done. */
 struct cella_key {
     void *handle;
 };
@@ -40,7 +42,8 @@ CELLA_MUST_USE cella_result cella_sigstruct_sign(struct sgx_sigstruct *sigstruct
                                                  const struct cella_key *key,
                                                  struct cella_error *error);
 
-/* Attaches a signature (384 bytes, big endian as openssl writes it) made with `key`'s private half; verifies it. */
+/* Attaches a signature (384 bytes, big endian as openssl writes it) made with `key`'s private half;
+ * verifies it. */
 CELLA_MUST_USE cella_result cella_sigstruct_attach(struct sgx_sigstruct *sigstruct,
                                                    const struct cella_key *key,
                                                    struct cella_bytes signature,
