@@ -2,6 +2,7 @@
  * EREPORT and EGETKEY (SDM Vol. 3D, SGX instruction references).
  * Side: soft (untrusted; it plays the processor). Called by enclu.c with both locks held, in a signal handler.
  * The checks stand in the manual's order. Nothing here allocates; keys are wiped from the stack.
+ * EPCM.VALID needs no check of its own: what the page tables translate to has been filled by the driver.
  */
 #include "soft/enclu.h"
 #include "soft/keys.h"
@@ -48,7 +49,6 @@ struct soft_outcome soft_ereport(struct driver_enclave *e, uint64_t rbx, uint64_
     SOFT_CHECK(EREPORT_02, in_elrange(e, rbx), soft_gp());
     SOFT_CHECK(EREPORT_03, driver_translate(e, rbx, 0, &error), soft_pf(rbx, error));
     struct soft_operand target = soft_operand_at(e, rbx);
-    SOFT_CHECK(EREPORT_04, soft_operand_is_valid(&target), soft_pf(rbx, SOFT_PF_EPCM_READ));
     SOFT_CHECK(EREPORT_05, !soft_operand_is_blocked(&target), soft_pf(rbx, SOFT_PF_EPCM_READ));
     SOFT_CHECK(EREPORT_06, soft_operand_is_reg(&target, SGX_SECINFO_R),
                soft_pf(rbx, SOFT_PF_EPCM_READ));
@@ -56,7 +56,6 @@ struct soft_outcome soft_ereport(struct driver_enclave *e, uint64_t rbx, uint64_
     SOFT_CHECK(EREPORT_08, in_elrange(e, rcx), soft_gp());
     SOFT_CHECK(EREPORT_09, driver_translate(e, rcx, 0, &error), soft_pf(rcx, error));
     struct soft_operand data = soft_operand_at(e, rcx);
-    SOFT_CHECK(EREPORT_10, soft_operand_is_valid(&data), soft_pf(rcx, SOFT_PF_EPCM_READ));
     SOFT_CHECK(EREPORT_11, !soft_operand_is_blocked(&data), soft_pf(rcx, SOFT_PF_EPCM_READ));
     SOFT_CHECK(EREPORT_12, soft_operand_is_reg(&data, SGX_SECINFO_R),
                soft_pf(rcx, SOFT_PF_EPCM_READ));
@@ -64,7 +63,6 @@ struct soft_outcome soft_ereport(struct driver_enclave *e, uint64_t rbx, uint64_
     SOFT_CHECK(EREPORT_14, in_elrange(e, rdx), soft_gp());
     SOFT_CHECK(EREPORT_15, driver_translate(e, rdx, SGX_PF_WRITE, &error), soft_pf(rdx, error));
     struct soft_operand output = soft_operand_at(e, rdx);
-    SOFT_CHECK(EREPORT_16, soft_operand_is_valid(&output), soft_pf(rdx, SOFT_PF_EPCM_WRITE));
     SOFT_CHECK(EREPORT_17, !soft_operand_is_blocked(&output), soft_pf(rdx, SOFT_PF_EPCM_WRITE));
     SOFT_CHECK(EREPORT_18, soft_operand_is_reg(&output, SGX_SECINFO_W),
                soft_pf(rdx, SOFT_PF_EPCM_WRITE));
@@ -125,7 +123,6 @@ struct soft_outcome soft_egetkey(struct driver_enclave *e, uint64_t rbx, uint64_
     SOFT_CHECK(EGETKEY_02, in_elrange(e, rbx), soft_gp());
     SOFT_CHECK(EGETKEY_03, driver_translate(e, rbx, 0, &error), soft_pf(rbx, error));
     struct soft_operand source = soft_operand_at(e, rbx);
-    SOFT_CHECK(EGETKEY_04, soft_operand_is_valid(&source), soft_pf(rbx, SOFT_PF_EPCM_READ));
     SOFT_CHECK(EGETKEY_05, !soft_operand_is_blocked(&source), soft_pf(rbx, SOFT_PF_EPCM_READ));
     SOFT_CHECK(EGETKEY_06, soft_operand_is_reg(&source, SGX_SECINFO_R),
                soft_pf(rbx, SOFT_PF_EPCM_READ));
@@ -133,7 +130,6 @@ struct soft_outcome soft_egetkey(struct driver_enclave *e, uint64_t rbx, uint64_
     SOFT_CHECK(EGETKEY_08, in_elrange(e, rcx), soft_gp());
     SOFT_CHECK(EGETKEY_09, driver_translate(e, rcx, SGX_PF_WRITE, &error), soft_pf(rcx, error));
     struct soft_operand output = soft_operand_at(e, rcx);
-    SOFT_CHECK(EGETKEY_10, soft_operand_is_valid(&output), soft_pf(rcx, SOFT_PF_EPCM_WRITE));
     SOFT_CHECK(EGETKEY_11, !soft_operand_is_blocked(&output), soft_pf(rcx, SOFT_PF_EPCM_WRITE));
     SOFT_CHECK(EGETKEY_12, soft_operand_is_reg(&output, SGX_SECINFO_W),
                soft_pf(rcx, SOFT_PF_EPCM_WRITE));
