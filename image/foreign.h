@@ -20,7 +20,7 @@ struct cella_oe_patch {
     uint64_t value;
 };
 
-#define CELLA_OE_PATCH_MAX 8u
+#define CELLA_OE_PATCH_MAX 9u
 
 /* An Open Enclave image. */
 struct cella_oe_image {
