@@ -1,13 +1,51 @@
-# The door to the build. Everything else is meson's.
+# The door to the build: every target is one line of meson or one script. `make help` lists them.
 BUILD ?= build
 PREFIX ?= /usr/local
 MESON ?= meson
 NINJA ?= ninja
 
-all: $(BUILD)/build.ninja
-	@$(NINJA) -C $(BUILD)
+all: $(BUILD)/build.ninja ## build everything; programs end in $(BUILD)/bin
+	@$(NINJA) -C $(BUILD) --quiet
+	@scripts/print-sizes $(BUILD)
 
-$(BUILD)/build.ninja:
-	@$(MESON) setup $(BUILD) .
+$(BUILD)/build.ninja: | meson.build
+	@$(MESON) setup $(BUILD) . --prefix=$(PREFIX) >/dev/null
 
-.PHONY: all
+run: ## what ./run does
+	@./run
+
+check: all ## every test; ./check installs the packages first
+	@scripts/run-tests $(BUILD)
+
+bench: all ## one line a figure: name value goal ok|short; kept in bench/results.json
+	@bench/run $(BUILD)
+
+repro: ## two builds in two folders give the same MRENCLAVE
+	@scripts/repro
+
+fuzz: ## fuzz every parser for FUZZ_SECONDS (60) each, with libFuzzer
+	@scripts/fuzz
+
+sanitize: ## the unit tests under ASan and UBSan
+	@scripts/sanitize
+
+check-boundary: ## clang proves that the enclave does not touch host memory but through the boundary
+	@scripts/check-boundary
+
+format: ## clang-format over the whole tree
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+golden-update: all ## rewrite golden files; read the diff
+	@scripts/golden --update $(BUILD)
+
+install: all ## install under PREFIX
+	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
+	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild --quiet
+
+clean: ## remove the build folder
+	@rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+.PHONY: all run check bench repro fuzz sanitize check-boundary format golden-update install clean help

@@ -19,8 +19,7 @@ struct cella_file {
 
 /* Reads all of `path`, at most `limit` bytes. */
 CELLA_MUST_USE cella_result cella_file_read(const char *path, size_t limit,
-                                            struct cella_file *ret_file,
-                                            struct cella_error *error);
+                                            struct cella_file *ret_file, struct cella_error *error);
 void cella_file_done(struct cella_file *file);
 
 static inline struct cella_bytes cella_file_bytes(const struct cella_file *file)

@@ -58,7 +58,7 @@ struct inspect {
     uint32_t identity_count;
     uint64_t enclave_size; /* of ECREATE */
     uint32_t ssa_frame_pages;
-    uint32_t thread_count; /* TCS pages */
+    uint32_t thread_count;    /* TCS pages */
     struct inspect_row *rows; /* of the first identity */
     uint32_t row_count;
     uint32_t row_capacity;
@@ -68,7 +68,7 @@ struct inspect {
     uint64_t read_only_pages; /* segment pages without W: code and read-only data */
     struct inspect_section sections[INSPECT_SECTION_MAX];
     uint32_t section_count;
-    uint64_t read_only_bytes; /* of the sections in them */
+    uint64_t read_only_bytes;        /* of the sections in them */
     const struct cella_image *cella; /* INSPECT_CELLA only */
     struct cella_image cella_storage;
 };

@@ -13,8 +13,11 @@
 #endif
 
 static const struct cella_command g_commands[] = {
+    {"doctor", "say what this machine offers for enclaves, what is missing and the mend",
+     cella_cmd_doctor},
     {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},
     {"sign", "make a signed enclave image of a linked static PIE", cella_cmd_sign},
+    {"soft", "run a program on the software SGX processor", cella_cmd_soft},
 };
 
 static void usage(FILE *stream)

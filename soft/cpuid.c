@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "soft/driver.h"
+#include "soft/processor.h"
 #include "soft/xstate.h"
 
 #define ARCH_SET_CPUID_CODE 0x1012

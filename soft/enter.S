@@ -62,18 +62,18 @@ soft_aep:
         mov     soft_thread_tls@gottpoff(%rip), %rcx
         mov     %fs:(%rcx), %rcx
         test    %rcx, %rcx
-        jz      .Lslow
+        jz      .Lslow_enter
         mov     %ebx, %eax
         shr     $12, %eax
         and     $(SOFT_ENTRY_COUNT - 1), %eax
         shl     $SOFT_ENTRY_SHIFT, %eax
         lea     SOFT_T_ENTRIES(%rcx,%rax), %rax
         cmp     %rbx, SOFT_E_TCS(%rax)
-        jne     .Lslow
+        jne     .Lslow_enter
         mov     SOFT_E_GENERATION_AT(%rax), %rcx
         mov     (%rcx), %ecx
         cmp     %ecx, SOFT_E_GENERATION(%rax)
-        jne     .Lslow
+        jne     .Lslow_enter
         rdfsbase %rcx
         mov     %rcx, SOFT_E_HOST_FS(%rax)
         rdgsbase %rcx
@@ -122,6 +122,7 @@ soft_enter_unlocked:
         mov     SOFT_E_THREAD(%rax), %rcx
         movq    $0, SOFT_T_INSIDE(%rcx)
 soft_enter_window_end:
+.Lslow_enter:
         mov     $2, %eax
 
 /*
@@ -395,6 +396,8 @@ soft_signal_entry:
         mov     %r9, 8(%r12)
         mov     %r12, %r8
         call    soft_signal
+        cmp     $SOFT_RETURN_HANDLER, %eax
+        je      3f
         cmp     $SOFT_RETURN_ENCLAVE, %eax
         jne     2f
         mov     soft_thread_tls@gottpoff(%rip), %rcx
@@ -407,6 +410,13 @@ soft_signal_entry:
 2:      mov     %rbx, %rsp
         mov     $15, %eax
         jmp     soft_sigreturn
+3:      mov     0(%r12), %r11                   /* handler(number, info, context) on the kernel's frame */
+        mov     8(%r12), %rdi
+        lea     SOFT_FRAME_INFO(%rbx), %rsi
+        mov     %rbx, %rdx
+        lea     -8(%rbx), %rsp
+        xor     %eax, %eax
+        jmp     *%r11
         .cfi_endproc
         .size   soft_signal_entry, . - soft_signal_entry
 

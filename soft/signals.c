@@ -157,6 +157,12 @@ static uint64_t handler_stack(const struct kernel_action *action, uint64_t sp)
     return (uint64_t)(uintptr_t)thread->app_stack.ss_sp + thread->app_stack.ss_size;
 }
 
+static void (*restorer_of(const struct kernel_action *action))(void)
+{
+    return (action->flags & KERNEL_SA_RESTORER) && action->restorer ? action->restorer
+                                                                    : soft_restorer;
+}
+
 /* Copies the kernel's frame to the application's stack: returning from the handler returns from the copy. */
 static struct signal_frame *copy_frame(const struct kernel_action *action, siginfo_t *info,
                                        ucontext_t *context)
@@ -168,8 +174,7 @@ static struct signal_frame *copy_frame(const struct kernel_action *action, sigin
     uint64_t at = ((state - sizeof(struct signal_frame)) & ~15ull) - 8;
     struct signal_frame *frame = (struct signal_frame *)at;
     memcpy((void *)state, context->uc_mcontext.fpregs, extended);
-    frame->restorer =
-        (action->flags & KERNEL_SA_RESTORER) && action->restorer ? action->restorer : soft_restorer;
+    frame->restorer = restorer_of(action);
     frame->context = *kernel;
     frame->info = *info;
     if (extended) {
@@ -178,9 +183,59 @@ static struct signal_frame *copy_frame(const struct kernel_action *action, sigin
     return frame;
 }
 
-void soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context)
+/* The mask while the handler runs. */
+static uint64_t handler_mask(const struct kernel_action *action, int number, uint64_t mask)
+{
+    mask |= action->mask;
+    if (!(action->flags & SA_NODEFER)) {
+        mask |= BIT(number);
+    }
+    return mask & ~SYNCHRONOUS;
+}
+
+/* Whether the kernel's frame is on a stack of ours, or on the application's other one though it did not ask. */
+static bool must_move(const struct kernel_action *action, const ucontext_t *context)
+{
+    const struct kernel_context *kernel = (const struct kernel_context *)context;
+    uint64_t at = (uint64_t)(uintptr_t)context;
+    return at - soft_arena_base < soft_arena_size ||
+           (!(action->flags & SA_ONSTACK) && on_stack(&kernel->stack, at));
+}
+
+/* From another stack: rt_sigreturn enters the handler, with its mask, on the copy of the frame. */
+static int enter_on_copy(const struct kernel_action *action, int number, siginfo_t *info,
+                         ucontext_t *context)
 {
     struct kernel_context *kernel = (struct kernel_context *)context;
+    struct signal_frame *frame = copy_frame(action, info, context);
+    greg_t *registers = context->uc_mcontext.gregs;
+    registers[REG_RSP] = (greg_t)frame;
+    registers[REG_RIP] = (greg_t)action->handler;
+    registers[REG_RDI] = number;
+    registers[REG_RSI] = (greg_t)&frame->info;
+    registers[REG_RDX] = (greg_t)&frame->context;
+    registers[REG_RAX] = 0;
+    registers[REG_EFL] &= ~(greg_t)0x10500; /* DF, TF, RF, as the kernel clears them */
+    kernel->mask = handler_mask(action, number, kernel->mask);
+    return SOFT_RETURN_HOST;
+}
+
+/* The frame is where the application's handler wants it: enter.S goes straight there. */
+static int enter_in_place(const struct kernel_action *action, int number, ucontext_t *context,
+                          uint64_t *ret_call)
+{
+    const struct kernel_context *kernel = (const struct kernel_context *)context;
+    struct signal_frame *frame =
+        (struct signal_frame *)((uint8_t *)context - offsetof(struct signal_frame, context));
+    frame->restorer = restorer_of(action);
+    ret_call[0] = (uint64_t)(uintptr_t)action->handler;
+    ret_call[1] = (uint64_t)number;
+    soft_signals_restore(handler_mask(action, number, kernel->mask));
+    return SOFT_RETURN_HANDLER;
+}
+
+int soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context, uint64_t *ret_call)
+{
     uint64_t mask = actions_lock();
     struct kernel_action action = g_actions[number];
     if (is_handler(&action) && (action.flags & (uint64_t)SA_RESETHAND)) {
@@ -189,25 +244,14 @@ void soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context)
     }
     actions_unlock(mask);
     if (action.handler == (void *)SIG_IGN && info->si_code <= 0) {
-        return;
+        return SOFT_RETURN_HOST;
     }
     if (!is_handler(&action)) {
         die_by_default(number, info);
-        return;
+        return SOFT_RETURN_HOST;
     }
-    struct signal_frame *frame = copy_frame(&action, info, context);
-    greg_t *registers = context->uc_mcontext.gregs;
-    registers[REG_RSP] = (greg_t)frame;
-    registers[REG_RIP] = (greg_t)action.handler;
-    registers[REG_RDI] = number;
-    registers[REG_RSI] = (greg_t)&frame->info;
-    registers[REG_RDX] = (greg_t)&frame->context;
-    registers[REG_RAX] = 0;
-    registers[REG_EFL] &= ~(greg_t)0x10500; /* DF, TF, RF, as the kernel clears them */
-    kernel->mask |= action.mask & ~SYNCHRONOUS;
-    if (!(action.flags & SA_NODEFER)) {
-        kernel->mask |= BIT(number) & ~SYNCHRONOUS;
-    }
+    return must_move(&action, context) ? enter_on_copy(&action, number, info, context)
+                                       : enter_in_place(&action, number, context, ret_call);
 }
 
 /* ------------------------------------------------------------------------- what libc's callers call */

@@ -70,6 +70,8 @@
 /* What soft_signal tells enter.S to do with the frame. */
 #define SOFT_RETURN_HOST 0
 #define SOFT_RETURN_ENCLAVE 1
+#define SOFT_RETURN_HANDLER 2
+#define SOFT_FRAME_INFO 304 /* siginfo behind the ucontext in the kernel's frame */
 
 #ifndef __ASSEMBLER__
 
@@ -155,9 +157,10 @@ struct soft_outcome soft_edeccssa(struct soft_thread *thread);
 void soft_signals_activate(void);
 /*
  * Turns the frame of the signal being handled into a call of the application's own handler, on the stack and
- * with the mask it asked for; or does what its disposition says.
+ * with the mask it asked for; or does what its disposition says. Gives a SOFT_RETURN_*; for
+ * SOFT_RETURN_HANDLER ret_call holds the handler and the signal's number.
  */
-void soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context);
+int soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context, uint64_t *ret_call);
 /* The next-defined function of that name, behind the interposer. */
 void *soft_next(const char *name);
 

@@ -162,7 +162,8 @@ static int signal_of(uint8_t vector)
 }
 
 /* What the kernel would have sent for `event` at the RIP that the context now has. */
-static void deliver_event(const struct event *event, siginfo_t *info, ucontext_t *context)
+static int deliver_event(const struct event *event, siginfo_t *info, ucontext_t *context,
+                         uint64_t *ret_call)
 {
     greg_t *registers = context->uc_mcontext.gregs;
     int number = signal_of(event->vector);
@@ -179,11 +180,11 @@ static void deliver_event(const struct event *event, siginfo_t *info, ucontext_t
     if (event->vector == SGX_VECTOR_PF) {
         registers[REG_CR2] = (greg_t)event->address;
     }
-    soft_signal_deliver(number, info, context);
+    return soft_signal_deliver(number, info, context, ret_call);
 }
 
 static int exit_with(struct soft_thread *thread, const struct event *event, siginfo_t *info,
-                     ucontext_t *context, const uint64_t *bases)
+                     ucontext_t *context, uint64_t *bases)
 {
     bool through_vdso = thread->entry->aep == (uint64_t)(uintptr_t)soft_aep;
     uint64_t maddr = event->vector == SGX_VECTOR_PF ? event->address : 0;
@@ -191,10 +192,9 @@ static int exit_with(struct soft_thread *thread, const struct event *event, sigi
              exit_info_of(thread->entry->enclave, event->vector), maddr, event->error);
     if (through_vdso && event->vector != SGX_VECTOR_DB && event->vector != SGX_VECTOR_BP) {
         fix_up(context->uc_mcontext.gregs, SGX_ERESUME, event);
-    } else {
-        deliver_event(event, info, context);
+        return SOFT_RETURN_HOST;
     }
-    return SOFT_RETURN_HOST;
+    return deliver_event(event, info, context, bases);
 }
 
 /* ------------------------------------------------------------------ instructions */
@@ -312,7 +312,7 @@ static bool is_canonical(uint64_t address)
 }
 
 static int enclu_inside(struct soft_thread *thread, size_t length, siginfo_t *info,
-                        ucontext_t *context, const uint64_t *bases)
+                        ucontext_t *context, uint64_t *bases)
 {
     greg_t *registers = context->uc_mcontext.gregs;
     uint32_t leaf = (uint32_t)registers[REG_RAX];
@@ -371,7 +371,7 @@ static bool page_fault_inside(const greg_t *registers, struct event *event)
 }
 
 static int fault_inside(struct soft_thread *thread, int number, siginfo_t *info,
-                        ucontext_t *context, const uint64_t *bases)
+                        ucontext_t *context, uint64_t *bases)
 {
     greg_t *registers = context->uc_mcontext.gregs;
     struct event event = {.vector = (uint8_t)registers[REG_TRAPNO]};
@@ -509,8 +509,7 @@ static int enclu_outside(siginfo_t *info, ucontext_t *context, uint64_t *bases)
         outcome = (struct soft_outcome){.kind = SOFT_FAULT, .vector = SGX_VECTOR_GP};
     }
     struct event event = {outcome.vector, outcome.error, outcome.address};
-    deliver_event(&event, info, context);
-    return SOFT_RETURN_HOST;
+    return deliver_event(&event, info, context, bases);
 }
 
 /* ------------------------------------------------------------------ the host's own signals */
@@ -537,59 +536,65 @@ static int fault_outside(int number, siginfo_t *info, ucontext_t *context, uint6
             return SOFT_RETURN_HOST;
         }
     }
-    soft_signal_deliver(number, info, context);
-    return SOFT_RETURN_HOST;
+    return soft_signal_deliver(number, info, context, bases);
 }
 
-/* A transition that was under way is rolled. false: the thread was in enclave code. */
-static bool settle(struct soft_thread *thread, ucontext_t *context, bool *ret_bad_xsave)
+/* How far the transition was that a signal interrupted. */
+enum settled {
+    SETTLED_INSIDE, /* none: the thread is in enclave code */
+    SETTLED_OUTSIDE, /* none, or rolled: the context is the host's now */
+    SETTLED_FAULT, /* rolled, and the fault was the transition's own: it is dealt with */
+};
+
+static enum settled settle(struct soft_thread *thread, ucontext_t *context, bool fault)
 {
     greg_t *registers = context->uc_mcontext.gregs;
     uint64_t rip = (uint64_t)registers[REG_RIP];
-    *ret_bad_xsave = false;
     if (!thread->inside) {
         if (within(rip, soft_exit_tail, soft_exit_window_end)) {
             roll_forward_exit(thread, registers);
         }
-        return true;
+        return SETTLED_OUTSIDE;
     }
     if (within(rip, soft_enter_window, soft_enter_window_end)) {
         roll_back_enter(thread, registers);
-        return true;
+        return SETTLED_OUTSIDE;
     }
     if (within(rip, soft_exit_window, soft_exit_window_end)) {
-        roll_forward_exit(thread, registers);
-        return true;
+        roll_forward_exit(thread, registers); /* a fault here: the enclave lied about its TCS */
+        return fault ? SETTLED_FAULT : SETTLED_OUTSIDE;
     }
     if (within(rip, soft_resume_window, soft_resume_window_end)) {
-        *ret_bad_xsave = at(rip, soft_resume_xrstor);
         roll_back_resume(thread, context);
-        return true;
+        if (fault && at(rip, soft_resume_xrstor)) {
+            const struct event event = {.vector = SGX_VECTOR_GP};
+            fix_up(registers, SGX_ERESUME, &event);
+            return SETTLED_FAULT;
+        }
+        return SETTLED_OUTSIDE;
     }
-    return false;
+    return SETTLED_INSIDE;
 }
 
-/* Every EENTER leaves the thread's marker that it is inside; bases[] are FS and GS as interrupted. */
+/* bases[] comes in as FS and GS at the interruption and goes out as what enter.S needs for the SOFT_RETURN_*. */
 int soft_signal(int number, siginfo_t *info, ucontext_t *context, struct soft_thread *thread,
                 uint64_t *bases)
 {
     bool fault = is_fault(number, info);
-    if (thread) {
-        bool bad_xsave;
-        if (!settle(thread, context, &bad_xsave)) {
-            if (fault) {
-                return fault_inside(thread, number, info, context, bases);
-            }
-            soft_aex(thread, context, bases[0], bases[1], 0, 0, 0);
-        } else if (bad_xsave && fault) {
-            struct event event = {.vector = SGX_VECTOR_GP};
-            fix_up(context->uc_mcontext.gregs, SGX_ERESUME, &event);
-            return SOFT_RETURN_HOST;
+    switch (thread ? settle(thread, context, fault) : SETTLED_OUTSIDE) {
+    case SETTLED_INSIDE:
+        if (fault) {
+            return fault_inside(thread, number, info, context, bases);
         }
+        soft_aex(thread, context, bases[0], bases[1], 0, 0, 0);
+        break;
+    case SETTLED_FAULT:
+        return SOFT_RETURN_HOST;
+    case SETTLED_OUTSIDE:
+        break;
     }
     if (fault) {
         return fault_outside(number, info, context, bases);
     }
-    soft_signal_deliver(number, info, context);
-    return SOFT_RETURN_HOST;
+    return soft_signal_deliver(number, info, context, bases);
 }
