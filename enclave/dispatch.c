@@ -238,6 +238,27 @@ static void td_first(struct cella_td *td)
     cella_arena_attach(td);
 }
 
+/* What entry.S does at a first entry, for a thread that the enclave itself starts there. */
+bool cella_td_boot(uint32_t slot)
+{
+    struct cella_td *td = cella_td_of_slot(slot);
+    if (td->self == 0) {
+        if (!cella_is_ok(cella_random(&td->canary, sizeof(td->canary)))) {
+            return false;
+        }
+        td->canary &= ~0xFFull;
+        td->self = (uint64_t)td;
+        td->fs_base = (uint64_t)td;
+        td->tcs = cella_slot_address(slot) + cella_image_info.slot_tcs;
+        td->stack_top = td->tcs - SGX_PAGE_SIZE;
+        td->state = TD_BOOTED;
+    }
+    if (td->tid == 0) {
+        td_first(td);
+    }
+    return true;
+}
+
 struct cella_pair cella_kernel_enter_slow(uint64_t code, uint64_t rsi, uint64_t rdx, uint64_t r8,
                                           uint64_t r9)
 {

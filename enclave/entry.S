@@ -463,7 +463,7 @@ cella_kernel_stage_two:
 
 /*
  * The target of rewritten `syscall` sites: number in RAX, arguments as the kernel's, result in RAX; every other
- * register, the flags and the vector state survive.
+ * register but the flags survives, the vector state too.
  */
         .globl  cella_syscall_entry
         .hidden cella_syscall_entry
@@ -510,8 +510,6 @@ cella_syscall_entry:
         .cfi_def_cfa_register %rsp
         mov     REGS_RIP(%rsp), %rcx
         mov     %rcx, REGS_RSP(%rsp)            /* the return address again */
-        push    REGS_RFLAGS(%rsp)
-        popfq
         mov     REGS_RBX(%rsp), %rbx
         mov     REGS_R11(%rsp), %r11
         mov     REGS_R10(%rsp), %r10

@@ -230,7 +230,9 @@ void cella_kernel_handle_trap(struct cella_trap *trap)
         regs->rip += 2;
         regs->rcx = regs->rip;
         regs->r11 = regs->rflags;
+        td->trapped = true;
         regs->rax = (uint64_t)cella_kernel_syscall(regs);
+        td->trapped = false;
         return;
     }
     struct cella_exception exception = {.vector = trap->vector,

@@ -177,6 +177,9 @@ extern const struct cella_module *const __stop_cella_modules[] CELLA_KERNEL;
 /* -ENOSYS when no module knows the call. Also called by entry.S. */
 CELLA_KERNEL long cella_kernel_syscall(struct cella_regs *regs);
 
+/* dispatch.c: gives a TD that was never entered its first values. false: no randomness. */
+CELLA_KERNEL bool cella_td_boot(uint32_t slot);
+
 /* One line to the host's log, debug enclaves only. */
 CELLA_KERNEL void cella_trace(const char *text, uint64_t value);
 

@@ -9,8 +9,6 @@
 
 long cella_kernel_syscall(struct cella_regs *regs)
 {
-    struct cella_td *td = cella_td_self();
-    td->syscall_regs = regs;
     for (const struct cella_module *const *m = __start_cella_modules; m < __stop_cella_modules;
          m++) {
         long result = 0;

@@ -111,7 +111,8 @@ struct cella_td {
     bool is_enclave_thread;
     bool in_pool_use;
     struct cella_regs start;
-    struct cella_regs *syscall_regs;
+    bool trapped; /* the running system call came by #UD: its child starts without the trampoline's frame */
+    uint64_t unmap_at, unmap_size; /* the thread's own stack, unmapped when it is off it */
 };
 
 #define TD_AT(member, at) _Static_assert(offsetof(struct cella_td, member) == (at), "entry.S")

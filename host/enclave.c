@@ -263,6 +263,9 @@ static cella_result enclave_create(struct cella_bytes bytes, const char *name, c
         enclave_free(enclave);
         return result;
     }
+    if (error) { /* what a processor that was tried before said */
+        *error = (struct cella_error){.result = CELLA_OK};
+    }
     *ret_enclave = enclave;
     return CELLA_OK;
 }
