@@ -10,7 +10,7 @@
 #include "image/build.h"
 
 static uint8_t g_code[0x200];
-static uint8_t g_head[0x400];
+static uint8_t g_head[0xC00];
 static uint8_t g_data[0x150];
 
 static void must(cella_result result, const struct cella_error *error)
