@@ -82,6 +82,8 @@ struct soft_outcome sdm_ecreate(struct sdm *sdm, const struct sgx_secs *secs)
     struct soft_outcome outcome =
         soft_encls(SGX_ECREATE, (uint64_t)(uintptr_t)&info, sdm_secs_at(sdm), 0);
     if (outcome.kind == SOFT_DONE) {
+        sdm->e->control->attributes_allowed |=
+            SGX_FLAGS_DEBUG | SGX_FLAGS_MODE64BIT | SGX_FLAGS_KSS | SGX_FLAGS_AEXNOTIFY;
         assert_int_equal(driver_lay_out(sdm->e, secs->size), 0);
         assert_int_equal(driver_sync(sdm->e), 0);
     }
