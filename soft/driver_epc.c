@@ -233,22 +233,14 @@ void driver_epc_give(struct driver_enclave *e, uint64_t pages)
     soft_unlock(&g_epc->lock);
 }
 
+/* The parent may have closed its enclaves already: then they are entered anew. */
 void driver_epc_fork_child(void)
 {
-    if (!g_epc) {
-        return;
-    }
-    soft_lock(&g_epc->lock);
-    uint32_t pid = own_pid();
-    for (uint32_t i = 0; i < SOFT_MAX_ENCLAVES; i++) {
-        struct epc_slot *slot = g_enclaves[i].pub.used
-                                    ? epc_find(g_enclaves[i].device, g_enclaves[i].inode)
-                                    : NULL;
-        if (slot) {
-            epc_hold(slot, pid);
+    for (uint32_t i = 0; g_epc && i < SOFT_MAX_ENCLAVES; i++) {
+        if (g_enclaves[i].pub.used) {
+            driver_epc_open(&g_enclaves[i]);
         }
     }
-    soft_unlock(&g_epc->lock);
 }
 
 struct soft_epc_stats soft_epc_stats(void)
