@@ -132,7 +132,7 @@ void cella_kernel_abort(uint64_t reason)
     cella_kernel_exit(CELLA_EXIT_ABORTED, CELLA_CODE_ENCLAVE_ABORTED, reason);
 }
 
-_Noreturn void cella_abort(void)
+__attribute__((noreturn)) void cella_abort(void)
 {
     cella_kernel_abort(CELLA_ABORT_CALLED);
 }

@@ -24,8 +24,8 @@ static void wipe(void *at, size_t size)
     __asm__ volatile("" : : "r"(at) : "memory");
 }
 
-cella_result cella_report_create(const struct sgx_targetinfo *target, const uint8_t *data,
-                                 struct sgx_report *ret_report)
+static void report_make(const struct sgx_targetinfo *target, const uint8_t *data,
+                        struct sgx_report *ret_report)
 {
     struct {
         _Alignas(512) struct sgx_targetinfo target;
@@ -36,27 +36,46 @@ cella_result cella_report_create(const struct sgx_targetinfo *target, const uint
     if (data) {
         __builtin_memcpy(operands.data, data, sizeof(operands.data));
     }
-    if (target) {
-        operands.target = *target;
-    } else {
-        struct sgx_report self;
-        CELLA_TRY(cella_report_self(&self));
-        cella_report_target(&self, &operands.target);
-    }
+    operands.target = *target;
     enclu(SGX_EREPORT, &operands.target, operands.data, &operands.report);
     *ret_report = operands.report;
+}
+
+cella_result cella_report_create(const struct sgx_targetinfo *target, const uint8_t *data,
+                                 struct sgx_report *ret_report)
+{
+    struct sgx_targetinfo self;
+    if (!target) {
+        struct sgx_report report;
+        CELLA_TRY(cella_report_self(&report));
+        cella_report_target(&report, &self);
+        target = &self;
+    }
+    report_make(target, data, ret_report);
     return CELLA_OK;
 }
 
-/* With an all-zero target the report's MAC is of use to nobody, and its body says who we are. */
+/*
+ * With an all-zero target the report's MAC is of use to nobody, and its body says who we are. What EREPORT says of an
+ * enclave never changes while it runs, so one is enough.
+ */
 cella_result cella_report_self(struct sgx_report *ret_report)
 {
-    const struct sgx_targetinfo nobody = {.misc_select = 0};
-    struct sgx_report report;
-    CELLA_TRY(cella_report_create(&nobody, NULL, &report));
-    struct sgx_targetinfo self;
-    cella_report_target(&report, &self);
-    return cella_report_create(&self, NULL, ret_report);
+    static struct cella_lock lock;
+    static struct sgx_report kept;
+    static bool known;
+    cella_lock_take(&lock);
+    if (!known) {
+        const struct sgx_targetinfo nobody = {.misc_select = 0};
+        struct sgx_targetinfo self;
+        report_make(&nobody, NULL, &kept);
+        cella_report_target(&kept, &self);
+        report_make(&self, NULL, &kept);
+        known = true;
+    }
+    *ret_report = kept;
+    cella_lock_give(&lock);
+    return CELLA_OK;
 }
 
 void cella_report_target(const struct sgx_report *report, struct sgx_targetinfo *ret_target)

@@ -51,7 +51,7 @@ CELLA_MUST_USE cella_result cella_ocall(uint32_t number, const void *in, size_t 
  * Ends the enclave: the running call and all later ones fail with ENCLAVE_ABORTED. Memory stays until the host destroys
  * the enclave. Never returns.
  */
-_Noreturn void cella_abort(void);
+__attribute__((noreturn)) void cella_abort(void);
 
 /* `size` random bytes from the processor (RDRAND). ENTROPY when it gives none. Thread-safe. */
 CELLA_MUST_USE cella_result cella_random(void *out, size_t size);
