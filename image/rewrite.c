@@ -174,15 +174,19 @@ static bool window_try(const struct rewriter *rewriter, uint32_t first, uint32_t
     return true;
 }
 
-/* The smallest window; those that begin at the site first, because a branch may then lead to it. */
+/*
+ * The window that displaces the fewest instructions; of those, the one that reaches farthest back,
+ * so that what stands behind the site is left for the next site.
+ */
 static bool window_find(const struct rewriter *rewriter, uint32_t site, struct window *ret_window)
 {
     const struct listing *listing = &rewriter->listing;
 
-    for (uint32_t before = 0; before <= REWRITE_NEIGHBOUR_MAX && before <= site; before++) {
-        for (uint32_t after = 0; after <= REWRITE_NEIGHBOUR_MAX && site + after < listing->count;
-             after++) {
-            if (window_try(rewriter, site - before, site, site + after, ret_window)) {
+    for (uint32_t count = 1; count <= REWRITE_NEIGHBOUR_MAX; count++) {
+        for (uint32_t after = 0; after <= count && site + after < listing->count; after++) {
+            uint32_t before = count - after;
+            if (before <= site &&
+                window_try(rewriter, site - before, site, site + after, ret_window)) {
                 return true;
             }
         }
