@@ -199,44 +199,69 @@ static int exit_with(struct soft_thread *thread, const struct event *event, sigi
 
 /* ------------------------------------------------------------------ instructions */
 
-/* The instruction at `rip`, without its prefixes; *ret_skipped of them. Empty when it cannot be read. */
-static size_t read_opcode(uint64_t rip, uint8_t opcode[OPCODE_MAX], size_t *ret_skipped)
+static bool is_prefix(uint8_t byte)
 {
+    switch (byte) {
+    case 0x66:
+    case 0x67:
+    case 0xF2:
+    case 0xF3:
+    case 0x2E:
+    case 0x36:
+    case 0x3E:
+    case 0x26:
+    case 0x64:
+    case 0x65:
+        return true;
+    default:
+        return (byte & 0xF0) == 0x40; /* REX */
+    }
+}
+
+/* Up to OPCODE_MAX bytes at `rip`, out of the EPC or of the host's memory. The number that could be read. */
+static size_t fetch(uint64_t rip, uint8_t opcode[OPCODE_MAX])
+{
+    const struct soft_enclave *enclave = soft_enclave_at(rip);
+    if (enclave) {
+        uint64_t left = enclave->base + enclave->size - rip;
+        size_t size = left < OPCODE_MAX ? (size_t)left : OPCODE_MAX;
+        memcpy(opcode, soft_alias(enclave, rip), size);
+        return size;
+    }
+    size_t first = SGX_PAGE_SIZE - (rip & (SGX_PAGE_SIZE - 1));
+    first = first < OPCODE_MAX ? first : OPCODE_MAX;
     struct iovec to = {.iov_base = opcode, .iov_len = OPCODE_MAX};
     struct iovec from[2] = {
-        {.iov_base = (void *)rip, .iov_len = SGX_PAGE_SIZE - (rip & (SGX_PAGE_SIZE - 1))},
-        {.iov_base = (void *)((rip | (SGX_PAGE_SIZE - 1)) + 1), .iov_len = OPCODE_MAX},
+        {.iov_base = (void *)rip, .iov_len = first},
+        {.iov_base = (void *)(rip + first), .iov_len = OPCODE_MAX - first},
     };
-    if (from[0].iov_len > OPCODE_MAX) {
-        from[0].iov_len = OPCODE_MAX;
-    }
-    from[1].iov_len = OPCODE_MAX - from[0].iov_len;
-    memset(opcode, 0, OPCODE_MAX);
     long got = soft_syscall(SYS_process_vm_readv, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), &to, 1,
-                            from, from[1].iov_len ? 2 : 1, 0);
-    if (got <= 0) { /* not allowed in this container: the bytes were just executed, so read them */
-        got = (long)from[0].iov_len;
-        memcpy(opcode, from[0].iov_base, from[0].iov_len);
-    }
-    size_t skipped = 0;
-    while (skipped < (size_t)got) {
-        uint8_t byte = opcode[skipped];
-        bool prefix = byte == 0x66 || byte == 0x67 || byte == 0xF2 || byte == 0xF3 || byte == 0x2E ||
-                      byte == 0x36 || byte == 0x3E || byte == 0x26 || byte == 0x64 ||
-                      byte == 0x65 || (byte & 0xF0) == 0x40;
-        if (!prefix) {
-            break;
-        }
+                            from, first < OPCODE_MAX ? 2 : 1, 0);
+    return got < 0 ? 0 : (size_t)got;
+}
+
+/* The instruction at `rip` without its prefixes, *ret_skipped of them. 0 when it cannot be read. */
+static size_t read_opcode(uint64_t rip, uint8_t opcode[OPCODE_MAX], size_t *ret_skipped)
+{
+    memset(opcode, 0, OPCODE_MAX);
+    size_t size = fetch(rip, opcode), skipped = 0;
+    while (skipped < size && is_prefix(opcode[skipped])) {
         skipped++;
     }
     memmove(opcode, opcode + skipped, OPCODE_MAX - skipped);
     *ret_skipped = skipped;
-    return (size_t)got - skipped;
+    return size - skipped;
 }
 
 static bool is_enclu(const uint8_t *opcode, size_t size)
 {
     return size >= 3 && opcode[0] == 0x0F && opcode[1] == 0x01 && opcode[2] == 0xD7;
+}
+
+/* What ENCLU raises: #UD without SGX; a CPU that has it hidden by its hypervisor gives #GP or #PF. */
+static bool is_enclu_fault(uint8_t vector)
+{
+    return vector == SGX_VECTOR_UD || vector == SGX_VECTOR_GP || vector == SGX_VECTOR_PF;
 }
 
 static bool is_cpuid(const uint8_t *opcode, size_t size)
@@ -382,6 +407,10 @@ static int fault_inside(struct soft_thread *thread, int number, siginfo_t *info,
         event.vector = SGX_VECTOR_UD;
         return exit_with(thread, &event, info, context, bases);
     }
+    size = read_opcode((uint64_t)registers[REG_RIP], opcode, &skipped);
+    if (is_enclu_fault(event.vector) && is_enclu(opcode, size)) {
+        return enclu_inside(thread, skipped + 3, info, context, bases);
+    }
     switch (event.vector) {
     case SGX_VECTOR_PF:
         if (page_fault_inside(registers, &event)) {
@@ -390,10 +419,6 @@ static int fault_inside(struct soft_thread *thread, int number, siginfo_t *info,
         break;
     case SGX_VECTOR_UD:
     case SGX_VECTOR_GP:
-        size = read_opcode((uint64_t)registers[REG_RIP], opcode, &skipped);
-        if (is_enclu(opcode, size)) {
-            return enclu_inside(thread, skipped + 3, info, context, bases);
-        }
         if (is_illegal_inside(opcode, size)) {
             event.vector = SGX_VECTOR_UD;
         }
@@ -518,7 +543,7 @@ static int fault_outside(int number, siginfo_t *info, ucontext_t *context, uint6
 {
     greg_t *registers = context->uc_mcontext.gregs;
     uint8_t vector = (uint8_t)registers[REG_TRAPNO];
-    if (vector == SGX_VECTOR_UD || vector == SGX_VECTOR_GP) {
+    if (is_enclu_fault(vector)) {
         uint8_t opcode[OPCODE_MAX];
         size_t skipped, size = read_opcode((uint64_t)registers[REG_RIP], opcode, &skipped);
         if (is_enclu(opcode, size)) {
