@@ -79,33 +79,46 @@ static CELLA_MUST_USE cella_result patch_get(const struct cella_intel_image *ima
     return cella_cursor_u32(&cursor, &ret_row->size);
 }
 
-/* The metadata blocks stand back to back behind the note's header and unpadded name. */
+/* Behind the note's header and its unpadded name. */
+static CELLA_MUST_USE cella_result note_open(const struct cella_elf *elf, const Elf64_Shdr *section,
+                                             struct cella_cursor *ret_cursor)
+{
+    struct cella_bytes note;
+    struct cella_bytes name;
+    struct cella_cursor cursor;
+    uint32_t name_size;
+
+    CELLA_TRY(cella_elf_section_bytes(elf, section, &note));
+    cursor = cella_cursor_of(note);
+    CELLA_TRY(cella_cursor_u32(&cursor, &name_size));
+    CELLA_TRY(cella_cursor_skip(&cursor, INTEL_NOTE_HEADER_SIZE - sizeof(name_size)));
+    CELLA_TRY(cella_cursor_take(&cursor, name_size, &name));
+    CELLA_ENSURE(name.size == sizeof(INTEL_NOTE_NAME) &&
+                     memcmp(name.data, INTEL_NOTE_NAME, sizeof(INTEL_NOTE_NAME)) == 0,
+                 BAD_MAGIC);
+    *ret_cursor = cursor;
+    return CELLA_OK;
+}
+
+/* The metadata blocks stand back to back. */
 static CELLA_MUST_USE cella_result block_find(const struct cella_elf *elf, uint32_t index,
                                               struct cella_bytes *ret_block,
                                               struct cella_error *error)
 {
     Elf64_Shdr section;
-    struct cella_bytes note;
-    struct cella_bytes name;
     struct cella_cursor cursor;
-    uint32_t name_size;
-    uint32_t desc_size;
     uint64_t magic;
-    uint32_t size;
+    uint32_t size = 0;
 
     if (!cella_is_ok(cella_elf_section_find(elf, ".note.sgxmeta", &section))) {
         return cella_error_set(error, CELLA_RESULT(NOT_FOUND), "no section .note.sgxmeta");
     }
-    CELLA_TRY(cella_elf_section_bytes(elf, &section, &note));
-    cursor = cella_cursor_of(note);
-    CELLA_TRY(cella_cursor_u32(&cursor, &name_size));
-    CELLA_TRY(cella_cursor_u32(&cursor, &desc_size));
-    CELLA_TRY(cella_cursor_skip(&cursor, 4));
-    CELLA_TRY(cella_cursor_take(&cursor, name_size, &name));
-    if (name.size != sizeof(INTEL_NOTE_NAME) ||
-        memcmp(name.data, INTEL_NOTE_NAME, sizeof(INTEL_NOTE_NAME)) != 0) {
-        return cella_error_set(error, CELLA_RESULT(BAD_MAGIC),
-                               ".note.sgxmeta: the note's name is not " INTEL_NOTE_NAME);
+    cella_result result = note_open(elf, &section, &cursor);
+    if (!cella_is_ok(result)) {
+        return cella_error_set(
+            error, result,
+            ".note.sgxmeta at file offset 0x%llx: %s; expected a note named " INTEL_NOTE_NAME,
+            (unsigned long long)section.sh_offset, cella_result_text(result));
     }
     for (uint32_t i = 0; i <= index; i++) {
         struct cella_cursor at = cursor;
@@ -115,9 +128,8 @@ static CELLA_MUST_USE cella_result block_find(const struct cella_elf *elf, uint3
                                    ".note.sgxmeta: no metadata block %u: the image is not signed",
                                    index);
         }
-        CELLA_TRY(cella_cursor_skip(&at, 8));
-        CELLA_TRY(cella_cursor_u32(&at, &size));
-        if (size < INTEL_METADATA_MIN ||
+        if (!cella_is_ok(cella_cursor_skip(&at, 8)) || !cella_is_ok(cella_cursor_u32(&at, &size)) ||
+            size < INTEL_METADATA_MIN ||
             !cella_is_ok(cella_cursor_take(&cursor, size, ret_block))) {
             return cella_error_set(
                 error, CELLA_RESULT(BAD_FIELD),
