@@ -99,7 +99,9 @@ static uint64_t tls_make(struct cella_td *td)
         return 0;
     }
     const uint64_t pointer = block + size;
-    __builtin_memcpy((void *)(pointer - size),
+    const uint64_t linked = cella_image_info.tls_align > 1 ? cella_image_info.tls_align : 1;
+    const uint64_t distance = (cella_image_info.tls_size + linked - 1) & ~(linked - 1);
+    __builtin_memcpy((void *)(pointer - distance),
                      (const void *)(cella_kernel.base + cella_image_info.tls_offset),
                      cella_image_info.tls_file_size);
     *(uint64_t *)pointer = pointer;

@@ -18,6 +18,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 typedef struct cella_enclave cella_enclave;
 
 /*
@@ -123,6 +125,8 @@ struct cella_call {
 /* Hands all calls to the ring and returns when all are answered; order of execution is not defined. */
 CELLA_MUST_USE cella_result cella_ecall_batch(cella_enclave *enclave, struct cella_call *calls,
                                               size_t count);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
