@@ -136,7 +136,7 @@ probe_at_avx512:
 op_spin:
         mov     $0x5A5A, %r13
         mov     $0xA5A5, %r14
-        mov     %rsp, %rbp
+        mov     %rsp, %r10
         vmovdqu (%rdx), %ymm7
         xor     %r12d, %r12d
 1:      inc     %r12
@@ -144,7 +144,7 @@ op_spin:
         jne     2f
         cmp     $0xA5A5, %r14
         jne     2f
-        cmp     %rsp, %rbp
+        cmp     %rsp, %r10
         jne     2f
         cmpl    $0, (%rsi)
         je      1b
