@@ -233,7 +233,7 @@ static cella_result enclave_make(struct cella_bytes bytes, const char *name, con
     enclave->enter = enclave->processor->enter();
     CELLA_TRY(cella_host_load(enclave, &image, error));
     CELLA_TRY(slots_make(enclave, &image.info, options->arena_size, error));
-    if (path && (options->flags & CELLA_ENCLAVE_NO_GDB) == 0) {
+    if (path && (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG) {
         cella_gdb_register(enclave, path, bytes);
     }
     return enclave_start(enclave, options, error);
