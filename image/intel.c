@@ -563,8 +563,10 @@ static CELLA_MUST_USE cella_result walk_old_padding(struct walk *walk, uint32_t 
 cella_result cella_intel_walk(const struct cella_intel_image *image, cella_image_visit_fn visit,
                               void *context)
 {
+    /* Patches and relocations lie in file bytes: all pages behind those run together. */
     const struct cella_overlay overlay = {
         .context = image,
+        .limit = 0,
         .touches = overlay_touches,
         .apply = overlay_apply,
         .flags = image->has_text_relocations ? overlay_flags : NULL,

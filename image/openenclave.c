@@ -395,10 +395,16 @@ static CELLA_MUST_USE cella_result walk_thread(struct walk *walk, uint32_t index
 cella_result cella_oe_walk(const struct cella_oe_image *image, cella_image_visit_fn visit,
                            void *context)
 {
-    const struct cella_overlay overlay = {
-        .context = image, .touches = patch_touches, .apply = patch_apply};
+    struct cella_overlay overlay = {.context = image,
+                                    .limit = image->oeinfo_offset + OE_INFO_SIZE,
+                                    .touches = patch_touches,
+                                    .apply = patch_apply};
     struct walk walk = {.image = image, .visit = visit, .context = context};
 
+    for (uint32_t i = 0; i < image->patch_count; i++) {
+        uint64_t end = image->patches[i].offset + sizeof(uint64_t);
+        overlay.limit = end > overlay.limit ? end : overlay.limit;
+    }
     for (uint32_t i = 0; i < image->segment_count; i++) {
         CELLA_TRY(cella_segment_walk(image->file, &image->segments[i], i, &overlay, walk.page,
                                      emit_segment_run, &walk));

@@ -77,7 +77,7 @@ void cella_segment_run(struct cella_bytes file, const struct cella_image_segment
     if (kind == PAGE_COMPOSED) {
         page_compose(file, segment, overlay, offset, page);
         ret_run->data = page;
-    } else if (!overlay) {
+    } else if (!overlay || (kind == PAGE_ZERO && offset >= overlay->limit)) {
         /* No page in between can be of another kind. */
         uint64_t file_end = cella_page_down(segment->offset + segment->file_size);
         next = kind == PAGE_FILE && file_end < end ? file_end : end;

@@ -11,10 +11,11 @@
 /*
  * Bytes that a foreign loader changes before it adds a page. `touches` says whether page `offset`
  * is changed; `apply` changes the composed page; `flags` adds SECINFO flags to a page. Any may be
- * NULL.
+ * NULL. `limit`: no page at or above it that has no file bytes is changed.
  */
 struct cella_overlay {
     const void *context;
+    uint64_t limit;
     bool (*touches)(const void *context, const struct cella_image_segment *segment,
                     uint64_t offset);
     void (*apply)(const void *context, const struct cella_image_segment *segment, uint64_t offset,
