@@ -37,8 +37,8 @@ extern const char *volatile soft_last_check;
 
 /*
  * SOFT_CHECK(LEAF_NN, condition that must hold, outcome when it does not);
- * Identifiers are stable: append a number, never renumber. The check that comes first in the source is
- * the one that is reported first.
+ * Identifiers are stable: append a number, never renumber. The check that comes first in the source
+ * is the one that is reported first.
  */
 #define SOFT_CHECK(identifier, condition, outcome)                                                 \
     do {                                                                                           \

@@ -1,8 +1,8 @@
 /*
  * The kernel driver's own state: the enclave memfd and what this process knows of it.
  * Side: soft (untrusted). Included by driver_*.c, encls_*.c, enclu_*.c, keys.c and tests/soft/.
- * Locks: g_process_lock (this process's tables), then shared->lock (the EPCM); both only with all signals
- * blocked. The layout of the memfd is described in docs/formats/enclave-memfd.md.
+ * Locks: g_process_lock (this process's tables), then shared->lock (the EPCM); both only with all
+ * signals blocked. The layout of the memfd is described in docs/formats/enclave-memfd.md.
  */
 #ifndef CELLA_SOFT_DRIVER_H
 #define CELLA_SOFT_DRIVER_H
@@ -10,14 +10,15 @@
 #include "soft/check.h"
 #include "soft/soft.h"
 
-#define SOFT_ENCLAVE_MAGIC 0x31434E4541434C43ull /* "CLCAENC1" as bytes */
+#define SOFT_ENCLAVE_MAGIC 0x31434E4541434C43ull   /* "CLCAENC1" as bytes */
 #define SOFT_PROVISION_MAGIC 0x31565250414C4C43ull /* "CLLAPRV1" */
 #define SOFT_CONTROL_SIZE 16384u
 #define SOFT_MAX_SIZE_LOG2 36u /* what CPUID 0x12.0 EDX[15:8] would say */
-#define SOFT_CHUNK_PAGES 512u /* pages counted together in `chunks` */
+#define SOFT_CHUNK_PAGES 512u  /* pages counted together in `chunks` */
 
 /* EPCM flags of this processor, above the SECINFO bits (soft.h has VALID and BLOCKED). */
-#define SOFT_EPCM_TRACKING (1u << 18) /* changed by EMODPR, EMODT or EBLOCK in epoch `max_prot >> 3` */
+#define SOFT_EPCM_TRACKING                                                                         \
+    (1u << 18) /* changed by EMODPR, EMODT or EBLOCK in epoch `max_prot >> 3` */
 #define SOFT_MAX_PROT_MASK 7u
 #define SOFT_EPOCH_SHIFT 3u
 
@@ -43,30 +44,31 @@ struct soft_sha256 {
 struct soft_control {
     struct soft_shared shared;
     _Atomic uint32_t ioctl_owner; /* thread that is inside an ioctl, 0 when none */
-    _Atomic uint32_t epoch; /* advanced by ETRACK */
-    uint64_t attributes_allowed; /* what INIT lets through */
-    uint64_t chunks_offset; /* file offsets, set at ECREATE */
+    _Atomic uint32_t epoch;       /* advanced by ETRACK */
+    uint64_t attributes_allowed;  /* what INIT lets through */
+    uint64_t chunks_offset;       /* file offsets, set at ECREATE */
     uint64_t epcm_offset;
     uint64_t pages_offset;
-    _Atomic uint64_t epc_pages; /* EPC held: SECS, VA pages, enclave pages */
+    _Atomic uint64_t epc_pages;    /* EPC held: SECS, VA pages, enclave pages */
     _Atomic uint64_t kernel_pages; /* the driver's page_cnt, that VA pages are made for */
-    _Atomic uint32_t child_pages; /* valid EPCM entries */
-    _Atomic uint32_t hooks; /* SOFT_HOOK_*: set by tests only */
+    _Atomic uint32_t child_pages;  /* valid EPCM entries */
+    _Atomic uint32_t hooks;        /* SOFT_HOOK_*: set by tests only */
     struct soft_sha256 measurement;
     uint64_t einit_msr[4]; /* IA32_SGXLEPUBKEYHASH0..3, written by the driver before EINIT */
 };
 CELLA_ABI_ASSERT(sizeof(struct soft_control) <= SOFT_CONTROL_SIZE);
 
-#define DRIVER_BATCH_PAGES 64u /* pages that ADD_PAGES handles at a time */
-#define DRIVER_SCRATCH_SIZE (DRIVER_BATCH_PAGES * SGX_PAGE_SIZE)
+#define DRIVER_BATCH_PAGES 128u  /* pages that ADD_PAGES has in its hands */
+#define DRIVER_STACK_SIZE 16384u /* of its helper thread, behind the pages */
+#define DRIVER_SCRATCH_SIZE (DRIVER_BATCH_PAGES * SGX_PAGE_SIZE + DRIVER_STACK_SIZE)
 
-#define SOFT_HOOK_NO_ETRACK 1u /* the driver forgets ETRACK: EACCEPT gives NOT_TRACKED */
+#define SOFT_HOOK_NO_ETRACK 1u  /* the driver forgets ETRACK: EACCEPT gives NOT_TRACKED */
 #define SOFT_HOOK_TRACK_BUSY 2u /* ETRACK finds processors of the previous epoch inside */
 
 /* One mapped range of an enclave fd outside any ELRANGE, or made before ECREATE. */
 struct driver_span {
     uint64_t start;
-    uint64_t end; /* 0: free entry */
+    uint64_t end;   /* 0: free entry */
     uint32_t index; /* of the enclave */
     uint32_t prot;
 };
@@ -84,14 +86,14 @@ struct driver_enclave {
     struct soft_control *control;
     uint64_t device;
     uint64_t inode;
-    uint32_t opens; /* descriptors of this process, as far as they passed through here */
-    uint32_t pins; /* calls at work on this entry */
+    uint32_t opens;        /* descriptors of this process, as far as they passed through here */
+    uint32_t pins;         /* calls at work on this entry */
     uint64_t mapped_pages; /* pages of ELRANGE that this process has mapped */
-    uint32_t spans; /* spans of this enclave */
+    uint32_t spans;        /* spans of this enclave */
     uint32_t seen_generation;
-    uint8_t *vma; /* one byte a page of ELRANGE */
+    uint8_t *vma;             /* one byte a page of ELRANGE */
     _Atomic uint32_t *chunks; /* valid pages in each SOFT_CHUNK_PAGES */
-    uint64_t table_size; /* bytes mapped at chunks and epcm together */
+    uint64_t table_size;      /* bytes mapped at chunks and epcm together */
     void *table;
     uint8_t *scratch; /* bounce buffer of ADD_PAGES */
 };
@@ -121,9 +123,9 @@ void *soft_map_anonymous(size_t size);
 void soft_unmap(void *address, size_t size);
 
 /*
- * driver_table.c. `driver_get` finds or attaches the enclave of `fd` and pins it (NULL: not an enclave fd);
- * `driver_put` unpins. `driver_sync` maps the tables once ECREATE has been done, by whatever process; it and
- * `driver_release_idle` want g_process_lock.
+ * driver_table.c. `driver_get` finds or attaches the enclave of `fd` and pins it (NULL: not an
+ * enclave fd); `driver_put` unpins. `driver_sync` maps the tables once ECREATE has been done, by
+ * whatever process; it and `driver_release_idle` want g_process_lock.
  */
 struct driver_enclave *driver_get(int fd);
 void driver_put(struct driver_enclave *e);
@@ -141,7 +143,8 @@ void driver_page_removed(struct driver_enclave *e, uint64_t page);
 /* Adds the page at `page` to the EPCM as EAUG does; both locks held. 0 or -ENOMEM. */
 int driver_augment(struct driver_enclave *e, uint64_t page);
 
-/* One more change of the EPCM; shared->lock held. Keeps seen_generation when nobody else changed it. */
+/* One more change of the EPCM; shared->lock held. Keeps seen_generation when nobody else changed
+ * it. */
 void driver_bump(struct driver_enclave *e);
 
 /* driver_ioctl_edmm.c */
@@ -163,19 +166,21 @@ struct soft_epc_stats {
 struct soft_epc_stats soft_epc_stats(void);
 void driver_epc_open(struct driver_enclave *e);
 void driver_epc_close(struct driver_enclave *e);
-/* Up to `pages` for the enclave, with the VA pages that the kernel would need. Gives the number granted. */
+/* Up to `pages` for the enclave, with the VA pages that the kernel would need. Gives the number
+ * granted. */
 uint64_t driver_epc_take(struct driver_enclave *e, uint64_t pages);
 void driver_epc_give(struct driver_enclave *e, uint64_t pages);
 void driver_epc_fork_child(void);
 
 /*
  * Further entries for the interposers and transitions.
- * soft_probe_fd: like soft_is_enclave_fd, but also recognises a descriptor that this process never saw
- * (inherited over exec, received over a socket). soft_close_fd, soft_dup_fd: call before close() of `fd` and
- * after dup of it. soft_owns_fd: descriptors of the processor itself; close() must give EBADF.
- * soft_overlay: a mapping that is no enclave's was put with MAP_FIXED over [address, address + length).
- * soft_is_stale: another process changed the EPCM; soft_refresh applies that to this process's mappings.
- * soft_fork_*: around fork, prepare and parent/child in the same thread; signals stay blocked in between.
+ * soft_probe_fd: like soft_is_enclave_fd, but also recognises a descriptor that this process never
+ * saw (inherited over exec, received over a socket). soft_close_fd, soft_dup_fd: call before
+ * close() of `fd` and after dup of it. soft_owns_fd: descriptors of the processor itself; close()
+ * must give EBADF. soft_overlay: a mapping that is no enclave's was put with MAP_FIXED over
+ * [address, address + length). soft_is_stale: another process changed the EPCM; soft_refresh
+ * applies that to this process's mappings. soft_fork_*: around fork, prepare and parent/child in
+ * the same thread; signals stay blocked in between.
  */
 bool soft_probe_fd(int fd);
 void soft_close_fd(int fd);
@@ -189,9 +194,9 @@ void soft_fork_parent(void);
 void soft_fork_child(void);
 
 /*
- * ENCLS. The EPC is addressed as the kernel does, by its own mapping: the page of ELRANGE offset o is at
- * soft_alias(base + o), the SECS at &shared->secs. Operands that are not EPC are plain memory of the caller.
- * The caller holds what has to be held (the driver its ioctl and locks).
+ * ENCLS. The EPC is addressed as the kernel does, by its own mapping: the page of ELRANGE offset o
+ * is at soft_alias(base + o), the SECS at &shared->secs. Operands that are not EPC are plain memory
+ * of the caller. The caller holds what has to be held (the driver its ioctl and locks).
  */
 struct soft_outcome soft_encls(uint32_t leaf, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 

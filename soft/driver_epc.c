@@ -1,8 +1,9 @@
 /*
  * The enclave page cache as a bounded resource: who holds how many pages.
  * Side: soft (untrusted). Called by the driver.
- * The table is shared over fork; entries of processes that died without closing are collected when it counts.
- * It never moves pages: overcommit is transparent, as with the kernel's reclaimer, unless switched off.
+ * The table is shared over fork; entries of processes that died without closing are collected when
+ * it counts. It never moves pages: overcommit is transparent, as with the kernel's reclaimer,
+ * unless switched off.
  */
 #include "soft/driver.h"
 
@@ -178,7 +179,8 @@ void driver_epc_close(struct driver_enclave *e)
     soft_unlock(&g_epc->lock);
 }
 
-/* What `pages` more enclave pages cost after `before` of them: the kernel makes a VA page for every 512. */
+/* What `pages` more enclave pages cost after `before` of them: the kernel makes a VA page for every
+ * 512. */
 static uint64_t epc_cost(uint64_t before, uint64_t pages)
 {
     uint64_t va_before = (before + EPC_VA_SLOTS - 1) / EPC_VA_SLOTS;
@@ -189,11 +191,11 @@ static uint64_t epc_cost(uint64_t before, uint64_t pages)
 static uint64_t epc_affordable(uint64_t before, uint64_t pages)
 {
     uint64_t left = g_epc->total > g_epc->used ? g_epc->total - g_epc->used : 0;
-    while (pages && epc_cost(before, pages) > left) {
-        uint64_t over = epc_cost(before, pages) - left;
-        pages -= over < pages ? over : pages;
+    uint64_t granted = pages < left ? pages : left;
+    while (granted && epc_cost(before, granted) > left) {
+        granted--; /* at most one in 512 goes to VA pages */
     }
-    return pages;
+    return granted;
 }
 
 uint64_t driver_epc_take(struct driver_enclave *e, uint64_t pages)
@@ -245,7 +247,8 @@ void driver_epc_fork_child(void)
 
 struct soft_epc_stats soft_epc_stats(void)
 {
-    struct soft_epc_stats stats = {.total = EPC_DEFAULT_BYTES >> SGX_PAGE_SHIFT, .overcommit = true};
+    struct soft_epc_stats stats = {.total = EPC_DEFAULT_BYTES >> SGX_PAGE_SHIFT,
+                                   .overcommit = true};
     uint64_t mask = soft_signals_block();
     soft_lock(&g_process_lock);
     if (epc_ready()) {

@@ -1,8 +1,8 @@
 /*
  * The ioctls of /dev/sgx_enclave: dispatch, CREATE, INIT, PROVISION.
  * Side: soft (untrusted; it plays the kernel driver). Called by the interposers.
- * Order and values of the errors are the kernel's (arch/x86/kernel/cpu/sgx/ioctl.c); user memory is read by
- * system calls, so that a bad pointer gives EFAULT.
+ * Order and values of the errors are the kernel's (arch/x86/kernel/cpu/sgx/ioctl.c); user memory is
+ * read by system calls, so that a bad pointer gives EFAULT.
  */
 #include "soft/encls.h"
 #include "soft/keys.h"
@@ -47,9 +47,8 @@ static int create(struct driver_enclave *e, const struct sgx_secs *secs)
     _Alignas(SGX_ALIGN_SECINFO) struct sgx_secinfo secinfo = {0};
     _Alignas(SGX_ALIGN_PAGEINFO) struct sgx_pageinfo info = {
         .srcpge = (uint64_t)(uintptr_t)secs, .secinfo = (uint64_t)(uintptr_t)&secinfo};
-    struct soft_outcome outcome =
-        soft_encls(SGX_ECREATE, (uint64_t)(uintptr_t)&info,
-                   (uint64_t)(uintptr_t)&e->control->shared.secs, 0);
+    struct soft_outcome outcome = soft_encls(SGX_ECREATE, (uint64_t)(uintptr_t)&info,
+                                             (uint64_t)(uintptr_t)&e->control->shared.secs, 0);
     if (outcome.kind != SOFT_DONE) {
         driver_epc_give(e, 1);
         return -EIO;

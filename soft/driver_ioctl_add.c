@@ -1,16 +1,19 @@
 /*
  * ADD_PAGES: the enclave's build, page by page in the manual's order, in batches for the machine.
  * Side: soft (untrusted; it plays the kernel driver). Called by driver_ioctl.c.
- * Source pages are read into a bounce buffer first, so that what is hashed is what is stored; a batch is
- * written to the memfd with one system call for each run of pages that are not all zero.
+ * Source pages are read into a bounce buffer first, so that what is hashed is what is stored; they
+ * are written to the file in runs, never through a mapping (a fault for each page is too slow).
  */
-#include "soft/encls.h"
+#include "soft/mover.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#define ADD_HERE_PAGES                                                                             \
+    32u /* small enough to stay in the second-level cache from reading to writing */
 
 static int check_secinfo(const struct sgx_secinfo *secinfo)
 {
@@ -36,8 +39,8 @@ static int check_secinfo(const struct sgx_secinfo *secinfo)
 static bool signal_waits(uint64_t old_mask)
 {
     uint64_t pending = 0;
-    const uint64_t ignored = 1ull << (SIGCHLD - 1) | 1ull << (SIGURG - 1) |
-                             1ull << (SIGWINCH - 1) | 1ull << (SIGCONT - 1);
+    const uint64_t ignored = 1ull << (SIGCHLD - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1) |
+                             1ull << (SIGCONT - 1);
     soft_syscall(SYS_rt_sigpending, &pending, sizeof(pending), 0, 0, 0, 0);
     pending &= ~old_mask;
     for (uint32_t i = 0; pending && i < 64; i++) {
@@ -59,63 +62,16 @@ static bool signal_waits(uint64_t old_mask)
     return false;
 }
 
-/* Reads as many of `count` pages as there are; the rest of the range is EFAULT. */
-static uint64_t read_source(uint8_t *scratch, uint64_t source, uint64_t count)
-{
-    if (soft_user_read(scratch, source, count << SGX_PAGE_SHIFT)) {
-        return count;
-    }
-    uint64_t got = 0;
-    while (got < count && soft_user_read(scratch + (got << SGX_PAGE_SHIFT),
-                                         source + (got << SGX_PAGE_SHIFT), SGX_PAGE_SIZE)) {
-        got++;
-    }
-    return got;
-}
-
-static bool page_is_zero(const uint8_t *page)
-{
-    const uint64_t *words = (const uint64_t *)page;
-    for (size_t i = 0; i < SGX_PAGE_SIZE / 8; i += 8) {
-        if (words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] | words[i + 5] |
-            words[i + 6] | words[i + 7]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool write_run(struct driver_enclave *e, const uint8_t *data, uint64_t first, uint64_t count)
-{
-    uint64_t size = count << SGX_PAGE_SHIFT;
-    uint64_t offset = e->control->pages_offset + (first << SGX_PAGE_SHIFT);
-    return !count || soft_syscall(SYS_pwrite64, e->pub.fd, data, size, offset, 0, 0) == (long)size;
-}
-
-/* The file is zero where nothing was written: zero pages cost nothing. */
-static bool write_pages(struct driver_enclave *e, const uint8_t *data, uint64_t first,
-                        uint64_t count)
-{
-    uint64_t run = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        if (page_is_zero(data + (i << SGX_PAGE_SHIFT))) {
-            if (!write_run(e, data + (run << SGX_PAGE_SHIFT), first + run, i - run)) {
-                return false;
-            }
-            run = i + 1;
-        }
-    }
-    return write_run(e, data + (run << SGX_PAGE_SHIFT), first + run, count - run);
-}
-
 struct add {
     struct driver_enclave *e;
+    uint64_t old_mask; /* the caller's signal mask */
     struct sgx_linux_add_pages request;
     _Alignas(SGX_ALIGN_SECINFO) struct sgx_secinfo secinfo;
 };
 
-/* EADD and EEXTEND of pages whose source is in the scratch buffer; shared->lock held. */
-static int enter_pages(struct add *add, uint64_t first, uint64_t count, uint64_t *ret_done)
+/* EADD and EEXTEND of `count` pages whose source is at `data`; shared->lock held. */
+static int enter_pages(struct add *add, uint8_t *data, uint64_t first, uint64_t count,
+                       uint64_t *ret_done)
 {
     struct driver_enclave *e = add->e;
     bool measured = add->request.flags & SGX_LINUX_PAGE_MEASURE;
@@ -123,12 +79,9 @@ static int enter_pages(struct add *add, uint64_t first, uint64_t count, uint64_t
     uint32_t max_prot = is_tcs ? PROT_READ | PROT_WRITE : add->secinfo.flags & SGX_SECINFO_RWX;
     for (*ret_done = 0; *ret_done < count; ++*ret_done) {
         uint64_t offset = (first + *ret_done) << SGX_PAGE_SHIFT;
-        if (e->pub.epcm[first + *ret_done].flags & SOFT_EPCM_VALID) {
-            return -EBUSY;
-        }
         _Alignas(SGX_ALIGN_PAGEINFO) struct sgx_pageinfo info = {
             .linaddr = e->pub.base + offset,
-            .srcpge = (uint64_t)(uintptr_t)(e->scratch + (*ret_done << SGX_PAGE_SHIFT)),
+            .srcpge = (uint64_t)(uintptr_t)(data + (*ret_done << SGX_PAGE_SHIFT)),
             .secinfo = (uint64_t)(uintptr_t)&add->secinfo,
             .secs = (uint64_t)(uintptr_t)&e->control->shared.secs,
         };
@@ -139,6 +92,15 @@ static int enter_pages(struct add *add, uint64_t first, uint64_t count, uint64_t
         e->pub.epcm[first + *ret_done].max_prot = max_prot;
     }
     return 0;
+}
+
+static int enter_locked(struct add *add, uint8_t *data, uint64_t first, uint64_t count,
+                        uint64_t *ret_done)
+{
+    soft_lock(&add->e->pub.shared->lock);
+    int result = enter_pages(add, data, first, count, ret_done);
+    soft_unlock(&add->e->pub.shared->lock);
+    return result;
 }
 
 static int map_pages(struct driver_enclave *e, uint64_t first, uint64_t count)
@@ -152,50 +114,101 @@ static int map_pages(struct driver_enclave *e, uint64_t first, uint64_t count)
     return result;
 }
 
-static int add_batch(struct add *add, uint64_t at, uint64_t count, uint64_t *ret_done)
+/* Small requests: everything in this thread. */
+static int add_here(struct add *add, uint64_t first, uint64_t count, uint64_t *ret_done)
 {
     struct driver_enclave *e = add->e;
-    uint64_t first = (add->request.offset + at) >> SGX_PAGE_SHIFT;
-    uint64_t granted = driver_epc_take(e, count);
-    uint64_t got = granted ? read_source(e->scratch, add->request.src + at, granted) : 0;
     *ret_done = 0;
-    soft_lock(&e->pub.shared->lock);
-    int result = enter_pages(add, first, got, ret_done);
-    soft_unlock(&e->pub.shared->lock);
-    if (granted > *ret_done) {
-        driver_epc_give(e, granted - *ret_done);
+    while (*ret_done < count) {
+        if (signal_waits(add->old_mask)) {
+            return *ret_done ? 0 : -EINTR;
+        }
+        uint64_t left = count - *ret_done;
+        uint64_t want = left < ADD_HERE_PAGES ? left : ADD_HERE_PAGES;
+        uint64_t got =
+            mover_read(e->scratch, add->request.src + (*ret_done << SGX_PAGE_SHIFT), want);
+        uint64_t done;
+        int result = enter_locked(add, e->scratch, first + *ret_done, got, &done);
+        if (!mover_write(e, e->scratch, first + *ret_done, done)) {
+            return -ENOMEM;
+        }
+        *ret_done += done;
+        if (result || got < want) {
+            return result ? result : -EFAULT;
+        }
     }
-    if (!write_pages(e, e->scratch, first, *ret_done)) {
-        return -ENOMEM;
-    }
-    int mapped = map_pages(e, first, *ret_done);
-    if (result || mapped) {
-        return result ? result : mapped;
-    }
-    return got < granted ? -EFAULT : granted < count ? -ENOMEM : 0;
+    return 0;
 }
 
-static int add_pages(struct add *add, uint64_t old_mask)
+/* Large ones: a helper moves the pages, this thread hashes them. */
+static int add_with_mover(struct add *add, struct mover *mover, uint64_t *ret_done)
 {
-    uint64_t at = 0;
     int result = 0;
-    while (at < add->request.length && !result) {
-        if (signal_waits(old_mask)) {
-            result = at ? 0 : -EINTR;
+    uint8_t *data = NULL;
+    uint64_t got;
+    *ret_done = 0;
+    for (uint32_t batch = 0; !result && (data = mover_take(mover, batch, &got)); batch++) {
+        uint64_t done;
+        if (signal_waits(add->old_mask)) {
+            result = *ret_done ? 0 : -EINTR;
             break;
         }
-        uint64_t left = (add->request.length - at) >> SGX_PAGE_SHIFT;
-        uint64_t done;
-        result = add_batch(add, at, left < DRIVER_BATCH_PAGES ? left : DRIVER_BATCH_PAGES, &done);
-        at += done << SGX_PAGE_SHIFT;
+        result = enter_locked(add, data, mover->first + *ret_done, got, &done);
+        *ret_done += done;
+        mover_release(mover, batch);
+        if (!result && got < MOVER_BATCH && *ret_done < mover->count) {
+            result = -EFAULT;
+        }
     }
-    add->request.count = at;
+    if (!mover_finish(mover)) {
+        result = -ENOMEM;
+    }
+    mover_discard(mover->e, mover->first + *ret_done, mover->read - *ret_done);
     return result;
+}
+
+/* Pages from `first` on that are not there yet. */
+static uint64_t free_pages(struct driver_enclave *e, uint64_t first, uint64_t count)
+{
+    for (uint64_t page = first; page < first + count; page++) {
+        if (!e->chunks[page / SOFT_CHUNK_PAGES]) {
+            page |= SOFT_CHUNK_PAGES - 1;
+        } else if (e->pub.epcm[page].flags & SOFT_EPCM_VALID) {
+            return page - first;
+        }
+    }
+    return count;
+}
+
+/* What stops the request is known before anything is moved: a page that exists, or the end of the
+ * EPC. */
+static int add_pages(struct add *add)
+{
+    struct driver_enclave *e = add->e;
+    uint64_t first = add->request.offset >> SGX_PAGE_SHIFT;
+    uint64_t asked = add->request.length >> SGX_PAGE_SHIFT;
+    uint64_t free = free_pages(e, first, asked);
+    uint64_t granted = driver_epc_take(e, free);
+    struct mover mover = {.e = e, .source = add->request.src, .first = first, .count = granted};
+    uint64_t done = 0;
+    int result;
+    if (mover_is_useful(granted) && mover_start(&mover)) {
+        result = add_with_mover(add, &mover, &done);
+    } else {
+        result = add_here(add, first, granted, &done);
+    }
+    driver_epc_give(e, granted - done);
+    int mapped = map_pages(e, first, done);
+    add->request.count = done << SGX_PAGE_SHIFT;
+    if (result || mapped || done < granted) {
+        return result ? result : mapped;
+    }
+    return granted < free ? -ENOMEM : free < asked ? -EBUSY : 0;
 }
 
 int driver_ioctl_add(struct driver_enclave *e, void *argument, uint64_t old_mask)
 {
-    struct add add = {.e = e};
+    struct add add = {.e = e, .old_mask = old_mask};
     uint64_t user = (uint64_t)(uintptr_t)argument;
     if (e->control->shared.state != SOFT_STATE_CREATED) {
         return -EINVAL;
@@ -217,7 +230,7 @@ int driver_ioctl_add(struct driver_enclave *e, void *argument, uint64_t old_mask
     if (!e->scratch && !(e->scratch = soft_map_anonymous(DRIVER_SCRATCH_SIZE))) {
         return -ENOMEM;
     }
-    result = add_pages(&add, old_mask);
+    result = add_pages(&add);
     if (!soft_user_write(user, &add.request, sizeof(add.request))) {
         return -EFAULT;
     }

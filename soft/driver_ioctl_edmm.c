@@ -1,8 +1,8 @@
 /*
  * The SGX2 ioctls: RESTRICT_PERMISSIONS, MODIFY_TYPES, REMOVE_PAGES.
  * Side: soft (untrusted; it plays the kernel driver). Called by driver_ioctl.c.
- * Each page is done with the kernel's checks in the kernel's order; mappings follow in runs, before anything
- * returns to the enclave.
+ * Each page is done with the kernel's checks in the kernel's order; mappings follow in runs, before
+ * anything returns to the enclave.
  */
 #include "soft/encls.h"
 
@@ -67,8 +67,8 @@ static int restrict_page(struct edmm *edmm, uint64_t page)
         return -EINVAL;
     }
     _Alignas(SGX_ALIGN_SECINFO) struct sgx_secinfo secinfo = {.flags = edmm->value};
-    return outcome_to_errno(edmm, soft_encls(SGX_EMODPR, (uint64_t)(uintptr_t)&secinfo,
-                                             epc_of(edmm->e, page), 0));
+    return outcome_to_errno(
+        edmm, soft_encls(SGX_EMODPR, (uint64_t)(uintptr_t)&secinfo, epc_of(edmm->e, page), 0));
 }
 
 static int modify_page(struct edmm *edmm, uint64_t page)
@@ -95,7 +95,10 @@ static int modify_page(struct edmm *edmm, uint64_t page)
     return outcome_to_errno(edmm, outcome);
 }
 
-/* EMODPR with all rights changes nothing: #PF from it proves that the enclave has accepted the trimming. */
+/*
+ * EMODPR with all rights changes nothing: #PF from it proves that the enclave has accepted the
+ * trimming.
+ */
 static int remove_page(struct edmm *edmm, uint64_t page)
 {
     if (type_of(edmm->e, page) != SGX_SECINFO_TRIM) {
@@ -129,10 +132,13 @@ static int do_step(struct edmm *edmm, uint64_t pages, edmm_page function)
     driver_bump(e);
     int applied = driver_apply(e, first, done);
     if (function == remove_page && done) {
-        /* Gone from the file as well: memory is given back, and a page augmented here again is zero. */
+        /*
+         * Gone from the file as well: memory is given back, and a page augmented here again is
+         * zero.
+         */
         soft_syscall(SYS_fallocate, e->pub.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                     e->control->pages_offset + (first << SGX_PAGE_SHIFT), done << SGX_PAGE_SHIFT, 0,
-                     0);
+                     e->control->pages_offset + (first << SGX_PAGE_SHIFT), done << SGX_PAGE_SHIFT,
+                     0, 0);
         driver_epc_give(e, done);
     }
     return result ? result : applied;
@@ -163,7 +169,8 @@ int driver_ioctl_restrict(struct driver_enclave *e, void *argument)
     if (!soft_user_read(&request, user, sizeof(request))) {
         return -EFAULT;
     }
-    bool write_only = (request.permissions & SGX_SECINFO_W) && !(request.permissions & SGX_SECINFO_R);
+    bool write_only =
+        (request.permissions & SGX_SECINFO_W) && !(request.permissions & SGX_SECINFO_R);
     if (!driver_range_is_good(e, request.offset, request.length) ||
         request.permissions & ~SGX_SECINFO_RWX || write_only || request.result || request.count) {
         return -EINVAL;

@@ -1,8 +1,9 @@
 /*
  * The enclave's mappings in this process: effective protection of a page = VMA protection AND EPCM.
- * Side: soft (untrusted; it plays the kernel driver). Called by driver_*.c and the leaves' wrappers.
- * A writable page is mapped MAP_SHARED, any other MAP_PRIVATE: ptrace cannot plant breakpoints in a shared
- * mapping that is read-only. Both locks are held in every function here but those of soft.h.
+ * Side: soft (untrusted; it plays the kernel driver). Called by driver_*.c and the leaves'
+ * wrappers. A writable page is mapped MAP_SHARED, any other MAP_PRIVATE: ptrace cannot plant
+ * breakpoints in a shared mapping that is read-only. Both locks are held in every function here but
+ * those of soft.h.
  */
 #include "soft/enclu.h"
 
@@ -22,7 +23,10 @@ static uint32_t epcm_prot(uint32_t flags)
     return flags & SGX_SECINFO_RWX; /* the same bits as PROT_READ, PROT_WRITE, PROT_EXEC */
 }
 
-/* The byte of `vma` that page should have: what is applied follows from what was asked and the EPCM. */
+/*
+ * The byte of `vma` that page should have: what is applied follows from what was asked and the
+ * EPCM.
+ */
 static uint8_t wanted_state(const struct driver_enclave *e, uint64_t page, uint8_t now)
 {
     if (!(now & VMA_MAPPED)) {
@@ -57,13 +61,16 @@ static int apply_run(struct driver_enclave *e, uint64_t first, uint64_t count, u
         }
     }
     for (uint64_t i = first; i < first + count; i++) {
-        e->vma[i] = (uint8_t)((e->vma[i] & (VMA_PROT | VMA_MAPPED)) |
-                              (want & (VMA_APPLIED | VMA_PRIVATE)));
+        e->vma[i] =
+            (uint8_t)((e->vma[i] & (VMA_PROT | VMA_MAPPED)) | (want & (VMA_APPLIED | VMA_PRIVATE)));
     }
     return 0;
 }
 
-/* Makes the mappings of pages [first, first + count) what they should be; one system call for each run. */
+/*
+ * Makes the mappings of pages [first, first + count) what they should be; one system call for each
+ * run.
+ */
 int driver_apply(struct driver_enclave *e, uint64_t first, uint64_t count)
 {
     const uint8_t native = VMA_APPLIED | VMA_PRIVATE;

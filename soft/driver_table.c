@@ -1,7 +1,8 @@
 /*
  * The enclaves of this process: which descriptors are enclaves, attaching, releasing, fork.
  * Side: soft (untrusted; it plays the kernel driver). Called by the interposers and by driver_*.c.
- * An enclave lives in its memfd, keyed by (st_dev, st_ino); the table only remembers what is mapped here.
+ * An enclave lives in its memfd, keyed by (st_dev, st_ino); the table only remembers what is mapped
+ * here.
  */
 #include "soft/driver.h"
 
@@ -50,7 +51,8 @@ bool soft_any_enclave(void)
 
 bool soft_is_node(const char *path)
 {
-    return path && (!strcmp(path, SGX_LINUX_ENCLAVE_NODE) || !strcmp(path, SGX_LINUX_PROVISION_NODE));
+    return path &&
+           (!strcmp(path, SGX_LINUX_ENCLAVE_NODE) || !strcmp(path, SGX_LINUX_PROVISION_NODE));
 }
 
 static bool file_key(int fd, uint64_t *ret_device, uint64_t *ret_inode)
@@ -143,8 +145,8 @@ int driver_sync(struct driver_enclave *e)
     e->table_size = table_size;
     e->chunks = table;
     e->vma = vma;
-    e->pub.epcm = (struct soft_epcm *)((uint8_t *)table +
-                                       (control->epcm_offset - control->chunks_offset));
+    e->pub.epcm =
+        (struct soft_epcm *)((uint8_t *)table + (control->epcm_offset - control->chunks_offset));
     e->pub.alias = alias;
     e->pub.base = control->shared.secs.base;
     e->pub.size = size;
@@ -153,7 +155,8 @@ int driver_sync(struct driver_enclave *e)
     return 0;
 }
 
-/* Decides where in the file the tables and pages of an enclave of `size` bytes are, and makes it that long. */
+/* Decides where in the file the tables and pages of an enclave of `size` bytes are, and makes it
+ * that long. */
 int driver_lay_out(struct driver_enclave *e, uint64_t size)
 {
     uint64_t pages = size >> SGX_PAGE_SHIFT;
@@ -177,6 +180,7 @@ void driver_release_idle(struct driver_enclave *e)
     }
     atomic_store_explicit(&e->pub.used, 0, memory_order_release);
     driver_epc_close(e);
+    soft_unmap(e->scratch, DRIVER_SCRATCH_SIZE);
     soft_unmap(e->table, e->table_size);
     soft_unmap(e->pub.alias, e->pub.size);
     soft_unmap(e->vma, e->pub.size >> SGX_PAGE_SHIFT);
@@ -203,7 +207,8 @@ static int memfd_with(const char *name, int flags, const void *head, size_t size
     return fd;
 }
 
-/* The memfd is open for reading and writing; a caller that asked for less gets a descriptor with less. */
+/* The memfd is open for reading and writing; a caller that asked for less gets a descriptor with
+ * less. */
 static int narrow_access(int fd, int flags)
 {
     if ((flags & O_ACCMODE) == O_RDWR) {
@@ -220,8 +225,8 @@ static int narrow_access(int fd, int flags)
         path[at++] = digits[--count];
     }
     path[at] = 0;
-    int narrow = (int)soft_syscall(SYS_openat, AT_FDCWD, path,
-                                   flags & (O_ACCMODE | O_CLOEXEC), 0, 0, 0);
+    int narrow =
+        (int)soft_syscall(SYS_openat, AT_FDCWD, path, flags & (O_ACCMODE | O_CLOEXEC), 0, 0, 0);
     if (narrow >= 0) {
         soft_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
         return narrow;

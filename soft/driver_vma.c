@@ -1,8 +1,8 @@
 /*
  * mmap, mprotect and munmap of enclave memory, by the kernel driver's rules.
  * Side: soft (untrusted; it plays the kernel driver). Called by the interposers.
- * The file offset is ignored: the address selects the page. What lies outside ELRANGE, or was mapped before
- * ECREATE, is kept as a span whose accesses give SIGBUS.
+ * The file offset is ignored: the address selects the page. What lies outside ELRANGE, or was
+ * mapped before ECREATE, is kept as a span whose accesses give SIGBUS.
  */
 #include "soft/driver.h"
 
@@ -158,8 +158,8 @@ static long map_native(struct driver_enclave *e, uint64_t start, uint64_t end, u
 /* Puts the part inside ELRANGE in place; it must have been forgotten before. Both locks held. */
 static int map_inside(struct driver_enclave *e, uint64_t start, uint64_t end, uint32_t prot)
 {
-    long at = map_native(e, start, end, PROT_NONE,
-                         e->control->pages_offset + (start - e->pub.base));
+    long at =
+        map_native(e, start, end, PROT_NONE, e->control->pages_offset + (start - e->pub.base));
     if (at < 0 && at > -4096) {
         return (int)at;
     }
@@ -322,7 +322,10 @@ void soft_overlay(void *address, size_t length)
     soft_signals_restore(mask);
 }
 
-/* One piece of an mprotect range that is of one kind: inside one enclave's ELRANGE, a span, or neither. */
+/*
+ * One piece of an mprotect range that is of one kind: inside one enclave's ELRANGE, a span, or
+ * neither.
+ */
 struct piece {
     struct driver_enclave *e;
     struct driver_span *span;
@@ -338,8 +341,8 @@ static struct piece piece_at(uint64_t address, uint64_t end)
         }
         if (soft_in_elrange(&e->pub, address, 1)) {
             uint64_t page = page_of(e, address);
-            uint64_t last = page_of(e, end < e->pub.base + e->pub.size ? end
-                                                                       : e->pub.base + e->pub.size);
+            uint64_t last =
+                page_of(e, end < e->pub.base + e->pub.size ? end : e->pub.base + e->pub.size);
             uint8_t kind = e->vma[page] & (VMA_MAPPED | VMA_PROT);
             while (page < last && (e->vma[page] & (VMA_MAPPED | VMA_PROT)) == kind) {
                 page++;

@@ -28,8 +28,8 @@ bool soft_epc_at(uint64_t address, struct soft_epc *ret_epc)
 
 uint64_t soft_supported_attributes(void)
 {
-    return SGX_FLAGS_DEBUG | SGX_FLAGS_MODE64BIT | SGX_FLAGS_PROVISIONKEY | SGX_FLAGS_EINITTOKENKEY |
-           SGX_FLAGS_KSS | SGX_FLAGS_AEXNOTIFY;
+    return SGX_FLAGS_DEBUG | SGX_FLAGS_MODE64BIT | SGX_FLAGS_PROVISIONKEY |
+           SGX_FLAGS_EINITTOKENKEY | SGX_FLAGS_KSS | SGX_FLAGS_AEXNOTIFY;
 }
 
 uint64_t soft_supported_xfrm(void)

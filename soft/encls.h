@@ -7,17 +7,20 @@
 
 #include "soft/driver.h"
 
-/* Measurement records (SDM Vol. 3D, EADD and EEXTEND): 64 bytes, EEXTEND's followed by 256 of data. */
+/*
+ * Measurement records (SDM Vol. 3D, EADD and EEXTEND): 64 bytes, EEXTEND's followed by 256 of data.
+ */
 #define SOFT_RECORD_SIZE 64u
 #define SOFT_EXTEND_SIZE 256u
 #define SOFT_EXTENDS (SGX_PAGE_SIZE / SOFT_EXTEND_SIZE)
-#define SOFT_PAGE_BLOCK_SIZE (SOFT_RECORD_SIZE + SOFT_EXTENDS * (SOFT_RECORD_SIZE + SOFT_EXTEND_SIZE))
+#define SOFT_PAGE_BLOCK_SIZE                                                                       \
+    (SOFT_RECORD_SIZE + SOFT_EXTENDS * (SOFT_RECORD_SIZE + SOFT_EXTEND_SIZE))
 
 /* An address in the EPC, resolved. */
 struct soft_epc {
     struct driver_enclave *e;
     bool is_secs;
-    uint64_t page; /* of ELRANGE, when not the SECS */
+    uint64_t page;           /* of ELRANGE, when not the SECS */
     struct soft_epcm *entry; /* NULL for the SECS */
 };
 
@@ -66,7 +69,8 @@ static inline bool soft_secinfo_reserved_zero(const struct sgx_secinfo *secinfo)
 {
     uint64_t known = SGX_SECINFO_RWX | SGX_SECINFO_PENDING | SGX_SECINFO_MODIFIED | SGX_SECINFO_PR |
                      SGX_SECINFO_TYPE_MASK;
-    return !(secinfo->flags & ~known) && soft_all_zero(secinfo->reserved, sizeof(secinfo->reserved));
+    return !(secinfo->flags & ~known) &&
+           soft_all_zero(secinfo->reserved, sizeof(secinfo->reserved));
 }
 
 /* encls_build.c */
@@ -74,13 +78,17 @@ struct soft_outcome soft_ecreate(uint64_t rbx, uint64_t rcx);
 struct soft_outcome soft_eadd(uint64_t rbx, uint64_t rcx);
 struct soft_outcome soft_eextend(uint64_t rbx, uint64_t rcx);
 /*
- * EADD, and with `measure` the 16 EEXTENDs of the page, in one: the same checks and records, but hashed as
- * one block, and without the copy to the EPC: the caller writes *source there (a TCS is cleaned in place).
+ * EADD, and with `measure` the 16 EEXTENDs of the page, in one: the same checks and records, but
+ * hashed as one block, and without the copy to the EPC: the caller writes *source there (a TCS is
+ * cleaned in place).
  */
 struct soft_outcome soft_eadd_deferred(uint64_t rbx, uint64_t rcx, bool measure);
 void soft_measurement_digest(const struct soft_control *control, uint8_t digest[32]);
 
-/* encls_init.c. The signature is checked first and takes milliseconds; call it without the enclave's lock. */
+/*
+ * encls_init.c. The signature is checked first and takes milliseconds; call it without the
+ * enclave's lock.
+ */
 struct soft_outcome soft_einit(uint64_t rbx, uint64_t rcx, uint64_t rdx);
 void soft_sha256(const void *data, size_t size, uint8_t digest[32]);
 

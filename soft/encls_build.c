@@ -1,10 +1,10 @@
 /*
  * ECREATE, EADD, EEXTEND and the measurement (SDM Vol. 3D, SGX instruction references).
  * Side: soft (untrusted; it plays the processor). Called by the driver and by tests.
- * The checks stand in the manual's order; the records are hashed with libcrypto's SHA-256, whose state lives
- * in the control page because an enclave may be built by more than one process.
+ * The checks stand in the manual's order; the records are hashed with libcrypto's SHA-256, whose
+ * state lives in the control page because an enclave may be built by more than one process.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: a state without pointers, which EVP does not offer */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: a state without pointers; EVP has none */
 #include "soft/encls.h"
 
 #include <openssl/sha.h>
@@ -30,12 +30,14 @@ void soft_measurement_digest(const struct soft_control *control, uint8_t digest[
 
 static struct soft_outcome check_secs_source(const struct sgx_secs *secs)
 {
-    uint64_t frame = (uint64_t)soft_cpu_xsave_size(secs->attributes.xfrm) + sizeof(struct sgx_gprsgx) +
+    uint64_t frame = (uint64_t)soft_cpu_xsave_size(secs->attributes.xfrm) +
+                     sizeof(struct sgx_gprsgx) +
                      (secs->misc_select & SGX_MISC_EXINFO ? sizeof(struct sgx_exinfo) : 0);
     bool mode64 = (secs->attributes.flags & SGX_FLAGS_MODE64BIT) != 0;
     SOFT_CHECK(ECREATE_09, (secs->attributes.xfrm & SGX_XFRM_LEGACY) == SGX_XFRM_LEGACY, soft_gp());
     SOFT_CHECK(ECREATE_10, !(secs->attributes.xfrm & ~soft_supported_xfrm()), soft_gp());
-    SOFT_CHECK(ECREATE_11, !secs->cet_attributes && soft_all_zero(secs->cet_leg_bitmap, 8), soft_gp());
+    SOFT_CHECK(ECREATE_11, !secs->cet_attributes && soft_all_zero(secs->cet_leg_bitmap, 8),
+               soft_gp());
     SOFT_CHECK(ECREATE_12, !(secs->misc_select & ~SOFT_SUPPORTED_MISC), soft_gp());
     SOFT_CHECK(ECREATE_13, (uint64_t)secs->ssa_frame_size * SGX_PAGE_SIZE >= frame, soft_gp());
     SOFT_CHECK(ECREATE_14, !mode64 || soft_canonical(secs->base), soft_gp());
@@ -86,8 +88,8 @@ struct soft_outcome soft_ecreate(uint64_t rbx, uint64_t rcx)
     SOFT_CHECK(ECREATE_06, !info->linaddr && !info->secs, soft_gp());
     const struct sgx_secinfo *secinfo = (const struct sgx_secinfo *)(uintptr_t)info->secinfo;
     SOFT_CHECK(ECREATE_07,
-               soft_secinfo_reserved_zero(secinfo) &&
-                   (secinfo->flags & SGX_SECINFO_TYPE_MASK) == SGX_PT_SECS << SGX_SECINFO_TYPE_SHIFT,
+               soft_secinfo_reserved_zero(secinfo) && (secinfo->flags & SGX_SECINFO_TYPE_MASK) ==
+                                                          SGX_PT_SECS << SGX_SECINFO_TYPE_SHIFT,
                soft_gp());
     SOFT_CHECK(ECREATE_08, epc.is_secs && !soft_epc_valid(&epc), soft_pf(rcx, PF_WRITE));
     const struct sgx_secs *source = (const struct sgx_secs *)(uintptr_t)info->srcpge;
@@ -137,21 +139,24 @@ static struct soft_outcome eadd_check(uint64_t rbx, uint64_t rcx, struct eadd *r
     bool mode64 = (owner->attributes.flags & SGX_FLAGS_MODE64BIT) != 0;
     bool is_tcs = type == SGX_SECINFO_TCS;
     SOFT_CHECK(EADD_12, !is_tcs || tcs_is_good(tcs), soft_gp());
-    SOFT_CHECK(EADD_13,
-               !is_tcs || mode64 || (tcs->fs_limit & tcs->gs_limit & 0xfff) == 0xfff, soft_gp());
+    SOFT_CHECK(EADD_13, !is_tcs || mode64 || (tcs->fs_limit & tcs->gs_limit & 0xfff) == 0xfff,
+               soft_gp());
     SOFT_CHECK(EADD_14,
                is_tcs || (secinfo.flags & SGX_SECINFO_R) || !(secinfo.flags & SGX_SECINFO_W),
                soft_gp());
     SOFT_CHECK(EADD_15, info->linaddr - owner->base < owner->size, soft_gp());
     SOFT_CHECK(EADD_16, secs.e->control->shared.state == SOFT_STATE_CREATED, soft_gp());
-    /* This processor's EPC page is bound to its place: any other is not one that EADD could take. */
+    /*
+     * This processor's EPC page is bound to its place: any other is not one that EADD could take.
+     */
     SOFT_CHECK(EADD_17,
                epc.e == secs.e && epc.page == (info->linaddr - owner->base) >> SGX_PAGE_SHIFT,
                soft_pf(rcx, PF_WRITE));
     if (is_tcs) {
         secinfo.flags &= ~SGX_SECINFO_RWX;
     }
-    *ret_eadd = (struct eadd){.epc = epc, .secinfo = secinfo, .offset = info->linaddr - owner->base};
+    *ret_eadd =
+        (struct eadd){.epc = epc, .secinfo = secinfo, .offset = info->linaddr - owner->base};
     return soft_done();
 }
 

@@ -1,5 +1,6 @@
 /*
- * EINIT (SDM Vol. 3D, SGX instruction references): SIGSTRUCT, measurement, attributes, launch token.
+ * EINIT (SDM Vol. 3D, SGX instruction references): SIGSTRUCT, measurement, attributes, launch
+ * token.
  * Side: soft (untrusted; it plays the processor). Called by the driver and by tests.
  * The checks stand in the manual's order. Nothing of the enclave changes unless all hold.
  */
@@ -47,7 +48,9 @@ static bool reserved_is_zero(const struct sgx_sigstruct *sig)
            !sig->cet_attributes_mask;
 }
 
-/* left * right = quotient * modulus + *ret_rest with 0 <= rest < modulus: how Q1 and Q2 are proved. */
+/*
+ * left * right = quotient * modulus + *ret_rest with 0 <= rest < modulus: how Q1 and Q2 are proved.
+ */
 static bool reduce(BIGNUM *ret_rest, const BIGNUM *left, const BIGNUM *right,
                    const BIGNUM *quotient, const BIGNUM *modulus, BN_CTX *context)
 {
@@ -83,7 +86,10 @@ static bool cube(const struct sgx_sigstruct *sig, uint8_t message[SGX_RSA_SIZE])
     return good;
 }
 
-/* PKCS#1 v1.5: 00 01 FF..FF 00, DigestInfo of SHA-256, digest. The first 352 bytes are always the same. */
+/*
+ * PKCS#1 v1.5: 00 01 FF..FF 00, DigestInfo of SHA-256, digest. The first 352 bytes are always the
+ * same.
+ */
 void soft_pkcs1_padding(uint8_t padding[352])
 {
     static const uint8_t info[19] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
@@ -123,7 +129,8 @@ static bool token_reserved_is_zero(const struct sgx_einittoken *token)
            soft_all_zero(token->reserved4, sizeof(token->reserved4));
 }
 
-static bool token_mac_is_good(const struct soft_control *control, const struct sgx_einittoken *token)
+static bool token_mac_is_good(const struct soft_control *control,
+                              const struct sgx_einittoken *token)
 {
     uint8_t key[16];
     uint8_t mac[16];
@@ -149,7 +156,8 @@ static struct soft_outcome check_token(struct soft_control *control,
     SOFT_CHECK(EINIT_21, soft_cpu_svn_allowed(token->cpu_svn_le), soft_code(SGX_INVALID_CPUSVN));
     SOFT_CHECK(EINIT_22, token_mac_is_good(control, token), refused);
     SOFT_CHECK(EINIT_23,
-               !memcmp(token->mr_enclave, mr_enclave, 32) && !memcmp(token->mr_signer, mr_signer, 32),
+               !memcmp(token->mr_enclave, mr_enclave, 32) &&
+                   !memcmp(token->mr_signer, mr_signer, 32),
                soft_code(SGX_INVALID_MEASUREMENT));
     SOFT_CHECK(EINIT_24,
                token->attributes.flags == secs->attributes.flags &&
@@ -223,8 +231,7 @@ struct soft_outcome soft_einit(uint64_t rbx, uint64_t rcx, uint64_t rdx)
     uint8_t mr_signer[32];
     soft_measurement_digest(epc.e->control, mr_enclave);
     soft_sha256(sig->modulus, SGX_RSA_SIZE, mr_signer);
-    struct soft_outcome outcome =
-        check_enclave(epc.e->control, sig, token, mr_enclave, mr_signer);
+    struct soft_outcome outcome = check_enclave(epc.e->control, sig, token, mr_enclave, mr_signer);
     if (outcome.kind != SOFT_DONE) {
         return outcome;
     }

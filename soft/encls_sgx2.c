@@ -38,14 +38,19 @@ struct soft_outcome soft_eaug(uint64_t rbx, uint64_t rcx)
     const struct sgx_secs *owner = &secs.e->control->shared.secs;
     SOFT_CHECK(EAUG_12, secs.e->control->shared.state == SOFT_STATE_INITIALIZED, soft_gp());
     SOFT_CHECK(EAUG_13, info->linaddr - owner->base < owner->size, soft_gp());
-    /* This processor's EPC page is bound to its place: any other is not one that EAUG could take. */
+    /*
+     * This processor's EPC page is bound to its place: any other is not one that EAUG could take.
+     */
     SOFT_CHECK(EAUG_14,
                epc.e == secs.e && epc.page == (info->linaddr - owner->base) >> SGX_PAGE_SHIFT,
                soft_pf(rcx, PF_WRITE));
-    /* The content is zero already: pages are zero when the file grows, and EREMOVE's caller punches them. */
+    /*
+     * The content is zero already: pages are zero when the file grows, and EREMOVE's caller punches
+     * them.
+     */
     epc.entry->max_prot &= SOFT_MAX_PROT_MASK;
-    epc.entry->flags = SOFT_EPCM_VALID | SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W |
-                       SGX_SECINFO_PENDING;
+    epc.entry->flags =
+        SOFT_EPCM_VALID | SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_PENDING;
     driver_page_added(epc.e, epc.page);
     return soft_done();
 }
@@ -58,8 +63,8 @@ struct soft_outcome soft_emodpr(uint64_t rbx, uint64_t rcx)
     SOFT_CHECK(EMODPR_03, soft_epc_at(rcx, &epc), soft_pf(rcx, PF_WRITE));
     struct sgx_secinfo secinfo = *(const struct sgx_secinfo *)(uintptr_t)rbx;
     SOFT_CHECK(EMODPR_04, soft_secinfo_reserved_zero(&secinfo), soft_gp());
-    SOFT_CHECK(EMODPR_05,
-               (secinfo.flags & SGX_SECINFO_R) || !(secinfo.flags & SGX_SECINFO_W), soft_gp());
+    SOFT_CHECK(EMODPR_05, (secinfo.flags & SGX_SECINFO_R) || !(secinfo.flags & SGX_SECINFO_W),
+               soft_gp());
     SOFT_CHECK(EMODPR_06, soft_epc_valid(&epc), soft_pf(rcx, PF_WRITE));
     uint32_t flags = epc.is_secs ? 0 : epc.entry->flags;
     SOFT_CHECK(EMODPR_07, !(flags & UNSETTLED), soft_code(SGX_PAGE_NOT_MODIFIABLE));
@@ -86,8 +91,7 @@ struct soft_outcome soft_emodt(uint64_t rbx, uint64_t rcx)
                soft_gp());
     SOFT_CHECK(EMODT_05, soft_epc_valid(&epc), soft_pf(rcx, PF_WRITE));
     uint32_t now = soft_epc_type(&epc);
-    SOFT_CHECK(EMODT_06,
-               now == SGX_PT_REG || (now == SGX_PT_TCS && type == SGX_SECINFO_TRIM),
+    SOFT_CHECK(EMODT_06, now == SGX_PT_REG || (now == SGX_PT_TCS && type == SGX_SECINFO_TRIM),
                soft_pf(rcx, PF_WRITE));
     uint32_t flags = epc.entry->flags;
     SOFT_CHECK(EMODT_07, !(flags & UNSETTLED), soft_code(SGX_PAGE_NOT_MODIFIABLE));
@@ -100,8 +104,8 @@ struct soft_outcome soft_emodt(uint64_t rbx, uint64_t rcx)
 }
 
 /*
- * Ends an epoch. The driver's mprotect has shot the TLBs down by then, so there is nothing to wait for; only
- * the test hook makes a processor of the previous epoch be still inside.
+ * Ends an epoch. The driver's mprotect has shot the TLBs down by then, so there is nothing to wait
+ * for; only the test hook makes a processor of the previous epoch be still inside.
  */
 struct soft_outcome soft_etrack(uint64_t rcx)
 {

@@ -1,13 +1,14 @@
 /*
  * ENCLU leaves that stay inside the enclave: dispatch.
- * Side: soft (untrusted; it plays the processor). Called by the transitions with all signals blocked.
- * EENTER, ERESUME, EEXIT and EDECCSSA are transition.c's; EVERIFYREPORT2 is not enumerated by this processor.
+ * Side: soft (untrusted; it plays the processor). Called by the transitions with all signals
+ * blocked. EENTER, ERESUME, EEXIT and EDECCSSA are transition.c's; EVERIFYREPORT2 is not enumerated
+ * by this processor.
  */
 #include "soft/enclu.h"
 #include "soft/keys.h"
 
-static struct soft_outcome enclu(struct driver_enclave *e, uint32_t leaf, uint64_t rbx, uint64_t rcx,
-                                 uint64_t rdx)
+static struct soft_outcome enclu(struct driver_enclave *e, uint32_t leaf, uint64_t rbx,
+                                 uint64_t rcx, uint64_t rdx)
 {
     switch (leaf) {
     case SGX_EREPORT:

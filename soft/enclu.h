@@ -36,8 +36,8 @@ static inline bool soft_operand_is_reg(const struct soft_operand *operand, uint3
 }
 
 /*
- * Translation of an operand by the page tables: the kernel's fault handler fills a hole with EAUG. False: #PF
- * with *ret_error. `access` is 0 or SGX_PF_WRITE. (driver_map.c; both locks held)
+ * Translation of an operand by the page tables: the kernel's fault handler fills a hole with EAUG.
+ * False: #PF with *ret_error. `access` is 0 or SGX_PF_WRITE. (driver_map.c; both locks held)
  */
 bool driver_translate(struct driver_enclave *e, uint64_t address, uint32_t access,
                       uint32_t *ret_error);
@@ -49,10 +49,12 @@ static inline struct soft_operand soft_operand_at(const struct driver_enclave *e
 
 /* enclu_edmm.c */
 struct soft_outcome soft_eaccept(struct driver_enclave *e, uint64_t rbx, uint64_t rcx);
-struct soft_outcome soft_eacceptcopy(struct driver_enclave *e, uint64_t rbx, uint64_t rcx, uint64_t rdx);
+struct soft_outcome soft_eacceptcopy(struct driver_enclave *e, uint64_t rbx, uint64_t rcx,
+                                     uint64_t rdx);
 struct soft_outcome soft_emodpe(struct driver_enclave *e, uint64_t rbx, uint64_t rcx);
 /* enclu_keys.c */
-struct soft_outcome soft_ereport(struct driver_enclave *e, uint64_t rbx, uint64_t rcx, uint64_t rdx);
+struct soft_outcome soft_ereport(struct driver_enclave *e, uint64_t rbx, uint64_t rcx,
+                                 uint64_t rdx);
 struct soft_outcome soft_egetkey(struct driver_enclave *e, uint64_t rbx, uint64_t rcx);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * EACCEPT, EACCEPTCOPY, EMODPE (SDM Vol. 3D, SGX instruction references).
  * Side: soft (untrusted; it plays the processor). Called by enclu.c with both locks held.
- * The checks stand in the manual's order. "Does not resolve within an EPC" is what the page tables say: the
- * kernel has filled holes by then. ENCLAVEADDRESS and ENCLAVESECS always match here: a page has one place.
+ * The checks stand in the manual's order. "Does not resolve within an EPC" is what the page tables
+ * say: the kernel has filled holes by then. ENCLAVEADDRESS and ENCLAVESECS always match here: a
+ * page has one place.
  */
 #include "soft/enclu.h"
 
@@ -141,8 +142,7 @@ struct soft_outcome soft_eacceptcopy(struct driver_enclave *e, uint64_t rbx, uin
     uint32_t wanted = SOFT_EPCM_VALID | SGX_SECINFO_PENDING | SGX_SECINFO_REG;
     SOFT_CHECK(EACCEPTCOPY_10, (entry->flags & state) == wanted,
                soft_code(SGX_PAGE_ATTRIBUTES_MISMATCH));
-    SOFT_CHECK(EACCEPTCOPY_11,
-               (entry->flags & SGX_SECINFO_RWX) == (SGX_SECINFO_R | SGX_SECINFO_W),
+    SOFT_CHECK(EACCEPTCOPY_11, (entry->flags & SGX_SECINFO_RWX) == (SGX_SECINFO_R | SGX_SECINFO_W),
                soft_code(SGX_PAGE_ATTRIBUTES_MISMATCH));
     memcpy(soft_alias(&e->pub, rcx), soft_alias(&e->pub, rdx), SGX_PAGE_SIZE);
     uint32_t kept = entry->flags & ~(uint32_t)(SGX_SECINFO_RWX | SGX_SECINFO_PENDING);

@@ -1,8 +1,9 @@
 /*
  * EREPORT and EGETKEY (SDM Vol. 3D, SGX instruction references).
- * Side: soft (untrusted; it plays the processor). Called by enclu.c with both locks held, in a signal handler.
- * The checks stand in the manual's order. Nothing here allocates; keys are wiped from the stack.
- * EPCM.VALID needs no check of its own: what the page tables translate to has been filled by the driver.
+ * Side: soft (untrusted; it plays the processor). Called by enclu.c with both locks held, in a
+ * signal handler. The checks stand in the manual's order. Nothing here allocates; keys are wiped
+ * from the stack. EPCM.VALID needs no check of its own: what the page tables translate to has been
+ * filled by the driver.
  */
 #include "soft/enclu.h"
 #include "soft/keys.h"

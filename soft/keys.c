@@ -1,7 +1,8 @@
 /*
  * Key derivation and MACs: EGETKEY's dependency table (SDM Vol. 3D, EGETKEY) over libcrypto's AES.
  * Side: soft (untrusted; it plays the processor). Called by the leaves, in a signal handler.
- * Never allocates: EVP does, so CMAC is chained here over AES_encrypt (ADR 0010); tests compare both.
+ * Never allocates: EVP does, so CMAC is chained here over AES_encrypt (ADR 0010); tests compare
+ * both.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "soft/keys.h"
@@ -54,7 +55,7 @@ static void cmac_update(struct cmac *cmac, const void *data, size_t size)
 /* Multiplies by x in GF(2^128). */
 static void cmac_double(uint8_t block[BLOCK])
 {
-    uint8_t carry = (uint8_t)-(block[0] >> 7) & 0x87;
+    uint8_t carry = (uint8_t) - (block[0] >> 7) & 0x87;
     for (size_t i = 0; i < BLOCK - 1; i++) {
         block[i] = (uint8_t)(block[i] << 1 | block[i + 1] >> 7);
     }
@@ -91,7 +92,8 @@ void soft_cmac(const uint8_t key[16], const void *data, size_t size, uint8_t mac
 void soft_derive_key(const struct soft_key_inputs *inputs, uint8_t key[16])
 {
     static const uint8_t counter[4] = {0, 0, 0, 1};
-    static const char label[] = "Cella software SGX key v1"; /* its terminating 0 is the separator */
+    static const char label[] =
+        "Cella software SGX key v1"; /* its terminating 0 is the separator */
     static const uint8_t bits[4] = {0, 0, 0, 128};
     uint8_t root[32];
     struct cmac cmac;
@@ -195,8 +197,8 @@ static void report_inputs(struct soft_key_inputs *inputs, const struct sgx_keyre
     soft_key_inputs_for_report(inputs, &self, request->key_id);
 }
 
-void soft_key_inputs_for_request(struct soft_key_inputs *inputs, const struct sgx_keyrequest *request,
-                                 const struct sgx_secs *secs)
+void soft_key_inputs_for_request(struct soft_key_inputs *inputs,
+                                 const struct sgx_keyrequest *request, const struct sgx_secs *secs)
 {
     const struct soft_secs_tail *tail =
         (const struct soft_secs_tail *)((const uint8_t *)secs + SOFT_SECS_TAIL_AT);

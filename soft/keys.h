@@ -1,7 +1,7 @@
 /*
  * Keys and report MACs of the software processor, and the platform they come from.
- * Side: soft (untrusted; it plays the processor). Included by the leaves, platform.c, and tests/soft/.
- * Nothing here allocates or locks: EREPORT and EGETKEY run in a signal handler.
+ * Side: soft (untrusted; it plays the processor). Included by the leaves, platform.c, and
+ * tests/soft/. Nothing here allocates or locks: EREPORT and EGETKEY run in a signal handler.
  */
 #ifndef CELLA_SOFT_KEYS_H
 #define CELLA_SOFT_KEYS_H
@@ -9,8 +9,9 @@
 #include "soft/soft.h"
 
 /*
- * What a key depends on: TMP_KEYDEPENDENCIES of the manual, in the one serialisation that is ever hashed.
- * docs/formats/platform-directory.md gives the layout; numbers are little endian, as in the SECS.
+ * What a key depends on: TMP_KEYDEPENDENCIES of the manual, in the one serialisation that is ever
+ * hashed. docs/formats/platform-directory.md gives the layout; numbers are little endian, as in the
+ * SECS.
  */
 struct soft_key_inputs {
     uint16_t key_name;
@@ -37,7 +38,10 @@ struct soft_key_inputs {
 };
 CELLA_ABI_ASSERT(sizeof(struct soft_key_inputs) == 648);
 
-/* 128-bit key: KDF in counter mode (NIST SP 800-108) over AES-256-CMAC with the platform's root key. */
+/*
+ * 128-bit key: KDF in counter mode (NIST SP 800-108) over AES-256-CMAC with the platform's root
+ * key.
+ */
 void soft_derive_key(const struct soft_key_inputs *inputs, uint8_t key[16]);
 /* AES-128-CMAC (RFC 4493). */
 void soft_cmac(const uint8_t key[16], const void *data, size_t size, uint8_t mac[16]);
@@ -49,8 +53,8 @@ void soft_key_inputs_for_report(struct soft_key_inputs *inputs, const struct sgx
 void soft_key_inputs_for_token(struct soft_key_inputs *inputs, const struct sgx_einittoken *token,
                                const uint8_t le_key_hash[32]);
 /* Inputs for a checked KEYREQUEST of the enclave with this SECS. */
-void soft_key_inputs_for_request(struct soft_key_inputs *inputs, const struct sgx_keyrequest *request,
-                                 const struct sgx_secs *secs);
+void soft_key_inputs_for_request(struct soft_key_inputs *inputs,
+                                 const struct sgx_keyrequest *request, const struct sgx_secs *secs);
 /* First 352 bytes of every PKCS#1 v1.5 message with SHA-256 and a 3072-bit key. (encls_init.c) */
 void soft_pkcs1_padding(uint8_t padding[352]);
 
@@ -60,8 +64,9 @@ bool soft_cpu_svn_allowed(const uint8_t cpu_svn[16]);
 /* Where the platform's secrets are. */
 struct soft_platform_info {
     char directory[512]; /* empty when ephemeral */
-    bool ephemeral; /* nothing could be kept: sealed data dies with the process (and its children) */
-    int error; /* errno of what went wrong with the directory, 0 when nothing did */
+    bool
+        ephemeral; /* nothing could be kept: sealed data dies with the process (and its children) */
+    int error;     /* errno of what went wrong with the directory, 0 when nothing did */
 };
 
 /* Loads or creates the platform state once a process. Called at open and by the leaves. */

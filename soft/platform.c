@@ -1,8 +1,9 @@
 /*
- * The platform: root key, seal fuses, CPUSVN, owner epoch, report key id; and what this CPU can save.
- * Side: soft (untrusted; it plays the processor and its fuses). Called by the leaves and the driver.
- * Files are made atomically, so that processes that start together agree. Raw system calls only.
- * docs/formats/platform-directory.md describes the directory.
+ * The platform: root key, seal fuses, CPUSVN, owner epoch, report key id; and what this CPU can
+ * save.
+ * Side: soft (untrusted; it plays the processor and its fuses). Called by the leaves and the
+ * driver. Files are made atomically, so that processes that start together agree. Raw system calls
+ * only. docs/formats/platform-directory.md describes the directory.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: as encls_build.c */
 #include "soft/driver.h"

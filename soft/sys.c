@@ -1,7 +1,8 @@
 /*
  * Raw system calls of the software processor.
  * Side: soft (untrusted). Called by everything in soft/.
- * Never goes through libc: the interposers shadow those names. Async-signal-safe; errno is not touched.
+ * Never goes through libc: the interposers shadow those names. Async-signal-safe; errno is not
+ * touched.
  */
 #include "soft/driver.h"
 
@@ -85,7 +86,10 @@ void soft_unlock(_Atomic uint32_t *lock)
     atomic_store_explicit(lock, 0, memory_order_release);
 }
 
-/* Where a seccomp profile refuses process_vm_readv: the kernel checks the addresses of write() as well. */
+/*
+ * Where a seccomp profile refuses process_vm_readv: the kernel checks the addresses of write() as
+ * well.
+ */
 static bool copy_by_file(void *to, const void *from, size_t size)
 {
     int fd = (int)soft_syscall(SYS_memfd_create, "cella-copy", 1, 0, 0, 0, 0);

@@ -117,10 +117,14 @@ static void test_add_pages_errnos(void **state)
         {offsetof(struct sgx_linux_add_pages, length), ~0xfffull, -EINVAL},
         {offsetof(struct sgx_linux_add_pages, secinfo), 8, -EFAULT},
     };
-    static const uint64_t bad_flags[] = {
-        0, SGX_SECINFO_TRIM, 0x300, SGX_SECINFO_REG | SGX_SECINFO_W,
-        SGX_SECINFO_REG | SGX_SECINFO_W | SGX_SECINFO_X, SGX_SECINFO_TCS | SGX_SECINFO_R,
-        SGX_SECINFO_REG | SGX_SECINFO_PENDING, SGX_SECINFO_REG | 1ull << 63};
+    static const uint64_t bad_flags[] = {0,
+                                         SGX_SECINFO_TRIM,
+                                         0x300,
+                                         SGX_SECINFO_REG | SGX_SECINFO_W,
+                                         SGX_SECINFO_REG | SGX_SECINFO_W | SGX_SECINFO_X,
+                                         SGX_SECINFO_TCS | SGX_SECINFO_R,
+                                         SGX_SECINFO_REG | SGX_SECINFO_PENDING,
+                                         SGX_SECINFO_REG | 1ull << 63};
     struct sdm sdm;
     struct sgx_linux_add_pages add = good_add();
     (void)state;
@@ -153,7 +157,8 @@ static void test_add_pages_partly(void **state)
 {
     struct sdm sdm;
     struct sgx_linux_add_pages add = good_add();
-    uint8_t *hole = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *hole =
+        mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     (void)state;
     assert_int_equal(mprotect(hole + 2 * 4096, 2 * 4096, PROT_NONE), 0);
     sdm_create(&sdm, &plain);
@@ -305,12 +310,13 @@ static int do_remove(struct sdm *sdm, uint64_t offset, uint64_t length,
     return soft_ioctl(sdm->fd, SGX_LINUX_IOC_ENCLAVE_REMOVE_PAGES, ret);
 }
 
-static void accept_as(struct sdm *sdm, uint64_t offset, uint64_t flags, struct soft_outcome expected)
+static void accept_as(struct sdm *sdm, uint64_t offset, uint64_t flags,
+                      struct soft_outcome expected)
 {
     struct sgx_secinfo *secinfo = sdm_page(sdm, SDM_DATA);
     *secinfo = (struct sgx_secinfo){.flags = flags};
-    struct soft_outcome outcome = soft_enclu(&sdm->e->pub, SGX_EACCEPT, SDM_BASE + SDM_DATA,
-                                             SDM_BASE + offset, 0);
+    struct soft_outcome outcome =
+        soft_enclu(&sdm->e->pub, SGX_EACCEPT, SDM_BASE + SDM_DATA, SDM_BASE + offset, 0);
     assert_int_equal(outcome.kind, expected.kind);
     assert_int_equal(outcome.code, expected.code);
 }
@@ -492,9 +498,9 @@ static void test_max_prot(void **state)
     /* outside ELRANGE after INIT */
     assert_int_equal(map_at(&sdm, SDM_SIZE, 4096, PROT_NONE), -EACCES);
     assert_int_equal(map_at(&sdm, SDM_SIZE - 4096, 8192, PROT_NONE), -EACCES);
-    assert_int_equal(soft_mmap((void *)(SDM_BASE - 4096), 8192, PROT_NONE, MAP_SHARED | MAP_FIXED,
-                               sdm.fd, 0),
-                     -EACCES);
+    assert_int_equal(
+        soft_mmap((void *)(SDM_BASE - 4096), 8192, PROT_NONE, MAP_SHARED | MAP_FIXED, sdm.fd, 0),
+        -EACCES);
     sdm_close(&sdm);
 }
 
@@ -745,13 +751,17 @@ static void on_alarm(int number)
     g_alarms = g_alarms + 1;
 }
 
-/* A signal ends a long ADD_PAGES early, with success and the count so far; going on from there works. */
+/*
+ * A signal ends a long ADD_PAGES early, with success and the count so far; going on from there
+ * works.
+ */
 static void test_signal_stops_adding(void **state)
 {
     const uint64_t length = 48ull << 20;
     struct sdm sdm;
     struct sigaction action = {.sa_handler = on_alarm};
-    uint8_t *source = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *source =
+        mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     (void)state;
     sdm_open(&sdm);
     sdm_default_secs(&sdm.secs, &plain);
@@ -815,8 +825,8 @@ static void test_fork_shares(void **state)
     if (!child) {
         struct sgx_secinfo *secinfo = sdm_page(&sdm, SDM_DATA);
         *secinfo = (struct sgx_secinfo){.flags = SGX_SECINFO_REG | RW | SGX_SECINFO_PENDING};
-        struct soft_outcome outcome = soft_enclu(&sdm.e->pub, SGX_EACCEPT, SDM_BASE + SDM_DATA,
-                                                 SDM_BASE + SDM_HOLE, 0);
+        struct soft_outcome outcome =
+            soft_enclu(&sdm.e->pub, SGX_EACCEPT, SDM_BASE + SDM_DATA, SDM_BASE + SDM_HOLE, 0);
         CHILD_CHECK(outcome.kind == SOFT_DONE);
         *(volatile uint8_t *)(SDM_BASE + SDM_HOLE) = 0x99;
         *(volatile uint8_t *)(SDM_BASE + SDM_MORE) = 0x98;

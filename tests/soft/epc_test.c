@@ -69,9 +69,8 @@ static void test_sizes(void **state)
         const char *text;
         const char *pages;
     } rows[] = {
-        {"1M", "256"},   {"64k", "16"},      {"8192", "2"},      {"2G", "524288"},
-        {"0", "32768"},  {"12Q", "32768"},   {"1MB", "32768"},   {"", "32768"},
-        {"-1", "32768"}, {"99999999G", "32768"},
+        {"1M", "256"},    {"64k", "16"},    {"8192", "2"}, {"2G", "524288"}, {"0", "32768"},
+        {"12Q", "32768"}, {"1MB", "32768"}, {"", "32768"}, {"-1", "32768"},  {"99999999G", "32768"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -80,7 +79,10 @@ static void test_sizes(void **state)
     }
 }
 
-/* 256 pages: SECS and its VA page, then enclave pages, with a VA page for every 512 (SECS included). */
+/*
+ * 256 pages: SECS and its VA page, then enclave pages, with a VA page for every 512 (SECS
+ * included).
+ */
 static void exhausted(void)
 {
     struct sdm sdm;
@@ -224,7 +226,8 @@ static void no_page_for_eaug(void)
     assert_int_equal(outcome.error, SGX_PF_USER);
     driver_epc_give(sdm.e, 1);
     outcome = soft_enclu(&sdm.e->pub, SGX_EACCEPT, SDM_BASE + SDM_DATA, SDM_BASE + SDM_HOLE, 0);
-    assert_int_equal(outcome.kind, SOFT_FAULT); /* the VA page is still there, and a new one is due */
+    assert_int_equal(outcome.kind,
+                     SOFT_FAULT); /* the VA page is still there, and a new one is due */
     soft_signals_restore(mask);
     sdm_close(&sdm);
 }

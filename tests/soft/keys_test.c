@@ -215,8 +215,8 @@ static void restore(struct bed *bed, uint16_t name, uint16_t policy)
 static struct soft_outcome get_key(struct bed *bed, uint8_t key[16])
 {
     memcpy(sdm_page(&bed->sdm, SDM_DATA), &bed->request, sizeof(bed->request));
-    struct soft_outcome outcome = soft_enclu(&bed->sdm.e->pub, SGX_EGETKEY, SDM_BASE + SDM_DATA,
-                                             SDM_BASE + SDM_MORE, 0);
+    struct soft_outcome outcome =
+        soft_enclu(&bed->sdm.e->pub, SGX_EGETKEY, SDM_BASE + SDM_DATA, SDM_BASE + SDM_MORE, 0);
     memcpy(key, sdm_page(&bed->sdm, SDM_MORE), 16);
     return outcome;
 }
@@ -360,10 +360,9 @@ static bool verifies(struct sdm *sdm, const struct sgx_report *report)
     struct sgx_keyrequest request = {.key_name = SGX_KEY_REPORT};
     memcpy(request.key_id, report->key_id, 32);
     memcpy(sdm_page(sdm, SDM_DATA), &request, sizeof(request));
-    assert_int_equal(soft_enclu(&sdm->e->pub, SGX_EGETKEY, SDM_BASE + SDM_DATA,
-                                SDM_BASE + SDM_MORE, 0)
-                         .kind,
-                     SOFT_DONE);
+    assert_int_equal(
+        soft_enclu(&sdm->e->pub, SGX_EGETKEY, SDM_BASE + SDM_DATA, SDM_BASE + SDM_MORE, 0).kind,
+        SOFT_DONE);
     evp_mac("AES-128-CBC", sdm_page(sdm, SDM_MORE), 16, report, 384, mac);
     return !memcmp(mac, report->mac, 16);
 }
@@ -401,7 +400,9 @@ static void test_report(void **state)
     sdm_close(&sdm);
 }
 
-/* A report verifies for the enclave it was made for and for no other, and not when a byte differs. */
+/*
+ * A report verifies for the enclave it was made for and for no other, and not when a byte differs.
+ */
 static void test_report_is_bound(void **state)
 {
     struct sdm sdm;
@@ -444,10 +445,14 @@ int main(void)
     unsetenv("XDG_STATE_HOME");
     unsetenv("HOME");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cmac_vectors),       cmocka_unit_test(test_derivation_is_kbkdf),
-        cmocka_unit_test(test_every_input_byte_counts), cmocka_unit_test(test_dependencies),
-        cmocka_unit_test(test_policy_is_an_input), cmocka_unit_test(test_fuses_and_names),
-        cmocka_unit_test(test_root_key),           cmocka_unit_test(test_report),
+        cmocka_unit_test(test_cmac_vectors),
+        cmocka_unit_test(test_derivation_is_kbkdf),
+        cmocka_unit_test(test_every_input_byte_counts),
+        cmocka_unit_test(test_dependencies),
+        cmocka_unit_test(test_policy_is_an_input),
+        cmocka_unit_test(test_fuses_and_names),
+        cmocka_unit_test(test_root_key),
+        cmocka_unit_test(test_report),
         cmocka_unit_test(test_report_is_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

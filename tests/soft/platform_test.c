@@ -220,8 +220,8 @@ static void test_svn_order(void **state)
         uint8_t svn[16];
         bool allowed;
     } rows[] = {
-        {{5, 0, 7}, true}, {{0}, true},       {{4, 0, 7}, true},        {{5, 0, 8}, false},
-        {{6}, false},      {{0, 1}, false},   {{4, 0, 9}, false},       {{5, 0, 7, 1}, false},
+        {{5, 0, 7}, true}, {{0}, true},       {{4, 0, 7}, true},      {{5, 0, 8}, false},
+        {{6}, false},      {{0, 1}, false},   {{4, 0, 9}, false},     {{5, 0, 7, 1}, false},
         {{5}, true},       {{0, 0, 7}, true}, {{[15] = 0xff}, false},
     };
     (void)state;
@@ -263,10 +263,14 @@ int main(void)
 {
 #define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
     const struct CMUnitTest tests[] = {
-        IN_ROOT(test_created_with_care), IN_ROOT(test_race),
-        IN_ROOT(test_where),             IN_ROOT(test_damaged),
-        IN_ROOT(test_unwritable),        IN_ROOT(test_svn_and_epoch_are_kept),
-        IN_ROOT(test_svn_order),         IN_ROOT(test_report_key_id),
+        IN_ROOT(test_created_with_care),
+        IN_ROOT(test_race),
+        IN_ROOT(test_where),
+        IN_ROOT(test_damaged),
+        IN_ROOT(test_unwritable),
+        IN_ROOT(test_svn_and_epoch_are_kept),
+        IN_ROOT(test_svn_order),
+        IN_ROOT(test_report_key_id),
         IN_ROOT(test_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,7 +115,8 @@ static void add(struct sdm *sdm, uint64_t offset, const void *page, uint64_t fla
     sdm_epcm(sdm, offset)->max_prot = prot;
     for (uint64_t at = 0; at < SGX_PAGE_SIZE; at += SOFT_EXTEND_SIZE) {
         assert_int_equal(
-            soft_encls(SGX_EEXTEND, sdm_secs_at(sdm), sdm_epc(sdm, offset) + at, 0).kind, SOFT_DONE);
+            soft_encls(SGX_EEXTEND, sdm_secs_at(sdm), sdm_epc(sdm, offset) + at, 0).kind,
+            SOFT_DONE);
     }
 }
 
@@ -201,9 +202,9 @@ void sdm_map(struct sdm *sdm)
     };
     for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
         uint64_t at = SDM_BASE + maps[i].offset;
-        assert_int_equal(soft_mmap((void *)at, maps[i].size, maps[i].prot, MAP_SHARED | MAP_FIXED,
-                                   sdm->fd, 0),
-                         (long)at);
+        assert_int_equal(
+            soft_mmap((void *)at, maps[i].size, maps[i].prot, MAP_SHARED | MAP_FIXED, sdm->fd, 0),
+            (long)at);
     }
 }
 

@@ -24,10 +24,10 @@
 /* Pages of the bench's enclave. */
 #define SDM_DATA 0x0000ull /* REG RW: operands */
 #define SDM_TCS 0x1000ull
-#define SDM_CODE 0x2000ull /* REG RX */
+#define SDM_CODE 0x2000ull   /* REG RX */
 #define SDM_RODATA 0x3000ull /* REG R */
-#define SDM_MORE 0x4000ull /* REG RW */
-#define SDM_XONLY 0x5000ull /* REG X: neither readable nor writable by the EPCM */
+#define SDM_MORE 0x4000ull   /* REG RW */
+#define SDM_XONLY 0x5000ull  /* REG X: neither readable nor writable by the EPCM */
 #define SDM_HOLE 0x6000ull
 #define SDM_HOLE2 0x7000ull
 
@@ -51,10 +51,10 @@ struct sdm_options {
 };
 
 /* State of the enclave a test starts from. */
-void sdm_open(struct sdm *sdm); /* before ECREATE */
+void sdm_open(struct sdm *sdm);                                      /* before ECREATE */
 void sdm_create(struct sdm *sdm, const struct sdm_options *options); /* ECREATE done */
-void sdm_build(struct sdm *sdm, const struct sdm_options *options); /* pages added */
-void sdm_init(struct sdm *sdm, const struct sdm_options *options); /* EINIT done */
+void sdm_build(struct sdm *sdm, const struct sdm_options *options);  /* pages added */
+void sdm_init(struct sdm *sdm, const struct sdm_options *options);   /* EINIT done */
 void sdm_map(struct sdm *sdm); /* pages mapped RW/RX/R, the rest RWX */
 void sdm_close(struct sdm *sdm);
 
@@ -66,7 +66,7 @@ void sdm_sigstruct(struct sdm *sdm, const struct sdm_options *options, struct sg
 
 uint64_t sdm_secs_at(const struct sdm *sdm);
 uint64_t sdm_epc(const struct sdm *sdm, uint64_t offset); /* EPC address of the page */
-void *sdm_page(const struct sdm *sdm, uint64_t offset); /* the same as pointer */
+void *sdm_page(const struct sdm *sdm, uint64_t offset);   /* the same as pointer */
 struct soft_epcm *sdm_epcm(const struct sdm *sdm, uint64_t offset);
 
 /* Operands of one call, valid until a row spoils them. */
@@ -108,12 +108,24 @@ struct sdm_leaf {
 };
 
 struct soft_outcome sdm_run(const struct sdm_leaf *leaf, struct sdm_call *call);
-/* Unspoiled it succeeds; each row trips its check alone; of two, the one that stands first is reported. */
+/*
+ * Unspoiled it succeeds; each row trips its check alone; of two, the one that stands first is
+ * reported.
+ */
 void sdm_test_leaf(const struct sdm_leaf *leaf);
 
-#define SDM_GP {.kind = SOFT_FAULT, .vector = SGX_VECTOR_GP}
-#define SDM_PF(bits) {.kind = SOFT_FAULT, .vector = SGX_VECTOR_PF, .error = (bits)}
-#define SDM_CODE_OF(value) {.kind = SOFT_CODE, .code = (value)}
+#define SDM_GP                                                                                     \
+    {                                                                                              \
+        .kind = SOFT_FAULT, .vector = SGX_VECTOR_GP                                                \
+    }
+#define SDM_PF(bits)                                                                               \
+    {                                                                                              \
+        .kind = SOFT_FAULT, .vector = SGX_VECTOR_PF, .error = (bits)                               \
+    }
+#define SDM_CODE_OF(value)                                                                         \
+    {                                                                                              \
+        .kind = SOFT_CODE, .code = (value)                                                         \
+    }
 /* ENCLS runs at CPL 0, ENCLU at CPL 3. */
 #define SDM_PF_READ SDM_PF(SGX_PF_PRESENT)
 #define SDM_PF_WRITE SDM_PF(SGX_PF_PRESENT | SGX_PF_WRITE)

@@ -104,7 +104,10 @@ static void test_ecreate(void **state)
     sdm_test_leaf(&leaf);
 }
 
-/* The SSA frame must hold XSAVE(XFRM), MISC and GPRSGX: AVX-512 needs a page, more does not fit in one. */
+/*
+ * The SSA frame must hold XSAVE(XFRM), MISC and GPRSGX: AVX-512 needs a page, more does not fit in
+ * one.
+ */
 static void test_ecreate_frame_size(void **state)
 {
     (void)state;
@@ -332,7 +335,8 @@ static void test_measurement_by_leaves(void **state)
     EVP_MD_CTX *hash = start(&sdm.secs);
     assert_int_equal(sdm_eadd(&sdm, 0x1000, data, SGX_SECINFO_REG | SGX_SECINFO_R).kind, SOFT_DONE);
     put_page(hash, 0x1000, SGX_SECINFO_REG | SGX_SECINFO_R, NULL);
-    assert_int_equal(sdm_eadd(&sdm, 0x3000, &tcs, SGX_SECINFO_TCS | SGX_SECINFO_RWX).kind, SOFT_DONE);
+    assert_int_equal(sdm_eadd(&sdm, 0x3000, &tcs, SGX_SECINFO_TCS | SGX_SECINFO_RWX).kind,
+                     SOFT_DONE);
     for (uint64_t at = 0; at < 4096; at += 256) {
         soft_encls(SGX_EEXTEND, sdm_secs_at(&sdm), sdm_epc(&sdm, 0x3000) + at, 0);
     }

@@ -1,5 +1,6 @@
 /*
- * EINIT: every check alone and in its order, signatures by Q1 and Q2, launch tokens, what is committed.
+ * EINIT: every check alone and in its order, signatures by Q1 and Q2, launch tokens, what is
+ * committed.
  * Side: tests (host).
  */
 #include "tests/soft/sdm.h"
@@ -18,8 +19,9 @@ static void evp_cmac(const uint8_t key[16], const void *data, size_t size, uint8
 {
     EVP_MAC *method = EVP_MAC_fetch(NULL, "CMAC", NULL);
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(method);
-    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, (char *)"AES-128-CBC", 0),
-                               OSSL_PARAM_construct_end()};
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, (char *)"AES-128-CBC", 0),
+        OSSL_PARAM_construct_end()};
     size_t length = 0;
     assert_int_equal(EVP_MAC_init(context, key, 16, parameters), 1);
     assert_int_equal(EVP_MAC_update(context, data, size), 1);
@@ -48,8 +50,8 @@ static void einit_prepare(struct sdm_call *call)
 }
 
 /*
- * A launch enclave of signer 1 asks for the EINITTOKEN key as real ones do; the token is MACed with it.
- * MSRs name signer 1 afterwards.
+ * A launch enclave of signer 1 asks for the EINITTOKEN key as real ones do; the token is MACed with
+ * it. MSRs name signer 1 afterwards.
  */
 static void launch_key(struct sgx_einittoken *token, uint8_t key[16], uint64_t msr[4])
 {
@@ -68,8 +70,8 @@ static void launch_key(struct sgx_einittoken *token, uint8_t key[16], uint64_t m
     memcpy(token->key_id, request->key_id, 32);
     soft_platform_cpu_svn(request->cpu_svn);
     memcpy(token->cpu_svn_le, request->cpu_svn, 16);
-    struct soft_outcome outcome = soft_enclu(&launch.e->pub, SGX_EGETKEY, SDM_BASE + SDM_DATA,
-                                             SDM_BASE + SDM_MORE, 0);
+    struct soft_outcome outcome =
+        soft_enclu(&launch.e->pub, SGX_EGETKEY, SDM_BASE + SDM_DATA, SDM_BASE + SDM_MORE, 0);
     assert_int_equal(outcome.kind, SOFT_DONE);
     memcpy(key, sdm_page(&launch, SDM_MORE), 16);
     token->isv_prod_id_le = 20;
@@ -145,7 +147,8 @@ SPOIL(ei_signed_date, call->sig.date ^= 1)
 SPOIL(ei_q1, call->sig.q1[0] ^= 1)
 SPOIL(ei_q2, call->sig.q2[0] ^= 1)
 SPOIL(ei_too_big, memset(call->sig.signature, 0xff, SGX_RSA_SIZE))
-SPOIL(ei_zero, memset(call->sig.modulus, 0, SGX_RSA_SIZE); memset(call->sig.signature, 0, SGX_RSA_SIZE))
+SPOIL(ei_zero, memset(call->sig.modulus, 0, SGX_RSA_SIZE);
+      memset(call->sig.signature, 0, SGX_RSA_SIZE))
 SPOIL(ei_not_secs, call->rcx = sdm_epc(&call->sdm, SDM_DATA))
 RESIGN(ei_family, call->sig.isv_family_id[15] = 1)
 RESIGN(ei_extended, call->sig.isv_ext_prod_id[0] = 1)
@@ -268,7 +271,8 @@ static void test_failure_is_harmless(void **state)
     einit_prepare(&call);
     struct soft_control before = *control_of(&call);
     call.sig.signature[0] ^= 1;
-    assert_int_equal(soft_encls(SGX_EINIT, call.rbx, call.rcx, call.rdx).code, SGX_INVALID_SIGNATURE);
+    assert_int_equal(soft_encls(SGX_EINIT, call.rbx, call.rcx, call.rdx).code,
+                     SGX_INVALID_SIGNATURE);
     assert_memory_equal(&before, control_of(&call), sizeof(before));
     call.sig.signature[0] ^= 1;
     assert_int_equal(soft_encls(SGX_EINIT, call.rbx, call.rcx, call.rdx).kind, SOFT_DONE);

@@ -1,5 +1,6 @@
 /*
- * EACCEPT, EACCEPTCOPY, EMODPE, EREPORT, EGETKEY: every check alone and in its order, and what they change.
+ * EACCEPT, EACCEPTCOPY, EMODPE, EREPORT, EGETKEY: every check alone and in its order, and what they
+ * change.
  * Side: tests (host). The leaves are called as the transitions call them; nothing runs inside.
  */
 #include "tests/soft/sdm.h"
@@ -18,7 +19,10 @@ static const struct sdm_options plain;
     }
 #define AT(offset) (SDM_BASE + (offset))
 #define EPCM(call, offset) (sdm_epcm(&(call)->sdm, (offset))->flags)
-#define LEAF_OF(leaf, prepare, rows) {(leaf), true, (prepare), (rows), sizeof(rows) / sizeof((rows)[0])}
+#define LEAF_OF(leaf, prepare, rows)                                                               \
+    {                                                                                              \
+        (leaf), true, (prepare), (rows), sizeof(rows) / sizeof((rows)[0])                          \
+    }
 /* #PF from the page tables: not present at all, or no right to write. */
 #define PF_ABSENT SDM_PF(SGX_PF_USER)
 #define PF_ABSENT_WRITE SDM_PF(SGX_PF_USER | SGX_PF_WRITE)
@@ -88,8 +92,8 @@ SPOIL(ac_unmapped, unmap(call, SDM_HOLE))
 SPOIL(ac_request, secinfo_of(call)->flags &= ~SGX_SECINFO_PENDING)
 SPOIL(ac_request_modified, secinfo_of(call)->flags |= SGX_SECINFO_MODIFIED)
 SPOIL(ac_request_tcs, secinfo_of(call)->flags = SGX_SECINFO_TCS | SGX_SECINFO_PENDING)
-SPOIL(ac_request_trim_pr, secinfo_of(call)->flags = SGX_SECINFO_TRIM | SGX_SECINFO_MODIFIED |
-                                                    SGX_SECINFO_PR)
+SPOIL(ac_request_trim_pr,
+      secinfo_of(call)->flags = SGX_SECINFO_TRIM | SGX_SECINFO_MODIFIED | SGX_SECINFO_PR)
 SPOIL(ac_request_type, secinfo_of(call)->flags = 0x300 | SGX_SECINFO_PENDING)
 SPOIL(ac_blocked, EPCM(call, SDM_MORE) |= SOFT_EPCM_BLOCKED; call->rcx = AT(SDM_MORE))
 SPOIL(ac_mismatch, secinfo_of(call)->flags |= SGX_SECINFO_X)
@@ -138,8 +142,10 @@ static void test_eaccept(void **state)
         {SDM_COVERS("EACCEPT_09"), ac_request_trim_pr, SDM_GP, 0, false},
         {SDM_COVERS("EACCEPT_09"), ac_request_type, SDM_GP, 0, false},
         {SDM_COVERS("EACCEPT_10"), ac_blocked, SDM_PF_EPCM_READ, SDM_RCX, false},
-        {SDM_COVERS("EACCEPT_11"), ac_mismatch, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0, false},
-        {SDM_COVERS("EACCEPT_11"), ac_mismatch_r, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0, true},
+        {SDM_COVERS("EACCEPT_11"), ac_mismatch, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0,
+         false},
+        {SDM_COVERS("EACCEPT_11"), ac_mismatch_r, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0,
+         true},
         {SDM_COVERS("EACCEPT_11"), ac_settled, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0, true},
         {SDM_COVERS("EACCEPT_11"), ac_mismatch_type, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0,
          true},
@@ -202,8 +208,8 @@ static void test_eaccept_tcs_order(void **state)
 static void test_eaccept_requests(void **state)
 {
     static struct sdm_call call;
-    static const uint64_t types[] = {SGX_SECINFO_REG, SGX_SECINFO_TCS, SGX_SECINFO_TRIM, 0, 0x300,
-                                     0x500, 0x600};
+    static const uint64_t types[] = {
+        SGX_SECINFO_REG, SGX_SECINFO_TCS, SGX_SECINFO_TRIM, 0, 0x300, 0x500, 0x600};
     (void)state;
     memset(&call, 0, sizeof(call));
     eaccept_prepare(&call);
@@ -319,13 +325,14 @@ static void test_eacceptcopy(void **state)
         {SDM_COVERS("EACCEPTCOPY_09"), cp_source_pending, SDM_PF_EPCM_READ, SDM_RDX, false},
         {SDM_COVERS("EACCEPTCOPY_09"), cp_source_tcs, SDM_PF_EPCM_READ, SDM_RDX, false},
         {SDM_COVERS("EACCEPTCOPY_09"), cp_source_unreadable, SDM_PF_EPCM_READ, SDM_RDX, true},
-        {SDM_COVERS("EACCEPTCOPY_10"), cp_settled, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0, true},
-        {SDM_COVERS("EACCEPTCOPY_10"), cp_dest_modified, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0,
+        {SDM_COVERS("EACCEPTCOPY_10"), cp_settled, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0,
          true},
-        {SDM_COVERS("EACCEPTCOPY_10"), cp_dest_blocked, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0,
-         true},
-        {SDM_COVERS("EACCEPTCOPY_11"), cp_dest_executable, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0,
-         true},
+        {SDM_COVERS("EACCEPTCOPY_10"), cp_dest_modified, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH),
+         0, true},
+        {SDM_COVERS("EACCEPTCOPY_10"), cp_dest_blocked, SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH),
+         0, true},
+        {SDM_COVERS("EACCEPTCOPY_11"), cp_dest_executable,
+         SDM_CODE_OF(SGX_PAGE_ATTRIBUTES_MISMATCH), 0, true},
     };
     static const struct sdm_leaf leaf = LEAF_OF(SGX_EACCEPTCOPY, copy_prepare, rows);
     static struct sdm_call call;
@@ -437,8 +444,8 @@ static void test_ereport(void **state)
         {SDM_COVERS("EREPORT_12"), er_rcx_unreadable, SDM_PF_EPCM_READ, SDM_RCX, false},
         {SDM_COVERS("EREPORT_13"), er_rdx_odd, SDM_GP, 0, false},
         {SDM_COVERS("EREPORT_14"), er_rdx_outside, SDM_GP, 0, false},
-        {SDM_COVERS("EREPORT_15"), er_rdx_read_only, SDM_PF(SGX_PF_PRESENT | SGX_PF_USER | SGX_PF_WRITE),
-         SDM_RDX, false},
+        {SDM_COVERS("EREPORT_15"), er_rdx_read_only,
+         SDM_PF(SGX_PF_PRESENT | SGX_PF_USER | SGX_PF_WRITE), SDM_RDX, false},
         {SDM_COVERS("EREPORT_17"), er_rdx_blocked, SDM_PF_EPCM_WRITE, SDM_RDX, false},
         {SDM_COVERS("EREPORT_18"), er_rdx_tcs, SDM_PF_EPCM_WRITE, SDM_RDX, false},
         {SDM_COVERS("EREPORT_18"), er_rdx_pending, SDM_PF_EPCM_WRITE, SDM_RDX, true},

@@ -1,6 +1,6 @@
 /*
- * EAUG, EMODPR, EMODT, ETRACK, EBLOCK, EREMOVE, EDBGRD, EDBGWR: every check alone and in its order, and what
- * they do to the EPCM.
+ * EAUG, EMODPR, EMODT, ETRACK, EBLOCK, EREMOVE, EDBGRD, EDBGWR: every check alone and in its order,
+ * and what they do to the EPCM.
  * Side: tests (host).
  */
 #include "tests/soft/sdm.h"
@@ -16,7 +16,10 @@ static const struct sdm_options debug = {.flags = SGX_FLAGS_DEBUG};
         statement;                                                                                 \
     }
 #define EPCM(call, offset) (sdm_epcm(&(call)->sdm, (offset))->flags)
-#define LEAF_OF(leaf, prepare, rows) {(leaf), false, (prepare), (rows), sizeof(rows) / sizeof((rows)[0])}
+#define LEAF_OF(leaf, prepare, rows)                                                               \
+    {                                                                                              \
+        (leaf), false, (prepare), (rows), sizeof(rows) / sizeof((rows)[0])                         \
+    }
 
 SPOIL(rbx_odd, call->rbx += 8)
 SPOIL(rcx_odd, call->rcx += 4)
@@ -372,11 +375,11 @@ static void test_edbgwr(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_eaug),    cmocka_unit_test(test_emodpr),
+        cmocka_unit_test(test_eaug),          cmocka_unit_test(test_emodpr),
         cmocka_unit_test(test_emodpr_effect), cmocka_unit_test(test_emodt),
-        cmocka_unit_test(test_etrack),  cmocka_unit_test(test_eblock),
-        cmocka_unit_test(test_eremove), cmocka_unit_test(test_eremove_effect),
-        cmocka_unit_test(test_edbgrd),  cmocka_unit_test(test_edbgwr),
+        cmocka_unit_test(test_etrack),        cmocka_unit_test(test_eblock),
+        cmocka_unit_test(test_eremove),       cmocka_unit_test(test_eremove_effect),
+        cmocka_unit_test(test_edbgrd),        cmocka_unit_test(test_edbgwr),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
