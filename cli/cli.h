@@ -20,8 +20,11 @@ struct cella_command {
     cella_command_fn run;
 };
 
+int cella_cmd_build(int argc, char **argv);
 int cella_cmd_doctor(int argc, char **argv);
 int cella_cmd_inspect(int argc, char **argv);
+int cella_cmd_new(int argc, char **argv);
+int cella_cmd_run(int argc, char **argv);
 int cella_cmd_sign(int argc, char **argv);
 int cella_cmd_soft(int argc, char **argv);
 

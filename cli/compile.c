@@ -1,0 +1,438 @@
+/*
+ * From a project's sources to its host program and its signed image.
+ * Side: tools. Called by cella build and run.
+ * Never writes outside the project's build folder.
+ */
+#include "cli/compile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/job.h"
+#include "common/cleanup.h"
+#include "enclave/recipe.h"
+
+#define SOURCES_MAX 256u
+#define MUSL_FOLDER "/usr/lib/x86_64-linux-musl"
+
+/* The sources of one side. */
+struct sources {
+    char names[SOURCES_MAX][256];
+    unsigned count;
+    bool has_cxx;
+    time_t newest; /* of all files, headers included */
+};
+
+struct build {
+    const struct project *project;
+    const struct sdk *sdk;
+    const struct compile_options *options;
+    struct sources enclave, host;
+    time_t newest_shared;
+    struct job_pool pool;
+    bool worked;
+};
+
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t length = strlen(name), tail = strlen(ending);
+    return length > tail && strcmp(name + length - tail, ending) == 0;
+}
+
+static bool is_cxx(const char *name)
+{
+    return ends_with(name, ".cpp") || ends_with(name, ".cc") || ends_with(name, ".cxx");
+}
+
+static bool is_source(const char *name)
+{
+    return is_cxx(name) || ends_with(name, ".c") || ends_with(name, ".S");
+}
+
+static time_t modified(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? status.st_mtime : 0;
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(left, right);
+}
+
+/* Lists FOLDER/side; sorted, so that the link order, and with it the measurement, is the same everywhere. */
+static cella_result list_sources(const char *folder, const char *side, struct sources *ret_sources,
+                                 struct cella_error *error)
+{
+    char path[4608];
+    snprintf(path, sizeof(path), "%s/%s", folder, side);
+    DIR *directory = opendir(path);
+    if (!directory) {
+        return cella_error_errno(error, CELLA_RESULT(NOT_FOUND), errno, "%s", path);
+    }
+    cella_result result = CELLA_OK;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        char file[5120];
+        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        time_t changed = modified(file);
+        ret_sources->newest = changed > ret_sources->newest ? changed : ret_sources->newest;
+        if (!is_source(entry->d_name)) {
+            continue;
+        }
+        if (ret_sources->count == SOURCES_MAX) {
+            result = cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: more than %u sources",
+                                     path, SOURCES_MAX);
+            break;
+        }
+        ret_sources->has_cxx = ret_sources->has_cxx || is_cxx(entry->d_name);
+        snprintf(ret_sources->names[ret_sources->count++], 256, "%s", entry->d_name);
+    }
+    closedir(directory);
+    if (cella_is_ok(result) && ret_sources->count == 0) {
+        return cella_error_set(error, CELLA_RESULT(NOT_FOUND), "%s: no .c, .cpp or .S file there", path);
+    }
+    qsort(ret_sources->names, ret_sources->count, sizeof(ret_sources->names[0]), compare_names);
+    return result;
+}
+
+static time_t newest_of(const char *folder)
+{
+    char path[4608];
+    time_t newest = 0;
+    snprintf(path, sizeof(path), "%s/shared", folder);
+    DIR *directory = opendir(path);
+    if (!directory) {
+        return 0;
+    }
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        char file[5120];
+        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        time_t changed = modified(file);
+        newest = changed > newest ? changed : newest;
+    }
+    closedir(directory);
+    return newest;
+}
+
+static cella_result make_folder(const char *path, struct cella_error *error)
+{
+    if (mkdir(path, 0777) < 0 && errno != EEXIST) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    }
+    return CELLA_OK;
+}
+
+static void add_words(struct job *job, const struct project_words *words)
+{
+    for (unsigned i = 0; i < words->count; i++) {
+        job_add(job, "%s", words->words[i]);
+    }
+}
+
+static void add_includes(struct job *job, const struct build *b)
+{
+    job_add(job, "-I%s/shared", b->project->folder);
+    job_add(job, "-I%s", b->project->folder);
+    for (unsigned i = 0; i < 2 && b->sdk->include[i][0]; i++) {
+        job_add(job, "-I%s", b->sdk->include[i]);
+    }
+}
+
+/* The compiler and flags for one enclave source; file names stay out of the image (-ffile-prefix-map). */
+static void enclave_compiler(struct job *job, const struct build *b, const char *name)
+{
+    static const char *const common[] = {CELLA_RECIPE_COMPILE};
+    static const char *const bare[] = {CELLA_RECIPE_COMPILE_BARE};
+    bool cxx = is_cxx(name), musl = b->project->libc == PROJECT_LIBC_MUSL;
+    job_add(job, "%s", cxx ? "g++" : musl ? "musl-gcc" : "gcc");
+    job_add(job, "%s", cxx ? "-std=gnu++17" : "-std=gnu17");
+    job_add(job, "-O2");
+    job_add(job, "-g");
+    job_add(job, "-Wall");
+    for (size_t i = 0; i < CELLA_COUNT(common); i++) {
+        job_add(job, "%s", common[i]);
+    }
+    for (size_t i = 0; b->project->libc == PROJECT_LIBC_NONE && i < CELLA_COUNT(bare); i++) {
+        job_add(job, "%s", bare[i]);
+    }
+    if (b->project->libc != PROJECT_LIBC_NONE) {
+        job_add(job, "-fstack-protector-strong");
+    }
+    job_add(job, "-ffile-prefix-map=%s=.", b->project->folder);
+    add_includes(job, b);
+    add_words(job, &b->project->enclave_flags);
+}
+
+static void host_compiler(struct job *job, const struct build *b, const char *name)
+{
+    job_add(job, "%s", is_cxx(name) ? "g++" : "gcc");
+    job_add(job, "%s", is_cxx(name) ? "-std=gnu++17" : "-std=gnu17");
+    job_add(job, "-O2");
+    job_add(job, "-g");
+    job_add(job, "-Wall");
+    job_add(job, "-fPIE");
+    add_includes(job, b);
+    add_words(job, &b->project->host_flags);
+}
+
+static cella_result compile_side(struct build *b, const char *side, const struct sources *sources,
+                                 void (*compiler)(struct job *, const struct build *, const char *),
+                                 struct cella_error *error)
+{
+    char project_file[4608];
+    snprintf(project_file, sizeof(project_file), "%s/%s", b->project->folder, PROJECT_FILE);
+    time_t newest = sources->newest > b->newest_shared ? sources->newest : b->newest_shared;
+    time_t settings = modified(project_file);
+    newest = settings > newest ? settings : newest;
+    for (unsigned i = 0; i < sources->count; i++) {
+        char object[5120];
+        snprintf(object, sizeof(object), "%s/build/%s/%s.o", b->project->folder, side,
+                 sources->names[i]);
+        if (!b->options->rebuild && modified(object) > newest) {
+            continue;
+        }
+        CELLA_CLEANUP(job_done) struct job job = {0};
+        compiler(&job, b, sources->names[i]);
+        job_add(&job, "-c");
+        job_add(&job, "%s/%s/%s", b->project->folder, side, sources->names[i]);
+        job_add(&job, "-o");
+        job_add(&job, "%s", object);
+        b->worked = true;
+        CELLA_TRY(job_start(&b->pool, &job, b->options->verbose, error));
+    }
+    return CELLA_OK;
+}
+
+/* ------------------------------------------------------------------------- linking */
+
+static void add_objects(struct job *job, const struct build *b, const char *side,
+                        const struct sources *sources)
+{
+    for (unsigned i = 0; i < sources->count; i++) {
+        job_add(job, "%s/build/%s/%s.o", b->project->folder, side, sources->names[i]);
+    }
+}
+
+/* "%L/name" stands for a library of ours. */
+static void add_recipe_word(struct job *job, const struct build *b, const char *word)
+{
+    if (strncmp(word, "%L/", 3) == 0) {
+        job_add(job, "%s/%s", b->sdk->enclave_libraries, word + 3);
+    } else {
+        job_add(job, "%s", word);
+    }
+}
+
+static void add_modules(struct job *job, const struct build *b)
+{
+    static const struct {
+        const char *module;
+        const char *words[2];
+    } modules[] = {
+        {"clock", {CELLA_RECIPE_MODULE_CLOCK}},
+        {"files", {CELLA_RECIPE_MODULE_FILES}},
+        {"seal", {CELLA_RECIPE_SEAL}},
+    };
+    for (size_t i = 0; i < CELLA_COUNT(modules); i++) {
+        for (size_t j = 0; project_has_module(b->project, modules[i].module) && j < 2; j++) {
+            add_recipe_word(job, b, modules[i].words[j]);
+        }
+    }
+}
+
+static void add_application(struct job *job, const struct build *b)
+{
+    add_objects(job, b, "enclave", &b->enclave);
+    add_modules(job, b);
+    for (unsigned i = 0; i < b->project->libraries.count; i++) {
+        job_add(job, "-l:lib%s.a", b->project->libraries.words[i]);
+    }
+}
+
+/* The folder of gcc's own start files. */
+static cella_result compiler_folder(char *ret_folder, size_t size, struct cella_error *error)
+{
+    FILE *pipe = popen("gcc -print-libgcc-file-name", "re");
+    if (!pipe || !fgets(ret_folder, (int)size, pipe)) {
+        if (pipe) {
+            pclose(pipe);
+        }
+        return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
+                               "gcc: cannot be run (cella doctor says how to install it)");
+    }
+    pclose(pipe);
+    char *slash = strrchr(ret_folder, '/');
+    if (slash) {
+        *slash = '\0';
+    }
+    return CELLA_OK;
+}
+
+static cella_result link_recipe(struct build *b, const char *const *recipe, size_t count,
+                                const char *out, struct cella_error *error)
+{
+    char gcc_folder[4096] = "";
+    CELLA_CLEANUP(job_done) struct job job = {0};
+    if (b->project->libc == PROJECT_LIBC_MUSL) {
+        CELLA_TRY(compiler_folder(gcc_folder, sizeof(gcc_folder), error));
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *word = recipe[i];
+        if (strcmp(word, "%O") == 0) {
+            add_application(&job, b);
+        } else if (strcmp(word, "%o") == 0) {
+            job_add(&job, "%s", out);
+        } else if (strncmp(word, "%M/", 3) == 0) {
+            job_add(&job, "%s/%s", MUSL_FOLDER, word + 3);
+        } else if (strncmp(word, "%G/", 3) == 0) {
+            job_add(&job, "%s/%s", gcc_folder, word + 3);
+        } else if (strcmp(word, "-L%M") == 0) {
+            job_add(&job, "-L%s", MUSL_FOLDER);
+        } else {
+            add_recipe_word(&job, b, word);
+        }
+    }
+    return job_start(&b->pool, &job, b->options->verbose, error);
+}
+
+static cella_result link_enclave(struct build *b, const char *out, struct cella_error *error)
+{
+    static const char *const none[] = {CELLA_RECIPE_NONE};
+    static const char *const musl[] = {CELLA_RECIPE_MUSL};
+    static const char *const glibc[] = {CELLA_RECIPE_GLIBC};
+    static const char *const cxx[] = {CELLA_RECIPE_GLIBC_CXX};
+    switch (b->project->libc) {
+    case PROJECT_LIBC_NONE:
+        return link_recipe(b, none, CELLA_COUNT(none), out, error);
+    case PROJECT_LIBC_MUSL:
+        return link_recipe(b, musl, CELLA_COUNT(musl), out, error);
+    case PROJECT_LIBC_GLIBC:
+        break;
+    }
+    return b->enclave.has_cxx ? link_recipe(b, cxx, CELLA_COUNT(cxx), out, error)
+                              : link_recipe(b, glibc, CELLA_COUNT(glibc), out, error);
+}
+
+static cella_result link_host(struct build *b, const char *out, struct cella_error *error)
+{
+    CELLA_CLEANUP(job_done) struct job job = {0};
+    job_add(&job, "%s", b->host.has_cxx ? "g++" : "gcc");
+    job_add(&job, "-o");
+    job_add(&job, "%s", out);
+    add_objects(&job, b, "host", &b->host);
+    job_add(&job, "%s/libcella_host.a", b->sdk->host_libraries);
+    for (unsigned i = 0; i < b->project->host_libraries.count; i++) {
+        job_add(&job, "-l%s", b->project->host_libraries.words[i]);
+    }
+    job_add(&job, "-lcrypto");
+    job_add(&job, "-lpthread");
+    job_add(&job, "-ldl");
+    return job_start(&b->pool, &job, b->options->verbose, error);
+}
+
+/* The signer is the command itself: one way to sign, with its own messages. */
+static cella_result sign_image(struct build *b, const char *elf, const char *image,
+                               struct cella_error *error)
+{
+    char config[4608], key[8192];
+    char *arguments[12] = {(char *)"sign", (char *)elf, (char *)"--out", (char *)image};
+    int count = 4;
+    snprintf(config, sizeof(config), "%s/enclave/enclave.conf", b->project->folder);
+    if (access(config, R_OK) == 0) {
+        arguments[count++] = (char *)"--config";
+        arguments[count++] = config;
+    }
+    if (b->options->key) {
+        snprintf(key, sizeof(key), "%s", b->options->key);
+    } else {
+        snprintf(key, sizeof(key), "%s%s%s", b->project->key[0] == '/' ? "" : b->project->folder,
+                 b->project->key[0] == '/' ? "" : "/", b->project->key);
+    }
+    if (b->options->key || b->project->key[0]) {
+        arguments[count++] = (char *)"--key";
+        arguments[count++] = key;
+    }
+    if (cella_cmd_sign(count, arguments) != 0) {
+        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT), "%s: not signed; see above", elf);
+    }
+    return CELLA_OK;
+}
+
+/* ------------------------------------------------------------------------- the whole */
+
+static bool is_older(const char *path, const char *than)
+{
+    return modified(path) <= modified(than);
+}
+
+static bool needs_signing(const struct build *b, const char *elf, const char *image)
+{
+    char config[4608];
+    snprintf(config, sizeof(config), "%s/enclave/enclave.conf", b->project->folder);
+    return b->worked || b->options->key || is_older(image, elf) || is_older(image, config);
+}
+
+static cella_result check_languages(const struct build *b, struct cella_error *error)
+{
+    if (b->enclave.has_cxx && b->project->libc != PROJECT_LIBC_GLIBC) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "%s/%s: enclaves in C++ need libc = glibc", b->project->folder,
+                               PROJECT_FILE);
+    }
+    if (b->project->libc == PROJECT_LIBC_MUSL && access(MUSL_FOLDER "/rcrt1.o", R_OK) < 0) {
+        return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
+                               MUSL_FOLDER "/rcrt1.o: musl is not installed: apt-get install musl-tools");
+    }
+    if (b->project->libc == PROJECT_LIBC_NONE && b->project->modules.count) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "%s/%s: modules need a libc (libc = musl or glibc)", b->project->folder,
+                               PROJECT_FILE);
+    }
+    return CELLA_OK;
+}
+
+static cella_result make_folders(const struct build *b, struct cella_error *error)
+{
+    static const char *const folders[] = {"build", "build/enclave", "build/host"};
+    for (size_t i = 0; i < CELLA_COUNT(folders); i++) {
+        char path[4608];
+        snprintf(path, sizeof(path), "%s/%s", b->project->folder, folders[i]);
+        CELLA_TRY(make_folder(path, error));
+    }
+    return CELLA_OK;
+}
+
+cella_result compile_project(const struct project *project, const struct sdk *sdk,
+                             const struct compile_options *options,
+                             struct compile_result *ret_result, struct cella_error *error)
+{
+    static struct build b; /* large; one project at a time */
+    char elf[4608];
+    b = (struct build){.project = project, .sdk = sdk, .options = options};
+    CELLA_TRY(list_sources(project->folder, "enclave", &b.enclave, error));
+    CELLA_TRY(list_sources(project->folder, "host", &b.host, error));
+    b.newest_shared = newest_of(project->folder);
+    CELLA_TRY(check_languages(&b, error));
+    CELLA_TRY(make_folders(&b, error));
+    snprintf(ret_result->host, sizeof(ret_result->host), "%s/build/%s", project->folder, project->name);
+    snprintf(elf, sizeof(elf), "%s/build/%s.enclave", project->folder, project->name);
+    snprintf(ret_result->image, sizeof(ret_result->image), "%s/build/%s.signed", project->folder,
+             project->name);
+    CELLA_TRY(compile_side(&b, "enclave", &b.enclave, enclave_compiler, error));
+    CELLA_TRY(compile_side(&b, "host", &b.host, host_compiler, error));
+    CELLA_TRY(job_wait(&b.pool, error));
+    if (b.worked || access(elf, R_OK) < 0 || access(ret_result->host, X_OK) < 0) {
+        b.worked = true;
+        CELLA_TRY(link_enclave(&b, elf, error));
+        CELLA_TRY(link_host(&b, ret_result->host, error));
+        CELLA_TRY(job_wait(&b.pool, error));
+    }
+    ret_result->up_to_date = !needs_signing(&b, elf, ret_result->image);
+    return ret_result->up_to_date ? CELLA_OK : sign_image(&b, elf, ret_result->image, error);
+}

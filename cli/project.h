@@ -1,0 +1,50 @@
+/*
+ * A project: a folder with host/, enclave/ and the file cella.project.
+ * Side: tools. Called by cella build, run and new. docs/formats/project.md describes the file.
+ * Never runs anything.
+ */
+#ifndef CELLA_CLI_PROJECT_H
+#define CELLA_CLI_PROJECT_H
+
+#include <stdbool.h>
+
+#include "common/error.h"
+
+#define PROJECT_FILE "cella.project"
+#define PROJECT_NAME_MAX 64
+#define PROJECT_WORDS_MAX 32
+#define PROJECT_TEXT_MAX 1024
+
+enum project_libc {
+    PROJECT_LIBC_NONE,
+    PROJECT_LIBC_MUSL,
+    PROJECT_LIBC_GLIBC,
+};
+
+/* Words separated by blanks. */
+struct project_words {
+    char text[PROJECT_TEXT_MAX];
+    const char *words[PROJECT_WORDS_MAX];
+    unsigned count;
+};
+
+struct project {
+    char folder[4096];
+    char name[PROJECT_NAME_MAX];
+    enum project_libc libc;
+    struct project_words modules; /* seal, clock, files */
+    struct project_words libraries; /* static libraries of the enclave, without lib and .a */
+    struct project_words enclave_flags;
+    struct project_words host_libraries;
+    struct project_words host_flags;
+    char key[4096]; /* PEM, relative to the folder; empty: the machine's debug key */
+};
+
+/* Reads FOLDER/cella.project. Errors give file, line and what was expected. */
+CELLA_MUST_USE cella_result project_read(const char *folder, struct project *ret_project,
+                                         struct cella_error *error);
+bool project_has_module(const struct project *project, const char *name);
+/* Letters, digits, '-' and '_', not empty, not too long. */
+bool project_name_is_good(const char *name);
+
+#endif
