@@ -95,7 +95,9 @@ struct driver_enclave {
     _Atomic uint32_t *chunks; /* valid pages in each SOFT_CHUNK_PAGES */
     uint64_t table_size;      /* bytes mapped at chunks and epcm together */
     void *table;
-    uint8_t *scratch; /* bounce buffer of ADD_PAGES */
+    uint8_t *scratch;      /* bounce buffer of ADD_PAGES */
+    uint64_t source_start; /* the last mapping that ADD_PAGES was allowed to read */
+    uint64_t source_end;
 };
 
 extern struct driver_enclave g_enclaves[SOFT_MAX_ENCLAVES];

@@ -180,15 +180,37 @@ static uint64_t free_pages(struct driver_enclave *e, uint64_t first, uint64_t co
     return count;
 }
 
-/* What stops the request is known before anything is moved: a page that exists, or the end of the
- * EPC. */
+/* Pages whose source may be read; *ret_error is what the one behind them gets. */
+static uint64_t readable_pages(struct add *add, uint64_t count, int *ret_error)
+{
+    uint64_t done = 0;
+    *ret_error = 0;
+    while (done < count) {
+        uint64_t at = add->request.src + (done << SGX_PAGE_SHIFT);
+        *ret_error = driver_source_check(add->e, at);
+        if (*ret_error) {
+            return done;
+        }
+        uint64_t end = add->e->source_end;
+        uint64_t reach = end > at ? (end - at) >> SGX_PAGE_SHIFT : 1;
+        done += reach ? reach : 1;
+    }
+    return count;
+}
+
+/*
+ * What stops the request is known before anything is moved: a source that is not to be used, a page
+ * that exists, or the end of the EPC.
+ */
 static int add_pages(struct add *add)
 {
     struct driver_enclave *e = add->e;
     uint64_t first = add->request.offset >> SGX_PAGE_SHIFT;
     uint64_t asked = add->request.length >> SGX_PAGE_SHIFT;
+    int source_error;
     uint64_t free = free_pages(e, first, asked);
-    uint64_t granted = driver_epc_take(e, free);
+    uint64_t readable = readable_pages(add, free, &source_error);
+    uint64_t granted = driver_epc_take(e, readable);
     struct mover mover = {.e = e, .source = add->request.src, .first = first, .count = granted};
     uint64_t done = 0;
     int result;
@@ -203,7 +225,10 @@ static int add_pages(struct add *add)
     if (result || mapped || done < granted) {
         return result ? result : mapped;
     }
-    return granted < free ? -ENOMEM : free < asked ? -EBUSY : 0;
+    return granted < readable ? -ENOMEM
+           : readable < free  ? source_error
+           : free < asked     ? -EBUSY
+                              : 0;
 }
 
 int driver_ioctl_add(struct driver_enclave *e, void *argument, uint64_t old_mask)

@@ -39,6 +39,12 @@ bool mover_write(struct driver_enclave *e, const uint8_t *data, uint64_t first, 
 /* Forgets what was written to pages that did not become the enclave's. */
 void mover_discard(struct driver_enclave *e, uint64_t first, uint64_t count);
 
+/*
+ * driver_source.c: 0 when the page at `source` may be added, -EACCES on a noexec mount, -EFAULT
+ * without a mapping. e->source_end says how far the answer reaches (0: this page only).
+ */
+int driver_source_check(struct driver_enclave *e, uint64_t source);
+
 /* Worth it: enough pages, more than one processor. */
 bool mover_is_useful(uint64_t count);
 /* False: no thread could be had; nothing has happened. */
