@@ -467,6 +467,7 @@ static int noexec_child(const char *directory)
         return 2;
     }
     add.src += 4096;
+    add.offset += 0x2000;
     return drv_do_add(&sdm, &add) == -EACCES && add.count == 0 ? 0 : 3;
 }
 
