@@ -44,6 +44,8 @@
 #define CELLA_OCALL_TRIM (CELLA_OCALL_SYSTEM + 11) /* in: u64 offset, length */
 #define CELLA_OCALL_REMOVE (CELLA_OCALL_SYSTEM + 12) /* in: u64 offset, length */
 #define CELLA_OCALL_READ (CELLA_OCALL_SYSTEM + 13) /* in: u64 fd (0); out: i64, bytes */
+#define CELLA_OCALL_RING_WAIT (CELLA_OCALL_SYSTEM + 14) /* in: u32 ticket; OK: look again, else: stop */
+#define CELLA_OCALL_RING_WAKE (CELLA_OCALL_SYSTEM + 15) /* the workers of the ocall ring sleep */
 
 #define CELLA_CALL_ARENA_MIN 4096
 #define CELLA_CALL_DEPTH_MAX 64 /* outstanding ocalls of one TCS */
@@ -144,46 +146,56 @@ struct cella_call_stat {
 CELLA_ABI_ASSERT(sizeof(struct cella_call_stat) == 64);
 
 /*
- * Switchless calls: a bounded ring in host memory, one for calls in, one for calls out. A producer owns a slot from
- * the moment its CAS moves `state` from FREE to CLAIMED; a worker from READY to BUSY; DONE hands it back. Slot
- * numbers are masked by both sides; everything else in a slot is fetched once and checked as in an ordinary call.
+ * Switchless calls: a bounded ring in host memory, one for calls in, one for calls out. A call takes the next ticket t
+ * and slot t % CELLA_RING_SLOTS, whose `turn` tells whose it is: t = free, t + 1 = ready for a worker, t + 2 = answered,
+ * t + CELLA_RING_SLOTS = free for the next lap. The side that makes calls counts tickets for itself, and so does the
+ * side that serves; neither believes the other's count. Every other field is fetched once and checked as in an
+ * ordinary call.
  */
 #define CELLA_RING_SLOTS 64u /* a power of two */
-#define CELLA_RING_FREE 0u
-#define CELLA_RING_CLAIMED 1u
-#define CELLA_RING_READY 2u
-#define CELLA_RING_BUSY 3u
-#define CELLA_RING_DONE 4u
 
 struct cella_call_slot {
-    uint32_t state;
+    uint32_t turn;
     uint32_t number;
     uint32_t result;
-    uint32_t reserved;
+    uint32_t batch; /* not 0: so many struct cella_call_record lie at `in`; number and out are not used */
     uint64_t in;
     uint64_t in_size;
     uint64_t out;
     uint64_t out_capacity;
     uint64_t out_size;
-    uint64_t reserved2;
+    uint64_t reserved;
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_call_slot) == 64);
 
+/* One call of a batch; result and out_size are the answer. */
+struct cella_call_record {
+    uint32_t number;
+    uint32_t result;
+    uint64_t in;
+    uint64_t in_size;
+    uint64_t out;
+    uint64_t out_capacity;
+    uint64_t out_size;
+};
+CELLA_ABI_ASSERT(sizeof(struct cella_call_record) == 48);
+CELLA_ABI_AT(cella_call_record, result, 4);
+CELLA_ABI_AT(cella_call_record, in, 8);
+CELLA_ABI_AT(cella_call_record, out_size, 40);
+#define CELLA_CALL_BATCH_MAX 65536u
+
 struct cella_call_ring {
-    uint32_t head; /* next slot that a producer tries */
-    uint32_t reserved1[15];
-    uint32_t tail; /* next slot that a worker tries */
-    uint32_t reserved2[15];
+    uint32_t workers; /* that serve the ring now; 0: use ordinary calls */
+    uint32_t spins; /* a worker looks that often before it sleeps */
+    uint32_t reserved1[14];
     uint32_t sleepers; /* workers asleep on `bell` */
     uint32_t bell; /* futex word, counts up */
-    uint32_t stop; /* nonzero: workers return */
-    uint32_t reserved3[13];
+    uint32_t reserved2[14];
     struct cella_call_slot slots[CELLA_RING_SLOTS];
 };
-CELLA_ABI_ASSERT(sizeof(struct cella_call_ring) == 192 + 64 * CELLA_RING_SLOTS);
-CELLA_ABI_AT(cella_call_ring, tail, 64);
-CELLA_ABI_AT(cella_call_ring, sleepers, 128);
-CELLA_ABI_AT(cella_call_ring, slots, 192);
+CELLA_ABI_ASSERT(sizeof(struct cella_call_ring) == 128 + 64 * CELLA_RING_SLOTS);
+CELLA_ABI_AT(cella_call_ring, sleepers, 64);
+CELLA_ABI_AT(cella_call_ring, slots, 128);
 
 #endif
 #endif

@@ -168,24 +168,121 @@ cella_result cella_store_u32(void CELLA_HOST *to, uint32_t value)
     return CELLA_OK;
 }
 
-bool cella_host_exchange_u32(void CELLA_HOST *at, uint32_t expected, uint32_t wanted)
+cella_result cella_ring_attach(struct cella_ring *ring, uint64_t address)
 {
-    const uint64_t address = (uint64_t)at;
-    if (address % 4 != 0 || !cella_is_ok(cella_span_check(address, 4))) {
-        return false;
-    }
-    uint32_t *word = (uint32_t *)host_raw_out(cella_host_pointer_out(span_clamp(address)));
-    return __atomic_compare_exchange_n(word, &expected, wanted, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    CELLA_ENSURE(address % 64 == 0 && address != 0, HOST_POINTER);
+    CELLA_TRY(cella_span_check(address, sizeof(struct cella_call_ring)));
+    ring->address = address;
+    return CELLA_OK;
 }
 
-bool cella_host_add_u32(void CELLA_HOST *at, uint32_t value, uint32_t *ret_old)
+static volatile struct cella_call_slot *ring_slot(const struct cella_ring *ring, uint32_t ticket)
 {
-    const uint64_t address = (uint64_t)at;
-    if (address % 4 != 0 || !cella_is_ok(cella_span_check(address, 4))) {
-        return false;
-    }
-    uint32_t *word = (uint32_t *)host_raw_out(cella_host_pointer_out(span_clamp(address)));
-    *ret_old = __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
-    return true;
+    const uint64_t at = span_clamp(ring->address) + offsetof(struct cella_call_ring, slots) +
+                        (ticket % CELLA_RING_SLOTS) * sizeof(struct cella_call_slot);
+    return (volatile struct cella_call_slot *)host_raw_out(cella_host_pointer_out(at));
+}
+
+uint32_t cella_ring_turn(const struct cella_ring *ring, uint32_t ticket)
+{
+    return __atomic_load_n(&ring_slot(ring, ticket)->turn, __ATOMIC_ACQUIRE);
+}
+
+void cella_ring_turn_set(const struct cella_ring *ring, uint32_t ticket, uint32_t turn)
+{
+    __atomic_store_n(&ring_slot(ring, ticket)->turn, turn, __ATOMIC_RELEASE);
+}
+
+void cella_ring_prefetch(const struct cella_ring *ring, uint32_t ticket)
+{
+    __builtin_prefetch((const void *)ring_slot(ring, ticket), 1, 3);
+}
+
+void cella_ring_slot_get(const struct cella_ring *ring, uint32_t ticket,
+                         struct cella_call_slot *ret_slot)
+{
+    const volatile struct cella_call_slot *slot = ring_slot(ring, ticket);
+    ret_slot->number = slot->number;
+    ret_slot->batch = slot->batch;
+    ret_slot->result = slot->result;
+    ret_slot->in = slot->in;
+    ret_slot->in_size = slot->in_size;
+    ret_slot->out = slot->out;
+    ret_slot->out_capacity = slot->out_capacity;
+    ret_slot->out_size = slot->out_size;
+}
+
+void cella_ring_request_set(const struct cella_ring *ring, uint32_t ticket,
+                            const struct cella_call_slot *from)
+{
+    volatile struct cella_call_slot *slot = ring_slot(ring, ticket);
+    slot->number = from->number;
+    slot->in = from->in;
+    slot->in_size = from->in_size;
+    slot->out = from->out;
+    slot->out_capacity = from->out_capacity;
+}
+
+void cella_ring_answer_set(const struct cella_ring *ring, uint32_t ticket, uint32_t result,
+                           uint64_t out_size)
+{
+    volatile struct cella_call_slot *slot = ring_slot(ring, ticket);
+    slot->result = result;
+    slot->out_size = out_size;
+}
+
+cella_result cella_batch_attach(struct cella_batch *batch, uint64_t address, uint32_t count)
+{
+    CELLA_ENSURE(address % 8 == 0, HOST_POINTER);
+    CELLA_ENSURE(count <= CELLA_CALL_BATCH_MAX, HOST_VALUE);
+    CELLA_TRY(cella_span_check(address, count * sizeof(struct cella_call_record)));
+    *batch = (struct cella_batch){.address = address, .count = count};
+    return CELLA_OK;
+}
+
+static volatile struct cella_call_record *batch_record(const struct cella_batch *batch,
+                                                       uint32_t index)
+{
+    const uint64_t at = span_clamp(batch->address) + index * sizeof(struct cella_call_record);
+    return (volatile struct cella_call_record *)host_raw_out(cella_host_pointer_out(at));
+}
+
+void cella_batch_get(const struct cella_batch *batch, uint32_t index,
+                     struct cella_call_record *ret_record)
+{
+    const volatile struct cella_call_record *record = batch_record(batch, index);
+    ret_record->number = record->number;
+    ret_record->in = record->in;
+    ret_record->in_size = record->in_size;
+    ret_record->out = record->out;
+    ret_record->out_capacity = record->out_capacity;
+}
+
+void cella_batch_answer(const struct cella_batch *batch, uint32_t index, uint32_t result,
+                        uint64_t out_size)
+{
+    volatile struct cella_call_record *record = batch_record(batch, index);
+    record->result = result;
+    record->out_size = out_size;
+}
+
+static uint32_t ring_word(const struct cella_ring *ring, size_t offset)
+{
+    const uint64_t at = span_clamp(ring->address) + offset;
+    return *(const volatile uint32_t *)host_raw(cella_host_pointer(at));
+}
+
+uint32_t cella_ring_workers(const struct cella_ring *ring)
+{
+    return ring_word(ring, offsetof(struct cella_call_ring, workers));
+}
+
+uint32_t cella_ring_sleepers(const struct cella_ring *ring)
+{
+    return ring_word(ring, offsetof(struct cella_call_ring, sleepers));
+}
+
+uint32_t cella_ring_spins(const struct cella_ring *ring)
+{
+    return ring_word(ring, offsetof(struct cella_call_ring, spins));
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/call.h"
 #include "common/result.h"
 
 /* A pointer into host memory. Under the syntax-only pass nothing can dereference it; in real builds it is plain. */
@@ -41,9 +42,41 @@ CELLA_MUST_USE cella_result cella_fetch_u32(uint32_t *ret_value, const void CELL
 CELLA_MUST_USE cella_result cella_fetch_u64(uint64_t *ret_value, const void CELLA_HOST *from);
 CELLA_MUST_USE cella_result cella_store_u32(void CELLA_HOST *to, uint32_t value);
 
-/* On an aligned host word: if it equals `expected` it becomes `wanted`. false, too, for a bad address. */
-bool cella_host_exchange_u32(void CELLA_HOST *at, uint32_t expected, uint32_t wanted);
-bool cella_host_add_u32(void CELLA_HOST *at, uint32_t value, uint32_t *ret_old);
+/*
+ * A ring whose whole span has been checked: its slots' words, without a check each time. Places are masked. Loads
+ * acquire, stores of `turn` release.
+ */
+struct cella_ring {
+    uint64_t address; /* 64-byte aligned */
+};
+CELLA_MUST_USE cella_result cella_ring_attach(struct cella_ring *ring, uint64_t address);
+uint32_t cella_ring_turn(const struct cella_ring *ring, uint32_t ticket);
+void cella_ring_turn_set(const struct cella_ring *ring, uint32_t ticket, uint32_t turn);
+/* Wants the slot of `ticket` in this core's cache, for writing. */
+void cella_ring_prefetch(const struct cella_ring *ring, uint32_t ticket);
+/* All fields of a slot but `turn`, each read once. */
+void cella_ring_slot_get(const struct cella_ring *ring, uint32_t ticket,
+                         struct cella_call_slot *ret_slot);
+/* A request (number, buffers), or an answer (result, out_size). */
+void cella_ring_request_set(const struct cella_ring *ring, uint32_t ticket,
+                            const struct cella_call_slot *slot);
+void cella_ring_answer_set(const struct cella_ring *ring, uint32_t ticket, uint32_t result,
+                           uint64_t out_size);
+/* Records of a batch, whose whole span has been checked. `index` must be below its count. */
+struct cella_batch {
+    uint64_t address; /* 8-byte aligned */
+    uint32_t count;
+};
+CELLA_MUST_USE cella_result cella_batch_attach(struct cella_batch *batch, uint64_t address,
+                                               uint32_t count);
+void cella_batch_get(const struct cella_batch *batch, uint32_t index,
+                     struct cella_call_record *ret_record);
+void cella_batch_answer(const struct cella_batch *batch, uint32_t index, uint32_t result,
+                        uint64_t out_size);
+/* What the host says of its workers: hints. */
+uint32_t cella_ring_workers(const struct cella_ring *ring);
+uint32_t cella_ring_sleepers(const struct cella_ring *ring);
+uint32_t cella_ring_spins(const struct cella_ring *ring);
 
 /* `index` when it is below `count`, else 0, without a branch that could be mispredicted. count > 0. */
 static inline uint64_t cella_index_clamp(uint64_t index, uint64_t count)

@@ -56,8 +56,7 @@ static cella_result init_take(uint64_t at, uint64_t size, struct cella_call_init
     CELLA_ENSURE(init->environment_size <= CELLA_CALL_ENVIRONMENT_MAX, HOST_VALUE);
     CELLA_ENSURE(init->tsc_hz <= 100000000000ull, HOST_VALUE);
     if (init->ocall_ring != 0) {
-        CELLA_ENSURE(init->ocall_ring % 64 == 0, HOST_POINTER);
-        CELLA_TRY(cella_span_check(init->ocall_ring, sizeof(struct cella_call_ring)));
+        CELLA_TRY(cella_ring_attach(&cella_kernel.ocall_ring, init->ocall_ring));
     }
     return CELLA_OK;
 }
@@ -136,7 +135,6 @@ static cella_result init_run(uint64_t at, uint64_t size)
     CELLA_TRY(cella_memory_init());
     cella_kernel.arenas = init.arenas;
     cella_kernel.arena_stride = init.arena_stride;
-    cella_kernel.ocall_ring = init.ocall_ring;
     td->tid = 1;
     cella_arena_attach(td);
     if (cella_kernel.has_libc) {

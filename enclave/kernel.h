@@ -39,7 +39,7 @@ struct cella_kernel {
     struct sgx_attributes attributes; /* of this enclave, from its own report */
     uint64_t features; /* CELLA_INIT_* */
     uint32_t misc_select;
-    uint64_t ocall_ring;
+    struct cella_ring ocall_ring; /* address 0: none */
     bool has_libc;
 };
 extern CELLA_KERNEL struct cella_kernel cella_kernel;
@@ -87,6 +87,8 @@ CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall(uint32_t number, con
                                                             size_t in_size, void *out,
                                                             size_t out_capacity,
                                                             size_t *ret_size);
+/* Copies an ocall's input into its slice, which is ours up to the next multiple of 8. */
+CELLA_KERNEL CELLA_MUST_USE cella_result cella_slice_fill(uint64_t slice, const void *in, size_t size);
 CELLA_KERNEL void cella_arena_attach(struct cella_td *td);
 CELLA_KERNEL cella_result cella_result_from_host(uint64_t code);
 

@@ -38,8 +38,9 @@ struct ocall {
 };
 
 /* The slice is ours up to the next multiple of 8: the last word goes out whole, padded with zeros. */
-static cella_result slice_fill(uint64_t slice, const uint8_t *in, size_t size)
+cella_result cella_slice_fill(uint64_t slice, const void *from, size_t size)
 {
+    const uint8_t *in = from;
     const size_t whole = size & ~(size_t)7;
     CELLA_TRY(cella_copy_out(cella_host_pointer_out(slice), in, whole));
     if (whole < size) {
@@ -56,7 +57,7 @@ static cella_result slice_fill(uint64_t slice, const uint8_t *in, size_t size)
 static cella_result ocall_over(struct cella_td *td, const struct ocall *call, uint64_t slice)
 {
     if (call->in_size > 0) {
-        CELLA_TRY(slice_fill(slice, call->in, call->in_size));
+        CELLA_TRY(cella_slice_fill(slice, call->in, call->in_size));
     }
     struct cella_pair (*leave)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) =
         call->preserve ? cella_kernel_leave_preserving : cella_kernel_leave;

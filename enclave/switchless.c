@@ -1,13 +1,161 @@
 /*
  * Switchless calls inside: a worker that serves the ring of ecalls, and ocalls over the other ring.
- * Side: enclave. The worker enters once and stays; called by dispatch.c. Rings are host memory.
- * Never trusts a slot twice: every field is fetched once, the place is masked.
+ * Side: enclave. The worker enters once and stays; called by dispatch.c. Rings are host memory (boundary.h).
+ * Never believes the host's count of tickets: both rings are counted here.
  */
 #include "enclave/kernel.h"
 
-struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring)
+#define SPINS_MAX 10000000u
+#define AHEAD 4u /* slots that are fetched before their turn */
+#define PATIENCE 100000u /* looks at an answer before the processor is offered to another thread */
+
+static _Atomic uint32_t ecall_ticket; /* the next to serve, by whichever worker */
+static _Atomic uint32_t ocall_ticket; /* the next to hand out */
+static _Atomic uint64_t ocall_busy; /* slots whose call has not come back */
+
+/* All calls of a batch, in their order. */
+static cella_result worker_batch(const struct cella_call_slot *slot)
 {
-    (void)td;
-    (void)ring;
-    return (struct cella_pair){.first = CELLA_CODE_UNSUPPORTED, .second = 0};
+    struct cella_batch batch;
+    CELLA_TRY(cella_batch_attach(&batch, slot->in, slot->batch));
+    for (uint32_t i = 0; i < batch.count; i++) {
+        struct cella_call_record record;
+        cella_batch_get(&batch, i, &record);
+        struct cella_pair answer = cella_kernel_ecall(record.number, record.in, record.in_size,
+                                                      record.out, record.out_capacity);
+        cella_batch_answer(&batch, i, (uint32_t)answer.first, answer.second);
+    }
+    return CELLA_OK;
+}
+
+/* Serves one call if there is one. */
+static bool worker_serve(const struct cella_ring *ring)
+{
+    struct cella_call_slot slot;
+    uint32_t ticket = atomic_load_explicit(&ecall_ticket, memory_order_relaxed);
+    if (cella_ring_turn(ring, ticket) != ticket + 1) {
+        return false;
+    }
+    cella_ring_prefetch(ring, ticket + AHEAD);
+    if (!atomic_compare_exchange_strong(&ecall_ticket, &ticket, ticket + 1)) {
+        return true; /* another worker has it: look again */
+    }
+    cella_ring_slot_get(ring, ticket, &slot);
+    struct cella_pair answer = {0};
+    if (slot.batch != 0) {
+        answer.first = worker_batch(&slot).code;
+    } else {
+        answer =
+            cella_kernel_ecall(slot.number, slot.in, slot.in_size, slot.out, slot.out_capacity);
+    }
+    cella_ring_answer_set(ring, ticket, (uint32_t)answer.first, answer.second);
+    cella_ring_turn_set(ring, ticket, ticket + 2);
+    return true;
+}
+
+struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring_address)
+{
+    struct cella_ring ring;
+    cella_result result = cella_ring_attach(&ring, ring_address);
+    if (!cella_is_ok(result) || td->slot >= cella_ecall_slots()) {
+        return (struct cella_pair){.first = CELLA_CODE_HOST_POINTER, .second = 0};
+    }
+    for (;;) {
+        const uint32_t wanted = cella_ring_spins(&ring);
+        const uint32_t limit = wanted < SPINS_MAX ? wanted : SPINS_MAX;
+        for (uint32_t spins = 0; spins < limit; spins++) {
+            if (worker_serve(&ring)) {
+                spins = 0;
+            } else {
+                __builtin_ia32_pause();
+            }
+        }
+        const uint32_t ticket = atomic_load(&ecall_ticket);
+        result =
+            cella_system_ocall(CELLA_OCALL_RING_WAIT, &ticket, sizeof(ticket), NULL, 0, NULL);
+        if (!cella_is_ok(result)) {
+            return (struct cella_pair){.first = CELLA_CODE_OK, .second = 0};
+        }
+    }
+}
+
+/* The next ticket, if its slot is not in use; only this side knows which are. */
+static bool ocall_claim(uint32_t *ret_ticket)
+{
+    uint32_t ticket = atomic_load(&ocall_ticket);
+    const uint64_t bit = 1ull << (ticket % CELLA_RING_SLOTS);
+    if ((atomic_fetch_or(&ocall_busy, bit) & bit) != 0) {
+        return false;
+    }
+    if (!atomic_compare_exchange_strong(&ocall_ticket, &ticket, ticket + 1)) {
+        atomic_fetch_and(&ocall_busy, ~bit);
+        return false;
+    }
+    *ret_ticket = ticket;
+    return true;
+}
+
+static void answer_wait(const struct cella_ring *ring, uint32_t ticket)
+{
+    for (uint32_t looks = 0; cella_ring_turn(ring, ticket) != ticket + 2; looks++) {
+        __builtin_ia32_pause();
+        if (looks == PATIENCE) {
+            looks = 0;
+            cella_ignore(cella_system_ocall(CELLA_OCALL_YIELD, NULL, 0, NULL, 0, NULL));
+        }
+    }
+}
+
+static cella_result ocall_over_ring(const struct cella_ring *ring, uint32_t ticket,
+                                    const struct cella_call_slot *request, void *out,
+                                    size_t *ret_size)
+{
+    struct cella_call_slot answer;
+    cella_ring_request_set(ring, ticket, request);
+    cella_ring_turn_set(ring, ticket, ticket + 1);
+    if (cella_ring_sleepers(ring) != 0) {
+        cella_ignore(cella_system_ocall(CELLA_OCALL_RING_WAKE, NULL, 0, NULL, 0, NULL));
+    }
+    answer_wait(ring, ticket);
+    cella_ring_slot_get(ring, ticket, &answer);
+    cella_result result = cella_result_from_host(answer.result);
+    if (!cella_is_ok(result)) {
+        return result;
+    }
+    CELLA_ENSURE(answer.out_size <= request->out_capacity, HOST_VALUE);
+    CELLA_TRY(cella_copy_in(out, cella_host_pointer(request->out), answer.out_size));
+    if (ret_size) {
+        *ret_size = answer.out_size;
+    }
+    return CELLA_OK;
+}
+
+cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_size, void *out,
+                                    size_t out_capacity, size_t *ret_size)
+{
+    const struct cella_ring *ring = &cella_kernel.ocall_ring;
+    struct cella_td *td = cella_td_self();
+    uint32_t ticket;
+    const uint64_t left = td->arena_size - td->arena_used;
+    if (ring->address == 0 || (number & CELLA_OCALL_SYSTEM) != 0 || in_size > left ||
+        out_capacity > left || in_size + out_capacity + 16 > left ||
+        cella_ring_workers(ring) == 0 || !ocall_claim(&ticket)) {
+        return cella_ocall(number, in, in_size, out, out_capacity, ret_size);
+    }
+    const uint64_t size = CELLA_CALL_OUTPUT_AT(in_size) + CELLA_CALL_OUTPUT_AT(out_capacity);
+    const uint64_t slice = td->arena + td->arena_used;
+    const struct cella_call_slot request = {.number = number,
+                                            .in = slice,
+                                            .in_size = in_size,
+                                            .out = slice + CELLA_CALL_OUTPUT_AT(in_size),
+                                            .out_capacity = out_capacity};
+    td->arena_used += size;
+    cella_result result = cella_slice_fill(slice, in, in_size);
+    if (cella_is_ok(result)) {
+        result = ocall_over_ring(ring, ticket, &request, out, ret_size);
+    }
+    td->arena_used -= size;
+    cella_ring_turn_set(ring, ticket, ticket + CELLA_RING_SLOTS);
+    atomic_fetch_and(&ocall_busy, ~(1ull << (ticket % CELLA_RING_SLOTS)));
+    return result;
 }

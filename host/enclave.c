@@ -185,7 +185,7 @@ static void enclave_free(cella_enclave *enclave)
         close(enclave->file_root);
     }
     pthread_mutex_destroy(&enclave->lock);
-    free(enclave->ocall_ring);
+    cella_switchless_free(enclave);
     free(enclave->init);
     free(enclave->slots);
     free(enclave);
@@ -229,6 +229,7 @@ static cella_result enclave_make(struct cella_bytes bytes, const char *name, con
              image.name[0] ? image.name : name);
     enclave->serial = atomic_fetch_add(&serial, 1) + 1;
     CELLA_TRY(options_take(enclave, options, error));
+    CELLA_TRY(cella_switchless_prepare_ocalls(enclave));
     CELLA_TRY(cella_processor_open(&enclave->processor, &enclave->fd, error));
     enclave->enter = enclave->processor->enter();
     CELLA_TRY(cella_host_load(enclave, &image, error));

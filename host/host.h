@@ -157,7 +157,9 @@ void cella_gdb_register(cella_enclave *enclave, const char *path, struct cella_b
 void cella_gdb_forget(cella_enclave *enclave);
 
 /* switchless.c */
-CELLA_MUST_USE cella_result cella_switchless_serve(cella_enclave *enclave,
-                                                   struct cella_call_slot *slot);
+CELLA_MUST_USE cella_result cella_switchless_prepare_ocalls(cella_enclave *enclave);
+void cella_switchless_free(cella_enclave *enclave);
+CELLA_MUST_USE cella_result cella_switchless_wait(cella_enclave *enclave, uint32_t ticket);
+void cella_switchless_wake(cella_enclave *enclave);
 
 #endif

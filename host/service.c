@@ -197,6 +197,7 @@ static size_t service_minimum(uint32_t number)
     case CELLA_OCALL_WAIT:
         return sizeof(struct cella_call_wait);
     case CELLA_OCALL_THREAD:
+    case CELLA_OCALL_RING_WAIT:
         return 4;
     default:
         return 0;
@@ -236,6 +237,12 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
         return CELLA_OK;
     case CELLA_OCALL_FILE:
         return cella_host_file(enclave, in, in_size, out, out_capacity, ret_size);
+    case CELLA_OCALL_RING_WAIT:
+        memcpy(&index, in, sizeof(index));
+        return cella_switchless_wait(enclave, index);
+    case CELLA_OCALL_RING_WAKE:
+        cella_switchless_wake(enclave);
+        return CELLA_OK;
     case CELLA_OCALL_RESTRICT:
     case CELLA_OCALL_TRIM:
     case CELLA_OCALL_REMOVE:

@@ -48,6 +48,14 @@ CELLA_MUST_USE cella_result cella_ocall(uint32_t number, const void *in, size_t 
                                         size_t out_capacity, size_t *ret_size);
 
 /*
+ * The same without leaving the enclave, while host threads serve the ring of switchless ocalls; else, or when the ring
+ * is full, an ordinary cella_ocall.
+ */
+CELLA_MUST_USE cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_size,
+                                                   void *out, size_t out_capacity,
+                                                   size_t *ret_size);
+
+/*
  * Ends the enclave: the running call and all later ones fail with ENCLAVE_ABORTED. Memory stays until the host destroys
  * the enclave. Never returns.
  */

@@ -122,7 +122,10 @@ struct cella_call {
     size_t out_size;
 };
 
-/* Hands all calls to the ring and returns when all are answered; order of execution is not defined. */
+/*
+ * Hands `calls` to the workers and returns when all are answered: each call's own result is in its record. Without
+ * workers they are made one by one. The order of execution is not defined. `calls` must stay until the return.
+ */
 CELLA_MUST_USE cella_result cella_ecall_batch(cella_enclave *enclave, struct cella_call *calls,
                                               size_t count);
 
