@@ -5,6 +5,7 @@
  * here.
  */
 #include "soft/driver.h"
+#include "soft/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -261,6 +262,7 @@ int soft_open_node(const char *path, int flags)
         uint64_t magic = SOFT_PROVISION_MAGIC;
         return memfd_with("sgx_provision", flags, &magic, sizeof(magic), sizeof(magic));
     }
+    soft_platform_load(); /* before any fork, so that children have the same platform */
     uint64_t mask = soft_signals_block();
     soft_lock(&g_process_lock);
     int fd = open_enclave(flags);

@@ -45,9 +45,17 @@ uint32_t soft_thread_id(void)
     return (uint32_t)soft_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
-/* A holder that died (SIGKILL, raw fork) must not lock the others out for ever. */
-static bool thread_is_gone(uint32_t tid)
+/*
+ * A holder that died (SIGKILL in another process, a fork past our handlers) must not lock the
+ * others out for ever. A lock of this process's own memory is held by a thread of this process or
+ * by nobody.
+ */
+static bool thread_is_gone(const _Atomic uint32_t *lock, uint32_t tid)
 {
+    if (lock == &g_process_lock) {
+        long pid = soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+        return soft_syscall(SYS_tgkill, pid, tid, 0, 0, 0, 0) == -ESRCH;
+    }
     return soft_syscall(SYS_tkill, tid, 0, 0, 0, 0, 0) == -ESRCH;
 }
 
@@ -57,25 +65,35 @@ bool soft_try_lock(_Atomic uint32_t *lock, uint32_t self)
     if (atomic_compare_exchange_strong(lock, &holder, self)) {
         return true;
     }
-    return holder != self && thread_is_gone(holder) &&
+    return holder != self && thread_is_gone(lock, holder) &&
            atomic_compare_exchange_strong(lock, &holder, self);
 }
+
+#define SPINS 100u
+#define YIELDS 1024u /* between two looks at a holder who does not move */
+#define PATIENCE 64u /* looks: one that is seen as gone that often, without a change, is gone */
 
 void soft_lock(_Atomic uint32_t *lock)
 {
     uint32_t self = soft_thread_id();
+    uint32_t suspect = 0;
+    uint32_t seen = 0;
     for (uint32_t turn = 0;; turn++) {
         uint32_t holder = 0;
         if (atomic_compare_exchange_weak(lock, &holder, self)) {
             return;
         }
-        if (turn < 100) {
+        if (turn < SPINS) {
             __builtin_ia32_pause();
             continue;
         }
         soft_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-        if (turn % 1024 == 1023 && holder && thread_is_gone(holder) &&
-            atomic_compare_exchange_strong(lock, &holder, self)) {
+        if (turn % YIELDS != 0 || !holder) {
+            continue;
+        }
+        seen = holder == suspect && thread_is_gone(lock, holder) ? seen + 1 : 0;
+        suspect = holder;
+        if (seen == PATIENCE && atomic_compare_exchange_strong(lock, &holder, self)) {
             return;
         }
     }

@@ -237,6 +237,38 @@ static void test_fork_under_load(void **state)
     sdm_close(&sdm);
 }
 
+/* Locks whose holder is dead are taken over: of a killed process, of a fork past the handlers. */
+static void test_dead_holders(void **state)
+{
+    struct sdm sdm;
+    struct sgx_linux_restrict_permissions r;
+    int status;
+    (void)state;
+    sdm_init(&sdm, &plain);
+    sdm_map(&sdm);
+    pid_t child = soft_fork();
+    if (!child) {
+        soft_signals_block();
+        soft_lock(&sdm.e->control->shared.lock);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(drv_do_restrict(&sdm, SDM_MORE, 4096, SGX_SECINFO_R, &r), 0);
+    uint64_t mask = soft_signals_block();
+    soft_lock(&g_process_lock);
+    child = fork(); /* unprepared: the child's copy is locked by a thread that it does not have */
+    if (!child) {
+        alarm(20);
+        soft_signals_restore(mask);
+        CHILD_CHECK(drv_protect(SDM_MORE, 4096, PROT_READ) == 0);
+        _exit(0);
+    }
+    soft_unlock(&g_process_lock);
+    soft_signals_restore(mask);
+    assert_int_equal(reap(child), 0);
+    sdm_close(&sdm);
+}
+
 /* ------------------------------------------------------------------ two-thread EDMM races */
 
 struct racer {
@@ -335,6 +367,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fork_builds_together),
         cmocka_unit_test(test_exec_attaches),
         cmocka_unit_test(test_passed_descriptor_attaches),
+        cmocka_unit_test(test_dead_holders),
         cmocka_unit_test(test_fork_under_load),
         cmocka_unit_test(test_race_accept),
         cmocka_unit_test(test_race_permissions),
