@@ -9,16 +9,7 @@
 #include "common/cleanup.h"
 #include "image/check.h"
 #include "image/pages.h"
-
-#define CODE_SECTION ".cella.text"
-
-/* What is appended to the linker's output, and where. */
-struct addition {
-    uint64_t phdr_offset;  /* in the file; 0: the program headers stay where they are */
-    uint64_t code_address; /* trampolines; code_size 0: none */
-    uint64_t code_offset;
-    uint64_t code_size;
-};
+#include "image/sections.h"
 
 static CELLA_MUST_USE cella_result append_phdr(struct cella_buffer *output, Elf64_Phdr phdr)
 {
@@ -27,7 +18,7 @@ static CELLA_MUST_USE cella_result append_phdr(struct cella_buffer *output, Elf6
 
 /* The two new segments: R with the program headers themselves, RX with the trampolines. */
 static CELLA_MUST_USE cella_result append_new_segments(struct cella_buffer *output,
-                                                       const struct addition *addition,
+                                                       const struct cella_addition *addition,
                                                        uint64_t headers_size)
 {
     CELLA_TRY(append_phdr(output, (Elf64_Phdr){
@@ -60,7 +51,7 @@ static CELLA_MUST_USE cella_result append_new_segments(struct cella_buffer *outp
 static CELLA_MUST_USE cella_result append_segments(const struct cella_elf *elf,
                                                    struct cella_buffer *output,
                                                    const struct cella_buffer *code,
-                                                   struct addition *addition,
+                                                   struct cella_addition *addition,
                                                    struct cella_error *error)
 {
     unsigned count = elf->header.e_phnum + 2u;
@@ -104,68 +95,6 @@ static CELLA_MUST_USE cella_result append_segments(const struct cella_elf *elf,
     return CELLA_OK;
 }
 
-/*
- * A second section header table, with a row for the note and one for the trampolines, so that
- * readelf, objdump and gdb see them. A file without sections stays without.
- */
-static CELLA_MUST_USE cella_result append_sections(const struct cella_elf *elf,
-                                                   struct cella_buffer *output,
-                                                   const struct addition *addition)
-{
-    static const char names[] = CELLA_IMAGE_NOTE_SECTION "\0" CODE_SECTION;
-    unsigned old_count = elf->header.e_shnum;
-    unsigned count = old_count + (addition->code_size ? 2u : 1u);
-    struct cella_bytes old_names;
-    Elf64_Shdr section;
-
-    if (old_count == 0 || count >= SHN_LORESERVE ||
-        !cella_is_ok(cella_elf_section(elf, elf->header.e_shstrndx, &section)) ||
-        !cella_is_ok(cella_elf_section_bytes(elf, &section, &old_names))) {
-        return CELLA_OK;
-    }
-    uint64_t names_offset = output->size;
-    CELLA_TRY(cella_buffer_append(output, old_names.data, old_names.size));
-    CELLA_TRY(cella_buffer_append(output, names, sizeof(names)));
-    CELLA_TRY(cella_buffer_align(output, 8));
-    uint64_t table_offset = output->size;
-    uint64_t note_offset = table_offset + (uint64_t)count * sizeof(Elf64_Shdr);
-
-    for (unsigned i = 0; i < old_count; i++) {
-        CELLA_TRY(cella_elf_section(elf, i, &section));
-        if (i == elf->header.e_shstrndx) {
-            section.sh_offset = names_offset;
-            section.sh_size = old_names.size + sizeof(names);
-        }
-        CELLA_TRY(cella_buffer_append(output, &section, sizeof(section)));
-    }
-    section = (Elf64_Shdr){
-        .sh_name = (uint32_t)old_names.size,
-        .sh_type = SHT_NOTE,
-        .sh_offset = note_offset,
-        .sh_size = sizeof(struct cella_image_note),
-        .sh_addralign = 4,
-    };
-    CELLA_TRY(cella_buffer_append(output, &section, sizeof(section)));
-    if (addition->code_size) {
-        section = (Elf64_Shdr){
-            .sh_name = (uint32_t)(old_names.size + sizeof(CELLA_IMAGE_NOTE_SECTION)),
-            .sh_type = SHT_PROGBITS,
-            .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
-            .sh_addr = addition->code_address,
-            .sh_offset = addition->code_offset,
-            .sh_size = addition->code_size,
-            .sh_addralign = 16,
-        };
-        CELLA_TRY(cella_buffer_append(output, &section, sizeof(section)));
-    }
-    Elf64_Ehdr header;
-    memcpy(&header, output->data, sizeof(header));
-    header.e_shoff = table_offset;
-    header.e_shnum = (uint16_t)count;
-    memcpy(output->data, &header, sizeof(header));
-    return CELLA_OK;
-}
-
 static CELLA_MUST_USE cella_result append_note(struct cella_buffer *output,
                                                const struct cella_image_config *config,
                                                uint64_t info_address)
@@ -202,7 +131,7 @@ static void info_from_config(struct cella_image_info *info, const struct cella_i
 static CELLA_MUST_USE cella_result info_from_elf(struct cella_image_info *info,
                                                  const struct cella_elf *elf,
                                                  const struct cella_image_facts *facts,
-                                                 const struct addition *addition,
+                                                 const struct cella_addition *addition,
                                                  struct cella_error *error)
 {
     Elf64_Phdr phdr;
@@ -247,7 +176,8 @@ static CELLA_MUST_USE cella_result rewrite(const struct cella_elf *elf,
                                            const struct cella_image_facts *facts,
                                            struct cella_image_build *build,
                                            struct cella_buffer *output, struct cella_buffer *code,
-                                           struct addition *addition, struct cella_error *error)
+                                           struct cella_addition *addition,
+                                           struct cella_error *error)
 {
     struct cella_rewrite state = {
         .elf = elf,
@@ -257,6 +187,7 @@ static CELLA_MUST_USE cella_result rewrite(const struct cella_elf *elf,
         .target = facts->syscall_entry,
         .site = build->site,
         .site_context = build->site_context,
+        .frames = &addition->frames,
     };
     CELLA_TRY(cella_rewrite_sites(&state, output, code, error));
     build->site_count = state.site_count;
@@ -275,7 +206,7 @@ cella_result cella_image_build(struct cella_bytes input, const struct cella_imag
     CELLA_CLEANUP(cella_buffer_done) struct cella_buffer code = {0};
     struct cella_image_info info = CELLA_IMAGE_INFO_INIT;
     struct cella_image_facts facts;
-    struct addition addition = {0};
+    CELLA_CLEANUP(cella_addition_done) struct cella_addition addition = {0};
     struct cella_elf elf;
 
     CELLA_TRY(cella_elf_parse(input, &elf, error));
@@ -288,7 +219,7 @@ cella_result cella_image_build(struct cella_bytes input, const struct cella_imag
     CELLA_TRY(info_from_elf(&info, &elf, &facts, &addition, error));
     CELLA_TRY(cella_layout_compute(&info, error));
     memcpy(output->data + facts.info_file_offset, &info, sizeof(info));
-    CELLA_TRY(append_sections(&elf, output, &addition));
+    CELLA_TRY(cella_sections_append(&elf, &addition, output));
     return append_note(output, config, facts.info_address);
 }
 

@@ -190,7 +190,8 @@ static CELLA_MUST_USE cella_result check_undefined(const struct cella_elf *elf, 
             return cella_error_set(error, result, "symbol %u: its name is not in the string table",
                                    i);
         }
-        /* The linker leaves this name behind when it has relaxed the last thread-local access that used it. */
+        /* The linker leaves this name behind when it has relaxed the last thread-local access that
+         * used it. */
         const bool relaxed = strcmp(name, "__tls_get_addr") == 0;
         if (symbol.st_shndx == SHN_UNDEF && ELF64_ST_BIND(symbol.st_info) != STB_WEAK &&
             name[0] != 0 && !relaxed) {

@@ -14,6 +14,7 @@
 
 #include "common/cleanup.h"
 #include "image/flow.h"
+#include "image/frame.h"
 
 #define REWRITE_JUMP_SIZE 5u
 #define REWRITE_NEIGHBOUR_MAX 5u
@@ -52,7 +53,8 @@ struct rewriter {
     struct cella_buffer *file;
     struct cella_buffer *code;
     struct listing listing;
-    uint64_t window_end; /* of the last window: the next may not reach below */
+    struct cella_frame frame; /* of the trampoline at hand */
+    uint64_t window_end;      /* of the last window: the next may not reach below */
 };
 
 static void rewriter_done(struct rewriter *rewriter)
@@ -307,15 +309,40 @@ static CELLA_MUST_USE cella_result put_displaced(struct rewriter *rewriter,
     }
 }
 
+/*
+ * Notes the instruction that comes next for the debugger. A frame's caller is looked up one byte
+ * before its return address, so `original` + 1 names the original instruction.
+ */
+static void note_row(struct rewriter *rewriter, uint64_t original, uint8_t cfa_offset)
+{
+    struct cella_frame *frame = &rewriter->frame;
+    if (frame->row_count < CELLA_FRAME_ROW_MAX) {
+        frame->rows[frame->row_count++] = (struct cella_frame_row){
+            .address = here(rewriter),
+            .rip = here(rewriter),
+            .caller = original + 1,
+            .cfa_offset = cfa_offset,
+        };
+    }
+}
+
 /* The call of the kernel, the red zone stepped over without touching the flags. */
-static CELLA_MUST_USE cella_result put_call(struct rewriter *rewriter)
+static CELLA_MUST_USE cella_result put_call(struct rewriter *rewriter,
+                                            const struct instruction *site)
 {
     static const uint8_t down[] = {0x48, 0x8D, 0x64, 0x24, 0x80};        /* lea -128(%rsp),%rsp */
     static const uint8_t up[] = {0x48, 0x8D, 0xA4, 0x24, 0x80, 0, 0, 0}; /* lea 128(%rsp),%rsp */
     static const uint8_t call[] = {0xE8};
 
+    note_row(rewriter, site->address, 0);
     CELLA_TRY(put(rewriter, down, sizeof(down)));
+    note_row(rewriter, site->address, 128);
     CELLA_TRY(put_relative(rewriter, call, sizeof(call), rewriter->public->target));
+    /* Seen from the kernel, RIP in this frame is the return address. */
+    struct cella_frame *frame = &rewriter->frame;
+    frame->rows[frame->row_count - 1].rip = here(rewriter);
+    frame->rows[frame->row_count - 1].caller = site->address + site->size;
+    note_row(rewriter, site->address, 128);
     return put(rewriter, up, sizeof(up));
 }
 
@@ -325,16 +352,19 @@ static CELLA_MUST_USE cella_result put_trampoline(struct rewriter *rewriter,
     static const uint8_t jump[] = {0xE9};
     const struct instruction *items = rewriter->listing.items;
 
+    rewriter->frame.row_count = 0;
     for (uint32_t i = window->first; i <= window->last; i++) {
         if (i == window->site) {
-            CELLA_TRY(put_call(rewriter));
+            CELLA_TRY(put_call(rewriter, &items[i]));
             continue;
         }
+        note_row(rewriter, items[i].address, 0);
         CELLA_TRY(put_displaced(rewriter, &items[i]));
         if (i > window->site && ends_flow(&items[i])) {
             return CELLA_OK; /* padding behind it is never run */
         }
     }
+    note_row(rewriter, items[window->last].address, 0);
     return put_relative(rewriter, jump, sizeof(jump), window->end);
 }
 
@@ -384,6 +414,10 @@ static CELLA_MUST_USE cella_result rewrite_site(struct rewriter *rewriter,
     }
     CELLA_TRY(result);
     CELLA_TRY(patch_site(rewriter, &window, trampoline));
+    rewriter->frame.end = here(rewriter);
+    if (rewriter->public->frames) {
+        CELLA_TRY(cella_frame_append(rewriter->public->frames, &rewriter->frame));
+    }
     rewriter->window_end = window.end;
     site_report(rewriter, address, region->name, NULL);
     return CELLA_OK;

@@ -32,6 +32,7 @@ struct cella_rewrite {
     uint64_t target;            /* address of cella_syscall_entry */
     cella_rewrite_site_fn site; /* may be NULL */
     void *site_context;
+    struct cella_buffer *frames; /* call frame information of the trampolines; may be NULL */
     /* out */
     uint32_t site_count;
     uint32_t rewritten_count;
