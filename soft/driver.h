@@ -58,10 +58,6 @@ struct soft_control {
 };
 CELLA_ABI_ASSERT(sizeof(struct soft_control) <= SOFT_CONTROL_SIZE);
 
-#define DRIVER_BATCH_PAGES 128u  /* pages that ADD_PAGES has in its hands */
-#define DRIVER_STACK_SIZE 16384u /* of its helper thread, behind the pages */
-#define DRIVER_SCRATCH_SIZE (DRIVER_BATCH_PAGES * SGX_PAGE_SIZE + DRIVER_STACK_SIZE)
-
 #define SOFT_HOOK_NO_ETRACK 1u  /* the driver forgets ETRACK: EACCEPT gives NOT_TRACKED */
 #define SOFT_HOOK_TRACK_BUSY 2u /* ETRACK finds processors of the previous epoch inside */
 
@@ -80,6 +76,8 @@ struct driver_span {
 #define VMA_APPLIED_SHIFT 4u
 #define VMA_PRIVATE 0x80u
 
+struct driver_scratch;
+
 /* soft_enclave comes first: the table hands out pointers to it. */
 struct driver_enclave {
     struct soft_enclave pub;
@@ -95,8 +93,8 @@ struct driver_enclave {
     _Atomic uint32_t *chunks; /* valid pages in each SOFT_CHUNK_PAGES */
     uint64_t table_size;      /* bytes mapped at chunks and epcm together */
     void *table;
-    uint8_t *scratch;      /* bounce buffer of ADD_PAGES */
-    uint64_t source_start; /* the last mapping that ADD_PAGES was allowed to read */
+    struct driver_scratch *scratch; /* of ADD_PAGES, see mover.h */
+    uint64_t source_start;          /* the last mapping that ADD_PAGES was allowed to read */
     uint64_t source_end;
 };
 
@@ -154,6 +152,7 @@ int driver_ioctl_restrict(struct driver_enclave *e, void *argument);
 int driver_ioctl_modify(struct driver_enclave *e, void *argument);
 int driver_ioctl_remove(struct driver_enclave *e, void *argument);
 /* driver_ioctl_add.c */
+void driver_drop_scratch(struct driver_enclave *e);
 int driver_ioctl_add(struct driver_enclave *e, void *argument, uint64_t old_mask);
 /* driver_ioctl.c */
 bool driver_range_is_good(const struct driver_enclave *e, uint64_t offset, uint64_t length);

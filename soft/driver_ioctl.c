@@ -118,8 +118,7 @@ static int ioctl_init(struct driver_enclave *e, const void *argument)
     }
     int result = init_with(e, &sig, &token);
     if (!result) {
-        soft_unmap(e->scratch, DRIVER_SCRATCH_SIZE);
-        e->scratch = NULL;
+        driver_drop_scratch(e);
         soft_patch_exit_sites(&e->pub);
     }
     return result;

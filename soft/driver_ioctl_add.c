@@ -114,56 +114,76 @@ static int map_pages(struct driver_enclave *e, uint64_t first, uint64_t count)
     return result;
 }
 
-/* Small requests: everything in this thread. */
-static int add_here(struct add *add, uint64_t first, uint64_t count, uint64_t *ret_done)
+/* Reads, enters and writes `count` pages from page `at` of the request on, in this thread. */
+static int add_here(struct add *add, uint64_t at, uint64_t count, uint64_t *ret_done)
 {
     struct driver_enclave *e = add->e;
+    uint64_t first = (add->request.offset >> SGX_PAGE_SHIFT) + at;
+    uint8_t *pages = e->scratch->own;
+    uint64_t got = mover_read(pages, add->request.src + (at << SGX_PAGE_SHIFT), count);
+    int result = enter_locked(add, pages, first, got, ret_done);
+    if (!mover_write(e, pages, first, *ret_done)) {
+        return -ENOMEM;
+    }
+    return result ? result : got < count ? -EFAULT : 0;
+}
+
+/* Small requests: everything in this thread. */
+static int add_alone(struct add *add, uint64_t count, uint64_t *ret_done)
+{
+    int result = 0;
     *ret_done = 0;
-    while (*ret_done < count) {
+    while (*ret_done < count && !result) {
         if (signal_waits(add->old_mask)) {
             return *ret_done ? 0 : -EINTR;
         }
         uint64_t left = count - *ret_done;
-        uint64_t want = left < ADD_HERE_PAGES ? left : ADD_HERE_PAGES;
-        uint64_t got =
-            mover_read(e->scratch, add->request.src + (*ret_done << SGX_PAGE_SHIFT), want);
         uint64_t done;
-        int result = enter_locked(add, e->scratch, first + *ret_done, got, &done);
-        if (!mover_write(e, e->scratch, first + *ret_done, done)) {
-            return -ENOMEM;
-        }
+        result =
+            add_here(add, *ret_done, left < SCRATCH_OWN_PAGES ? left : SCRATCH_OWN_PAGES, &done);
         *ret_done += done;
-        if (result || got < want) {
-            return result ? result : -EFAULT;
-        }
     }
-    return 0;
+    return result;
+}
+
+/* One batch that the helper may have moved already. */
+static int add_batch(struct add *add, uint32_t batch, uint64_t count, uint64_t *ret_done)
+{
+    struct mover *mover = &add->e->scratch->mover;
+    uint64_t at = (uint64_t)batch * MOVER_BATCH;
+    uint64_t got;
+    uint8_t *pages = mover_take(mover, batch, &got);
+    if (!pages) {
+        return add_here(add, at, count, ret_done);
+    }
+    int result = enter_locked(add, pages, mover->first + at, got, ret_done);
+    if (mover->failed) {
+        return -ENOMEM;
+    }
+    return result ? result : got < count ? -EFAULT : 0;
 }
 
 /* Large ones: a helper moves the pages, this thread hashes them. */
-static int add_with_mover(struct add *add, struct mover *mover, uint64_t *ret_done)
+static int add_with_mover(struct add *add, uint64_t count, uint64_t *ret_done)
 {
+    struct mover *mover = &add->e->scratch->mover;
     int result = 0;
-    uint8_t *data = NULL;
-    uint64_t got;
     *ret_done = 0;
-    for (uint32_t batch = 0; !result && (data = mover_take(mover, batch, &got)); batch++) {
+    for (uint32_t batch = 0; *ret_done < count && !result; batch++) {
+        uint64_t left = count - *ret_done;
         uint64_t done;
         if (signal_waits(add->old_mask)) {
             result = *ret_done ? 0 : -EINTR;
             break;
         }
-        result = enter_locked(add, data, mover->first + *ret_done, got, &done);
+        result = add_batch(add, batch, left < MOVER_BATCH ? left : MOVER_BATCH, &done);
         *ret_done += done;
         mover_release(mover, batch);
-        if (!result && got < MOVER_BATCH && *ret_done < mover->count) {
-            result = -EFAULT;
-        }
     }
-    if (!mover_finish(mover)) {
-        result = -ENOMEM;
+    mover_finish(mover);
+    if (mover->written > *ret_done) {
+        mover_discard(add->e, mover->first + *ret_done, mover->written - *ret_done);
     }
-    mover_discard(mover->e, mover->first + *ret_done, mover->read - *ret_done);
     return result;
 }
 
@@ -211,13 +231,12 @@ static int add_pages(struct add *add)
     uint64_t free = free_pages(e, first, asked);
     uint64_t readable = readable_pages(add, free, &source_error);
     uint64_t granted = driver_epc_take(e, readable);
-    struct mover mover = {.e = e, .source = add->request.src, .first = first, .count = granted};
-    uint64_t done = 0;
+    uint64_t done;
     int result;
-    if (mover_is_useful(granted) && mover_start(&mover)) {
-        result = add_with_mover(add, &mover, &done);
+    if (mover_is_useful(granted) && mover_start(e, add->request.src, first, granted)) {
+        result = add_with_mover(add, granted, &done);
     } else {
-        result = add_here(add, first, granted, &done);
+        result = add_alone(add, granted, &done);
     }
     driver_epc_give(e, granted - done);
     int mapped = map_pages(e, first, done);
@@ -229,6 +248,15 @@ static int add_pages(struct add *add)
            : readable < free  ? source_error
            : free < asked     ? -EBUSY
                               : 0;
+}
+
+void driver_drop_scratch(struct driver_enclave *e)
+{
+    if (e->scratch) {
+        mover_join(e);
+        soft_unmap(e->scratch, sizeof(struct driver_scratch));
+        e->scratch = NULL;
+    }
 }
 
 int driver_ioctl_add(struct driver_enclave *e, void *argument, uint64_t old_mask)
@@ -252,7 +280,7 @@ int driver_ioctl_add(struct driver_enclave *e, void *argument, uint64_t old_mask
     if (result) {
         return result;
     }
-    if (!e->scratch && !(e->scratch = soft_map_anonymous(DRIVER_SCRATCH_SIZE))) {
+    if (!e->scratch && !(e->scratch = soft_map_anonymous(sizeof(struct driver_scratch)))) {
         return -ENOMEM;
     }
     result = add_pages(&add);

@@ -2,8 +2,8 @@
  * Moving pages for ADD_PAGES: from the caller's memory into the enclave's file.
  * Side: soft (untrusted; it plays the kernel driver). Called by driver_ioctl_add.c.
  * The helper thread is made with a bare clone: it has no TLS of its own, so that nothing it runs
- * may be libc's. It never outlives the ioctl, has all signals blocked, and a fork of the process
- * does not copy it.
+ * may be libc's. It has all signals blocked, touches nothing once it has seen `stop`, and a fork of
+ * the process does not copy it.
  */
 #include "soft/mover.h"
 
@@ -15,13 +15,13 @@
 
 #define MOVER_MIN_PAGES 64u
 
-uint64_t mover_read(uint8_t *scratch, uint64_t source, uint64_t count)
+uint64_t mover_read(uint8_t *pages, uint64_t source, uint64_t count)
 {
-    if (soft_user_read(scratch, source, count << SGX_PAGE_SHIFT)) {
+    if (soft_user_read(pages, source, count << SGX_PAGE_SHIFT)) {
         return count;
     }
     uint64_t got = 0;
-    while (got < count && soft_user_read(scratch + (got << SGX_PAGE_SHIFT),
+    while (got < count && soft_user_read(pages + (got << SGX_PAGE_SHIFT),
                                          source + (got << SGX_PAGE_SHIFT), SGX_PAGE_SIZE)) {
         got++;
     }
@@ -48,18 +48,18 @@ static bool write_run(struct driver_enclave *e, const uint8_t *data, uint64_t fi
 }
 
 /* The file is zero where nothing was written: zero pages cost nothing. */
-bool mover_write(struct driver_enclave *e, const uint8_t *data, uint64_t first, uint64_t count)
+bool mover_write(struct driver_enclave *e, const uint8_t *pages, uint64_t first, uint64_t count)
 {
     uint64_t run = 0;
     for (uint64_t i = 0; i < count; i++) {
-        if (page_is_zero(data + (i << SGX_PAGE_SHIFT))) {
-            if (!write_run(e, data + (run << SGX_PAGE_SHIFT), first + run, i - run)) {
+        if (page_is_zero(pages + (i << SGX_PAGE_SHIFT))) {
+            if (!write_run(e, pages + (run << SGX_PAGE_SHIFT), first + run, i - run)) {
                 return false;
             }
             run = i + 1;
         }
     }
-    return write_run(e, data + (run << SGX_PAGE_SHIFT), first + run, count - run);
+    return write_run(e, pages + (run << SGX_PAGE_SHIFT), first + run, count - run);
 }
 
 void mover_discard(struct driver_enclave *e, uint64_t first, uint64_t count)
@@ -81,35 +81,51 @@ static void wake(_Atomic uint32_t *word)
     soft_syscall(SYS_futex, word, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
-/* The helper. Compiled without stack protector: its canary would be the caller's. */
+static uint64_t batch_pages(const struct mover *mover, uint32_t batch)
+{
+    uint64_t left = mover->count - (uint64_t)batch * MOVER_BATCH;
+    return left < MOVER_BATCH ? left : MOVER_BATCH;
+}
+
+/* Claims the next batch once its slot is free; false when there is none left to do. */
+static bool helper_claim(struct mover *mover, uint32_t *ret_batch)
+{
+    for (;;) {
+        uint32_t hashed = mover->hashed;
+        uint32_t batch = mover->next;
+        if (mover->stop || (uint64_t)batch * MOVER_BATCH >= mover->count) {
+            return false;
+        }
+        if (batch - hashed >= MOVER_SLOTS) {
+            wait_while(&mover->hashed, hashed);
+        } else if (atomic_compare_exchange_strong(&mover->next, &batch, batch + 1)) {
+            *ret_batch = batch;
+            return true;
+        }
+    }
+}
+
+/* The helper. Without stack protector: its canary would be the caller's. */
 __attribute__((no_stack_protector)) static void mover_main(struct mover *mover)
 {
-    uint32_t batch = 0;
-    uint64_t done = 0;
-    while (done < mover->count && !mover->stop) {
-        uint32_t hashed = mover->hashed;
-        if (batch - hashed >= MOVER_SLOTS) { /* full: wait until half of it is free */
-            while (batch - hashed > MOVER_SLOTS / 2 && !mover->stop) {
-                wait_while(&mover->hashed, hashed);
-                hashed = mover->hashed;
-            }
-            continue;
-        }
-        uint64_t left = mover->count - done;
-        uint64_t want = left < MOVER_BATCH ? left : MOVER_BATCH;
-        uint8_t *slot = mover->scratch + (batch % MOVER_SLOTS) * MOVER_BATCH * SGX_PAGE_SIZE;
-        uint64_t got = mover_read(slot, mover->source + (done << SGX_PAGE_SHIFT), want);
-        mover->got[batch % MOVER_SLOTS] = got;
-        mover->read = done + got;
-        mover->filled = ++batch;
-        wake(&mover->filled);
-        if (!mover_write(mover->e, slot, mover->first + done, got)) {
+    struct driver_scratch *scratch = mover->e->scratch;
+    uint32_t batch;
+    while (helper_claim(mover, &batch)) {
+        uint64_t at = (uint64_t)batch * MOVER_BATCH;
+        uint32_t slot = batch % MOVER_SLOTS;
+        uint64_t want = batch_pages(mover, batch);
+        uint64_t got =
+            mover_read(scratch->slots[slot], mover->source + (at << SGX_PAGE_SHIFT), want);
+        if (!mover_write(mover->e, scratch->slots[slot], mover->first + at, got)) {
             mover->failed = 1;
-            break;
+            got = 0;
         }
-        done += got;
+        mover->written = at + got;
+        mover->got[slot] = got;
+        mover->ready[slot] = batch + 1;
+        wake(&mover->ready[slot]);
         if (got < want) {
-            break;
+            return;
         }
     }
 }
@@ -160,55 +176,73 @@ bool mover_is_useful(uint64_t count)
     return usable > 1;
 }
 
-bool mover_start(struct mover *mover)
+bool mover_start(struct driver_enclave *e, uint64_t source, uint64_t first, uint64_t count)
 {
-    mover->scratch = mover->e->scratch;
+    struct mover *mover = &e->scratch->mover;
+    mover_join(e);
+    mover->e = e;
+    mover->source = source;
+    mover->first = first;
+    mover->count = count;
+    mover->next = 0;
+    mover->hashed = 0;
+    mover->stop = 0;
+    mover->failed = 0;
+    mover->written = 0;
+    for (uint32_t i = 0; i < MOVER_SLOTS; i++) {
+        mover->ready[i] = 0;
+    }
     mover->thread = 1;
-    return clone_thread(mover->scratch + DRIVER_SCRATCH_SIZE, mover) > 0;
+    if (clone_thread(e->scratch->stack + sizeof(e->scratch->stack), mover) > 0) {
+        return true;
+    }
+    mover->thread = 0;
+    return false;
 }
 
 uint8_t *mover_take(struct mover *mover, uint32_t batch, uint64_t *ret_count)
 {
-    uint64_t before = (uint64_t)batch * MOVER_BATCH;
-    if (before >= mover->count) {
+    uint32_t slot = batch % MOVER_SLOTS;
+    uint32_t unclaimed = batch;
+    if (atomic_compare_exchange_strong(&mover->next, &unclaimed, batch + 1)) {
         return NULL;
     }
-    for (;;) {
-        uint32_t filled = mover->filled;
-        if (filled > batch) {
-            *ret_count = mover->got[batch % MOVER_SLOTS];
-            return mover->scratch + (batch % MOVER_SLOTS) * MOVER_BATCH * SGX_PAGE_SIZE;
-        }
-        if (!mover->thread) { /* it ended early: nothing more will come */
-            if (mover->filled > batch) {
-                continue;
-            }
-            return NULL;
-        }
-        struct {
-            long seconds;
-            long nanoseconds;
-        } patience = {.nanoseconds = 50000000};
-        soft_syscall(SYS_futex, &mover->filled, FUTEX_WAIT, filled, &patience, 0, 0);
+    for (uint32_t ready; (ready = mover->ready[slot]) != batch + 1;) {
+        wait_while(&mover->ready[slot], ready);
     }
+    *ret_count = mover->got[slot];
+    return mover->e->scratch->slots[slot];
 }
 
 void mover_release(struct mover *mover, uint32_t batch)
 {
     mover->hashed = batch + 1;
-    /* The helper sleeps only on a full ring, and wants half of it free. */
-    if (mover->filled - (batch + 1) <= MOVER_SLOTS / 2) {
+    /* The helper sleeps on a full ring only; it is woken when half of it is free. */
+    if (mover->next - (batch + 1) <= MOVER_SLOTS / 2) {
         wake(&mover->hashed);
     }
 }
 
-bool mover_finish(struct mover *mover)
+void mover_finish(struct mover *mover)
 {
+    bool all_taken = mover->hashed == mover->next;
     mover->stop = 1;
-    mover->hashed += MOVER_SLOTS; /* wakes it out of a full ring */
+    mover->hashed += MOVER_SLOTS; /* a change, so that it does not go to sleep now */
     wake(&mover->hashed);
+    if (!all_taken) {
+        mover_join(mover->e);
+    }
+}
+
+void mover_join(struct driver_enclave *e)
+{
+    struct mover *mover = &e->scratch->mover;
     for (uint32_t thread; (thread = mover->thread) != 0;) {
         wait_while(&mover->thread, thread);
     }
-    return !mover->failed;
+}
+
+void mover_forget(struct driver_enclave *e)
+{
+    e->scratch->mover.thread = 0;
 }

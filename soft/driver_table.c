@@ -4,8 +4,8 @@
  * An enclave lives in its memfd, keyed by (st_dev, st_ino); the table only remembers what is mapped
  * here.
  */
-#include "soft/driver.h"
 #include "soft/keys.h"
+#include "soft/mover.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,7 +181,7 @@ void driver_release_idle(struct driver_enclave *e)
     }
     atomic_store_explicit(&e->pub.used, 0, memory_order_release);
     driver_epc_close(e);
-    soft_unmap(e->scratch, DRIVER_SCRATCH_SIZE);
+    driver_drop_scratch(e);
     soft_unmap(e->table, e->table_size);
     soft_unmap(e->pub.alias, e->pub.size);
     soft_unmap(e->vma, e->pub.size >> SGX_PAGE_SHIFT);
@@ -396,6 +396,9 @@ void soft_fork_child(void)
     uint64_t mask = g_fork_mask;
     for (uint32_t i = 0; i < g_high; i++) {
         g_enclaves[i].pins = 0; /* the calls at work were other threads' */
+        if (g_enclaves[i].scratch) {
+            mover_forget(&g_enclaves[i]);
+        }
     }
     driver_epc_fork_child();
     soft_unlock(&g_process_lock);
