@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ struct sources {
     char names[SOURCES_MAX][256];
     unsigned count;
     bool has_cxx;
-    time_t newest; /* of all files, headers included */
+    int64_t newest; /* of all files, headers included */
 };
 
 struct build {
@@ -34,7 +35,7 @@ struct build {
     const struct sdk *sdk;
     const struct compile_options *options;
     struct sources enclave, host;
-    time_t newest_shared;
+    int64_t newest_shared;
     struct job_pool pool;
     bool worked;
 };
@@ -55,10 +56,13 @@ static bool is_source(const char *name)
     return is_cxx(name) || ends_with(name, ".c") || ends_with(name, ".S");
 }
 
-static time_t modified(const char *path)
+/* Nanoseconds; 0 when it is not there. */
+static int64_t modified(const char *path)
 {
     struct stat status;
-    return stat(path, &status) == 0 ? status.st_mtime : 0;
+    return stat(path, &status) == 0
+               ? (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec
+               : 0;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -80,7 +84,7 @@ static cella_result list_sources(const char *folder, const char *side, struct so
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         char file[5120];
         snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-        time_t changed = modified(file);
+        int64_t changed = modified(file);
         ret_sources->newest = changed > ret_sources->newest ? changed : ret_sources->newest;
         if (!is_source(entry->d_name)) {
             continue;
@@ -101,10 +105,10 @@ static cella_result list_sources(const char *folder, const char *side, struct so
     return result;
 }
 
-static time_t newest_of(const char *folder)
+static int64_t newest_of(const char *folder)
 {
     char path[4608];
-    time_t newest = 0;
+    int64_t newest = 0;
     snprintf(path, sizeof(path), "%s/shared", folder);
     DIR *directory = opendir(path);
     if (!directory) {
@@ -113,7 +117,7 @@ static time_t newest_of(const char *folder)
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         char file[5120];
         snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-        time_t changed = modified(file);
+        int64_t changed = modified(file);
         newest = changed > newest ? changed : newest;
     }
     closedir(directory);
@@ -187,8 +191,8 @@ static cella_result compile_side(struct build *b, const char *side, const struct
 {
     char project_file[4608];
     snprintf(project_file, sizeof(project_file), "%s/%s", b->project->folder, PROJECT_FILE);
-    time_t newest = sources->newest > b->newest_shared ? sources->newest : b->newest_shared;
-    time_t settings = modified(project_file);
+    int64_t newest = sources->newest > b->newest_shared ? sources->newest : b->newest_shared;
+    int64_t settings = modified(project_file);
     newest = settings > newest ? settings : newest;
     for (unsigned i = 0; i < sources->count; i++) {
         char object[5120];

@@ -21,13 +21,14 @@ static const struct cella_command g_commands[] = {
     {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},
     {"sign", "make a signed enclave image of a linked static PIE", cella_cmd_sign},
     {"soft", "run a program on the software SGX processor", cella_cmd_soft},
+    {"completion", "print completion for bash, zsh or fish", cella_cmd_completion},
 };
 
 static void usage(FILE *stream)
 {
     fputs("usage: cella COMMAND [ARGUMENTS]\n\ncommands:\n", stream);
     for (size_t i = 0; i < CELLA_COUNT(g_commands); i++) {
-        fprintf(stream, "  %-9s %s\n", g_commands[i].name, g_commands[i].summary);
+        fprintf(stream, "  %-10s %s\n", g_commands[i].name, g_commands[i].summary);
     }
     fputs("\n`cella COMMAND --help` tells more. `cella --version` prints the version.\n", stream);
 }

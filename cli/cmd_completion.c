@@ -1,0 +1,85 @@
+/*
+ * cella completion: prints the shell completion for bash, zsh or fish.
+ * Side: tools. Called by cli/main.c.
+ * Never writes a file.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define COMMANDS "new build run doctor inspect sign soft completion"
+
+static const char g_help[] = "usage: cella completion bash|zsh|fish\n"
+                             "\n"
+                             "Prints completion for the shell:\n"
+                             "  bash:  eval \"$(cella completion bash)\"\n"
+                             "  zsh:   eval \"$(cella completion zsh)\"\n"
+                             "  fish:  cella completion fish | source\n";
+
+static const char g_bash[] =
+    "_cella() {\n"
+    "    local word=\"${COMP_WORDS[COMP_CWORD]}\" options=\"--help\"\n"
+    "    if [ \"$COMP_CWORD\" = 1 ]; then\n"
+    "        COMPREPLY=($(compgen -W \"" COMMANDS " --help --version\" -- \"$word\"))\n"
+    "        return\n"
+    "    fi\n"
+    "    case \"${COMP_WORDS[1]}\" in\n"
+    "    new) options=\"--libc --language --help\" ;;\n"
+    "    build) options=\"--key --rebuild --verbose --help\" ;;\n"
+    "    run) options=\"--verbose --help --\" ;;\n"
+    "    doctor) options=\"--json --help\" ;;\n"
+    "    inspect) options=\"--json --pages --help\" ;;\n"
+    "    sign) options=\"--config --out --key --digest-out --signature --public-key --date"
+    " --keep-syscalls --verbose --json --help\" ;;\n"
+    "    soft) options=\"--epc --strict-epc --platform --help --\" ;;\n"
+    "    completion) options=\"bash zsh fish --help\" ;;\n"
+    "    esac\n"
+    "    case \"${COMP_WORDS[COMP_CWORD-1]}\" in\n"
+    "    --libc) options=\"none musl glibc\" ;;\n"
+    "    --language) options=\"c c++\" ;;\n"
+    "    esac\n"
+    "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
+    "}\n"
+    "complete -o filenames -F _cella cella\n";
+
+static const char g_zsh_head[] = "autoload -Uz bashcompinit && bashcompinit\n";
+
+static const char g_fish[] =
+    "complete -c cella -n __fish_use_subcommand -f -a '" COMMANDS "'\n"
+    "complete -c cella -n '__fish_seen_subcommand_from new' -l libc -x -a 'none musl glibc'\n"
+    "complete -c cella -n '__fish_seen_subcommand_from new' -l language -x -a 'c c++'\n"
+    "complete -c cella -n '__fish_seen_subcommand_from build' -l key -r\n"
+    "complete -c cella -n '__fish_seen_subcommand_from build' -l rebuild\n"
+    "complete -c cella -n '__fish_seen_subcommand_from build run' -l verbose\n"
+    "complete -c cella -n '__fish_seen_subcommand_from doctor inspect sign' -l json\n"
+    "complete -c cella -n '__fish_seen_subcommand_from inspect' -l pages\n"
+    "complete -c cella -n '__fish_seen_subcommand_from sign' -l config -r\n"
+    "complete -c cella -n '__fish_seen_subcommand_from sign' -l key -r\n"
+    "complete -c cella -n '__fish_seen_subcommand_from sign' -l out -r\n"
+    "complete -c cella -n '__fish_seen_subcommand_from soft' -l epc -x\n"
+    "complete -c cella -n '__fish_seen_subcommand_from soft' -l strict-epc\n"
+    "complete -c cella -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n";
+
+int cella_cmd_completion(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(g_help, stdout);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "bash") == 0) {
+        fputs(g_bash, stdout);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "zsh") == 0) {
+        fputs(g_zsh_head, stdout);
+        fputs(g_bash, stdout);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "fish") == 0) {
+        fputs(g_fish, stdout);
+        return 0;
+    }
+    fputs(g_help, stderr);
+    return 2;
+}
