@@ -49,6 +49,7 @@ for input; do
         $compile $common -ffile-prefix-map="$root"=. -c "$input" -o "$work/$count.o"
         objects="$objects $work/$count.o"
         ;;
+    -D*) common="$common $input" ;;
     *) objects="$objects $input" ;;
     esac
 done
@@ -73,4 +74,5 @@ glibc-c++) g++ $link -o "$elf" $objects $libs -Wl,--end-group ;;
     exit 2
     ;;
 esac
-"$cella" sign "$elf" --config "$config" --key "$key" --date 20260101 --out "$out" >/dev/null
+"$cella" sign "$elf" --config "$config" --key "$key" --date 20260101 --out "$out" \
+    ${CELLA_SIGN_FLAGS:-} >/dev/null
