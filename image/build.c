@@ -11,62 +11,23 @@
 #include "image/pages.h"
 #include "image/sections.h"
 
-static CELLA_MUST_USE cella_result append_phdr(struct cella_buffer *output, Elf64_Phdr phdr)
+#define CODE_ALIGNMENT 16u
+
+/* The trampolines stand behind the moved program headers, which get one entry more. */
+static uint64_t code_start(const struct cella_elf *elf)
 {
-    return cella_buffer_append(output, &phdr, sizeof(phdr));
+    uint64_t headers_size = (elf->header.e_phnum + 1ull) * sizeof(Elf64_Phdr);
+    return (headers_size + CODE_ALIGNMENT - 1) & ~(uint64_t)(CODE_ALIGNMENT - 1);
 }
 
-/* The two new segments: R with the program headers themselves, RX with the trampolines. */
-static CELLA_MUST_USE cella_result append_new_segments(struct cella_buffer *output,
-                                                       const struct cella_addition *addition,
-                                                       uint64_t headers_size)
+/* The old headers, with the new segment's behind the last PT_LOAD. */
+static CELLA_MUST_USE cella_result append_headers(const struct cella_elf *elf,
+                                                  struct cella_buffer *output,
+                                                  const Elf64_Phdr *added)
 {
-    CELLA_TRY(append_phdr(output, (Elf64_Phdr){
-                                      .p_type = PT_LOAD,
-                                      .p_flags = PF_R,
-                                      .p_offset = addition->phdr_offset,
-                                      .p_vaddr = addition->code_address - SGX_PAGE_SIZE,
-                                      .p_paddr = addition->code_address - SGX_PAGE_SIZE,
-                                      .p_filesz = headers_size,
-                                      .p_memsz = headers_size,
-                                      .p_align = SGX_PAGE_SIZE,
-                                  }));
-    return append_phdr(output, (Elf64_Phdr){
-                                   .p_type = PT_LOAD,
-                                   .p_flags = PF_R | PF_X,
-                                   .p_offset = addition->code_offset,
-                                   .p_vaddr = addition->code_address,
-                                   .p_paddr = addition->code_address,
-                                   .p_filesz = addition->code_size,
-                                   .p_memsz = addition->code_size,
-                                   .p_align = SGX_PAGE_SIZE,
-                               });
-}
-
-/*
- * A second program header table with two more PT_LOADs, in a page of its own behind the image: the
- * first one has no room to grow. AT_PHDR then points there, and so does e_phoff, so that code which
- * starts from __ehdr_start agrees.
- */
-static CELLA_MUST_USE cella_result append_segments(const struct cella_elf *elf,
-                                                   struct cella_buffer *output,
-                                                   const struct cella_buffer *code,
-                                                   struct cella_addition *addition,
-                                                   struct cella_error *error)
-{
-    unsigned count = elf->header.e_phnum + 2u;
-    uint64_t headers_size = (uint64_t)count * sizeof(Elf64_Phdr);
+    uint64_t headers_size = (elf->header.e_phnum + 1ull) * sizeof(Elf64_Phdr);
     unsigned last_load = 0;
 
-    if (count > CELLA_IMAGE_PHDR_MAX) {
-        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
-                               "%u program headers: no room for two more below %u",
-                               elf->header.e_phnum, CELLA_IMAGE_PHDR_MAX);
-    }
-    CELLA_TRY(cella_buffer_align(output, SGX_PAGE_SIZE));
-    addition->phdr_offset = output->size;
-    addition->code_offset = output->size + SGX_PAGE_SIZE;
-    addition->code_size = code->size;
     for (unsigned i = 0; i < elf->header.e_phnum; i++) {
         Elf64_Phdr phdr;
         CELLA_TRY(cella_elf_phdr(elf, i, &phdr));
@@ -76,20 +37,55 @@ static CELLA_MUST_USE cella_result append_segments(const struct cella_elf *elf,
         Elf64_Phdr phdr;
         CELLA_TRY(cella_elf_phdr(elf, i, &phdr));
         if (phdr.p_type == PT_PHDR) {
-            phdr.p_offset = addition->phdr_offset;
-            phdr.p_vaddr = phdr.p_paddr = addition->code_address - SGX_PAGE_SIZE;
+            phdr.p_offset = added->p_offset;
+            phdr.p_vaddr = phdr.p_paddr = added->p_vaddr;
             phdr.p_filesz = phdr.p_memsz = headers_size;
         }
-        CELLA_TRY(append_phdr(output, phdr));
+        CELLA_TRY(cella_buffer_append(output, &phdr, sizeof(phdr)));
         if (i == last_load) {
-            CELLA_TRY(append_new_segments(output, addition, headers_size));
+            CELLA_TRY(cella_buffer_append(output, added, sizeof(*added)));
         }
     }
+    return CELLA_OK;
+}
+
+/*
+ * One more segment behind the image, R and X: a copy of the program header table, which had no room
+ * to grow where it was, and the trampolines. AT_PHDR then points there, and so does e_phoff, so
+ * that code which starts from __ehdr_start agrees.
+ */
+static CELLA_MUST_USE cella_result append_segment(
+    const struct cella_elf *elf, const struct cella_image_facts *facts, struct cella_buffer *output,
+    const struct cella_buffer *code, struct cella_addition *addition, struct cella_error *error)
+{
+    unsigned count = elf->header.e_phnum + 1u;
+
+    if (count > CELLA_IMAGE_PHDR_MAX) {
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
+                               "%u program headers: no room for one more below %u",
+                               elf->header.e_phnum, CELLA_IMAGE_PHDR_MAX);
+    }
     CELLA_TRY(cella_buffer_align(output, SGX_PAGE_SIZE));
+    Elf64_Phdr added = {
+        .p_type = PT_LOAD,
+        .p_flags = PF_R | PF_X,
+        .p_offset = output->size,
+        .p_vaddr = facts->image_end,
+        .p_paddr = facts->image_end,
+        .p_filesz = code_start(elf) + code->size,
+        .p_memsz = code_start(elf) + code->size,
+        .p_align = SGX_PAGE_SIZE,
+    };
+    addition->phdr_address = facts->image_end;
+    addition->code_address = facts->image_end + code_start(elf);
+    addition->code_offset = output->size + code_start(elf);
+    addition->code_size = code->size;
+    CELLA_TRY(append_headers(elf, output, &added));
+    CELLA_TRY(cella_buffer_grow(output, addition->code_offset));
     CELLA_TRY(cella_buffer_append(output, code->data, code->size));
 
     Elf64_Ehdr header = elf->header;
-    header.e_phoff = addition->phdr_offset;
+    header.e_phoff = added.p_offset;
     header.e_phnum = (uint16_t)count;
     memcpy(output->data, &header, sizeof(header));
     return CELLA_OK;
@@ -143,8 +139,8 @@ static CELLA_MUST_USE cella_result info_from_elf(struct cella_image_info *info,
     info->phdr_count = elf->header.e_phnum;
     if (addition->code_size) {
         info->image_size = cella_page_up(addition->code_address + addition->code_size);
-        info->phdr_offset = addition->code_address - SGX_PAGE_SIZE;
-        info->phdr_count += 2;
+        info->phdr_offset = addition->phdr_address;
+        info->phdr_count += 1;
         info->flags |= CELLA_IMAGE_REWRITTEN;
     } else {
         const struct cella_image_segment *first = &facts->segments[0];
@@ -183,7 +179,7 @@ static CELLA_MUST_USE cella_result rewrite(const struct cella_elf *elf,
         .elf = elf,
         .segments = facts->segments,
         .segment_count = facts->segment_count,
-        .trampolines = facts->image_end + SGX_PAGE_SIZE,
+        .trampolines = facts->image_end + code_start(elf),
         .target = facts->syscall_entry,
         .site = build->site,
         .site_context = build->site_context,
@@ -195,8 +191,7 @@ static CELLA_MUST_USE cella_result rewrite(const struct cella_elf *elf,
     if (state.rewritten_count == 0) {
         return CELLA_OK;
     }
-    addition->code_address = state.trampolines;
-    return append_segments(elf, output, code, addition, error);
+    return append_segment(elf, facts, output, code, addition, error);
 }
 
 cella_result cella_image_build(struct cella_bytes input, const struct cella_image_config *config,

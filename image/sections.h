@@ -11,7 +11,7 @@
 
 /* What is added to the linker's output, and where. Zero-initialise; freed by _done. */
 struct cella_addition {
-    uint64_t phdr_offset;  /* in the file; 0: the program headers stay where they are */
+    uint64_t phdr_address; /* of the moved program headers */
     uint64_t code_address; /* trampolines; code_size 0: none */
     uint64_t code_offset;
     uint64_t code_size;

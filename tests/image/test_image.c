@@ -137,7 +137,8 @@ static void runs_ascend(void **state)
     assert_int_equal(tcs, 3);
     assert_true(in_place > 0);
     assert_int_equal(image.info.flags, CELLA_IMAGE_REWRITTEN);
-    assert_int_equal(image.info.phdr_count, 8);
+    assert_int_equal(image.info.phdr_count, 7);
+    assert_int_equal(image.info.phdr_offset, SAMPLE_IMAGE_END);
     cella_buffer_done(&file);
 }
 
