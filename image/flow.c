@@ -344,7 +344,8 @@ cella_result cella_flow_init(struct cella_flow *flow, const struct cella_elf *el
         region_scan(flow, &flow->regions[i]);
     }
     gaps_mark(flow);
-    return cella_flow_mark_landing_pads(flow, elf, error);
+    flow->unwind_unknown = !cella_is_ok(cella_flow_mark_landing_pads(flow, elf));
+    return CELLA_OK;
 }
 
 void cella_flow_done(struct cella_flow *flow)

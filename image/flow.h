@@ -34,6 +34,7 @@ struct cella_flow {
     uint32_t text_count;
     struct cella_flow_region *regions; /* ascending, disjoint */
     uint32_t region_count;
+    bool unwind_unknown; /* landing pads may be anywhere */
     csh capstone;
     cs_insn *scratch;
 };
@@ -70,10 +71,9 @@ enum cella_flow_kind {
 /* Of the instruction in flow->scratch. `ret_target`: of a direct jump, branch or call; else 0. */
 enum cella_flow_kind cella_flow_kind_of(const struct cella_flow *flow, uint64_t *ret_target);
 
-/* Landing pads of .gcc_except_table through .eh_frame: marks them. Malformed tables are an error.
- */
+/* Marks the landing pads of .gcc_except_table, found through .eh_frame. Fails on what it does not
+ * understand. */
 CELLA_MUST_USE cella_result cella_flow_mark_landing_pads(struct cella_flow *flow,
-                                                         const struct cella_elf *elf,
-                                                         struct cella_error *error);
+                                                         const struct cella_elf *elf);
 
 #endif

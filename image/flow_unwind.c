@@ -249,8 +249,7 @@ static CELLA_MUST_USE cella_result record_mark(struct cella_flow *flow, const st
     return fde_mark(flow, elf, &record, &cie);
 }
 
-cella_result cella_flow_mark_landing_pads(struct cella_flow *flow, const struct cella_elf *elf,
-                                          struct cella_error *error)
+cella_result cella_flow_mark_landing_pads(struct cella_flow *flow, const struct cella_elf *elf)
 {
     Elf64_Shdr section;
     struct cella_bytes bytes;
@@ -262,12 +261,8 @@ cella_result cella_flow_mark_landing_pads(struct cella_flow *flow, const struct 
     CELLA_TRY(cella_elf_section_bytes(elf, &section, &bytes));
     struct reader frame = {.cursor = cella_cursor_of(bytes), .address = section.sh_addr};
     for (uint32_t i = 0; more && cella_cursor_left(&frame.cursor) > 0; i++) {
-        size_t at = frame.cursor.offset;
-        cella_result result = i < UNWIND_RECORD_MAX ? record_mark(flow, elf, &frame, &more)
-                                                    : CELLA_RESULT(LIMIT_EXCEEDED);
-        if (!cella_is_ok(result)) {
-            return cella_error_set(error, result, ".eh_frame + 0x%zx: record not understood", at);
-        }
+        CELLA_ENSURE(i < UNWIND_RECORD_MAX, LIMIT_EXCEEDED);
+        CELLA_TRY(record_mark(flow, elf, &frame, &more));
     }
     return CELLA_OK;
 }

@@ -205,6 +205,9 @@ static const char *refuse_site(const struct rewriter *rewriter,
     if (rewriter->public->target >= region->start && rewriter->public->target < region->end) {
         return "it belongs to the system call entry itself";
     }
+    if (rewriter->flow.unwind_unknown) {
+        return "the unwind tables (.eh_frame) are not understood";
+    }
     if (region->indirect_jump || strstr(region->name, ".cold")) {
         return "the function has an indirect jump";
     }

@@ -117,6 +117,44 @@ void sample_elf(struct make_elf *spec)
     };
 }
 
+static void put_le(uint8_t *out, uint64_t value, size_t size)
+{
+    memcpy(out, &value, size);
+}
+
+void sample_unwind(struct make_elf *spec, uint64_t size, uint8_t pad)
+{
+    const uint64_t function = SAMPLE_CODE + 0x80;
+    uint8_t *cie = (uint8_t *)spec->segments[0].data + (SAMPLE_UNWIND - MAKE_ELF_HEADERS_SIZE);
+    uint8_t *fde = cie + 0x20;
+    uint8_t *lsda = cie + 0x40;
+    /* version, "zPLR", code and data alignment, column, 7 bytes: P pcrel sdata4, L and R pcrel
+     * sdata4 */
+    static const uint8_t cie_body[] = {1, 'z',  'P', 'L', 'R', 0, 1,    0x78, 16,
+                                       7, 0x9B, 1,   2,   3,   4, 0x1B, 0x1B};
+    /* no base, no types, call sites as uleb128: one, of the whole function */
+    static const uint8_t lsda_head[] = {0xFF, 0xFF, 0x01, 4, 0};
+
+    memset(cie, 0, 0x60);
+    put_le(cie, 0x1C, 4);
+    memcpy(cie + 8, cie_body, sizeof(cie_body));
+    put_le(fde, 0x18, 4);
+    put_le(fde + 4, 0x24, 4);
+    put_le(fde + 8, function - (SAMPLE_UNWIND + 0x28), 4);
+    put_le(fde + 12, size, 4);
+    fde[16] = 4;
+    put_le(fde + 17, 0x40 - 0x31, 4);
+    memcpy(lsda, lsda_head, sizeof(lsda_head));
+    lsda[5] = (uint8_t)size;
+    lsda[6] = pad;
+    lsda[7] = 1;
+    spec->sections[spec->section_count++] = (struct make_section){.name = ".eh_frame",
+                                                                  .type = SHT_PROGBITS,
+                                                                  .flags = SHF_ALLOC,
+                                                                  .address = SAMPLE_UNWIND,
+                                                                  .size = 0x40};
+}
+
 void sample_config(struct cella_image_config *ret_config)
 {
     cella_config_defaults(ret_config);

@@ -27,6 +27,14 @@ void sample_elf(struct make_elf *spec);
 /* The code bytes of sample_elf's segment 1, for tests that change them: 0x200 bytes. */
 uint8_t *sample_code(void);
 
+/*
+ * Adds .eh_frame and language-specific data for the function at SAMPLE_CODE + 0x80, `size` bytes,
+ * with one landing pad `pad` bytes into it. 0x20 bytes of the CIE, then the FDE, then the data, at
+ * SAMPLE_UNWIND.
+ */
+#define SAMPLE_UNWIND 0x800u
+void sample_unwind(struct make_elf *spec, uint64_t size, uint8_t pad);
+
 /* The configuration of the small images: 64 KiB heap of which 16 are added, 8 KiB stacks, 2 + 1
  * threads. */
 void sample_config(struct cella_image_config *ret_config);

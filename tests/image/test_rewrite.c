@@ -33,9 +33,13 @@ static void record(void *context, const struct cella_rewrite_site *site)
     }
 }
 
+/* Changes the ELF file before it is written; may be NULL. */
+typedef void (*change_fn)(struct make_elf *spec, size_t size);
+
 /* Puts `size` bytes of code at FUNCTION and rewrites. `relocation`: a code address that data points
  * to. */
-static struct outcome run(const char *bytes, size_t size, uint64_t relocation)
+static struct outcome run_changed(const char *bytes, size_t size, uint64_t relocation,
+                                  change_fn change)
 {
     struct make_elf spec;
     struct cella_elf elf;
@@ -51,6 +55,9 @@ static struct outcome run(const char *bytes, size_t size, uint64_t relocation)
     uint8_t *head = (uint8_t *)spec.segments[0].data;
     memcpy(head + SAMPLE_RELA - MAKE_ELF_HEADERS_SIZE + 16, &relocation, 8);
     spec.symbols[2].size = size;
+    if (change) {
+        change(&spec, size);
+    }
     make_elf(&spec, &input);
     assert_true(cella_is_ok(cella_elf_parse(cella_buffer_bytes(&input), &elf, &error)));
     assert_true(cella_is_ok(cella_elf_segments(&elf, true, segments, &count, &error)));
@@ -68,6 +75,11 @@ static struct outcome run(const char *bytes, size_t size, uint64_t relocation)
         cella_is_ok(cella_rewrite_sites(&outcome.rewrite, &outcome.file, &outcome.code, &error)));
     cella_buffer_done(&input);
     return outcome;
+}
+
+static struct outcome run(const char *bytes, size_t size, uint64_t relocation)
+{
+    return run_changed(bytes, size, relocation, NULL);
 }
 
 static void done(struct outcome *outcome)
@@ -234,6 +246,42 @@ static void left_alone(void **state)
     }
 }
 
+static void pad_in_the_middle(struct make_elf *spec, size_t size)
+{
+    sample_unwind(spec, size, 5);
+}
+
+static void pad_at_the_start(struct make_elf *spec, size_t size)
+{
+    sample_unwind(spec, size, 8);
+}
+
+static void broken_unwind(struct make_elf *spec, size_t size)
+{
+    sample_unwind(spec, size, 5);
+    ((uint8_t *)spec->segments[0].data)[SAMPLE_UNWIND - MAKE_ELF_HEADERS_SIZE + 9] = 'y';
+}
+
+/* A landing pad of an exception is an entrance like any other; tables that are not understood
+ * forbid everything. */
+static void landing_pads(void **state)
+{
+    static const char code[] = "\xB8\x27\0\0\0\x0F\x05\xC3\x90\xC3";
+    struct outcome o = run_changed(code, 10, FUNCTION, pad_in_the_middle);
+
+    (void)state;
+    assert_int_equal(o.rewrite.rewritten_count, 0);
+    assert_string_equal(o.why, "no five bytes around it that are safe to move");
+    done(&o);
+    o = run_changed(code, 10, FUNCTION, pad_at_the_start);
+    assert_int_equal(o.rewrite.rewritten_count, 1);
+    done(&o);
+    o = run_changed(code, 10, FUNCTION, broken_unwind);
+    assert_int_equal(o.rewrite.rewritten_count, 0);
+    assert_string_equal(o.why, "the unwind tables (.eh_frame) are not understood");
+    done(&o);
+}
+
 /* Two sites side by side never share bytes. */
 static void neighbours(void **state)
 {
@@ -272,6 +320,7 @@ int main(void)
         cmocka_unit_test(conditional_branch),
         cmocka_unit_test(return_and_padding),
         cmocka_unit_test(left_alone),
+        cmocka_unit_test(landing_pads),
         cmocka_unit_test(neighbours),
         cmocka_unit_test(outside_functions),
     };

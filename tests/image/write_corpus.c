@@ -34,6 +34,11 @@ int main(int argc, char **argv)
     make_elf(&spec, &file);
     put(root, "build/sample", file.data, file.size);
     cella_buffer_done(&file);
+    sample_elf(&spec);
+    sample_unwind(&spec, 8, 5);
+    make_elf(&spec, &file);
+    put(root, "build/unwind", file.data, file.size);
+    cella_buffer_done(&file);
     sample_cella(&file, true);
     put(root, "image/plain", file.data, file.size);
     put(root, "sigstruct/sample",
