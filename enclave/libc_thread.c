@@ -172,11 +172,12 @@ static _Noreturn void thread_end(struct cella_td *td)
         cella_pages_unmap(td->unmap_at, td->unmap_size);
         td->unmap_size = 0;
     }
+    /* Before the joiner knows: it may want to start the next thread at once. The host enters that one after us. */
+    pool_give(td);
     if (clear != 0 && cella_user_range(clear, 4)) {
         __atomic_store_n((uint32_t *)clear, 0, __ATOMIC_SEQ_CST);
         cella_futex_wake(clear, 1);
     }
-    pool_give(td);
     cella_kernel_exit(CELLA_EXIT_DONE, CELLA_CODE_OK, 0);
 }
 
