@@ -31,6 +31,7 @@ enum none_ecall {
     NONE_TARGET, /* struct sgx_targetinfo -> struct sgx_report for it */
     NONE_WAIT, /* ocall 0 with the input, then returns */
     NONE_KEY, /* struct sgx_keyrequest -> 16 bytes */
+    NONE_SWITCHLESS, /* as NONE_FORWARD, over the ring of ocalls; u32 times before the bytes */
     NONE_ECALL_COUNT,
 };
 

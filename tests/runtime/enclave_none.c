@@ -313,6 +313,17 @@ ECALL(wait)
     return cella_ocall(0, in, in_size, NULL, 0, NULL);
 }
 
+ECALL(switchless)
+{
+    const uint32_t *words = in;
+    CELLA_ENSURE(in_size >= 12, INVALID_ARGUMENT);
+    const size_t capacity = words[1] < out_capacity ? words[1] : out_capacity;
+    for (uint32_t i = 0; i < words[2]; i++) {
+        CELLA_TRY(cella_ocall_switchless(words[0], words + 3, in_size - 12, out, capacity, ret_size));
+    }
+    return CELLA_OK;
+}
+
 #define BIG (4u << 20)
 CELLA_ECALLS([NONE_ADD] = {add, 64, 64}, [NONE_ECHO] = {echo, BIG, BIG},
              [NONE_FORWARD] = {forward, BIG, BIG}, [NONE_NOTHING] = {nothing, 0, 0},
@@ -324,6 +335,6 @@ CELLA_ECALLS([NONE_ADD] = {add, 64, 64}, [NONE_ECHO] = {echo, BIG, BIG},
              [NONE_BUFFER] = {buffer, 8, 4}, [NONE_SMASH] = {smash, 0, 0},
              [NONE_RESULT] = {result, 4, 0}, [NONE_CPUID] = {cpuid, 4, 16},
              [NONE_TARGET] = {target, 512, 4096}, [NONE_WAIT] = {wait, 64, 0},
-             [NONE_KEY] = {key, 512, 16});
+             [NONE_KEY] = {key, 512, 16}, [NONE_SWITCHLESS] = {switchless, BIG, BIG});
 _Static_assert(sizeof(cella_ecall_table) / sizeof(cella_ecall_table[0]) == NONE_ECALL_COUNT,
                "calls.h");
