@@ -9,12 +9,18 @@ all: $(BUILD)/build.ninja ## build everything; programs end in $(BUILD)/bin
 	@scripts/print-sizes $(BUILD)
 
 $(BUILD)/build.ninja: | meson.build
-	@$(MESON) setup $(BUILD) . --prefix=$(PREFIX) >/dev/null
+	@log=$$($(MESON) setup $(BUILD) . --prefix=$(PREFIX) 2>&1) || { echo "$$log" >&2; exit 1; }
+
+# A tree first configured by ./run, on a machine without cmocka, has no tests yet.
+$(BUILD)/with-tests: | $(BUILD)/build.ninja
+	@$(MESON) configure $(BUILD) -Dtests=enabled
+	@touch $@
 
 run: ## what ./run does
 	@./run
 
-check: all ## every test; ./check installs the packages first
+check: $(BUILD)/with-tests ## every test; ./check installs the packages first
+	@$(MAKE) -s all
 	@scripts/run-tests $(BUILD)
 
 bench: all ## one line a figure: name value goal ok|short; kept in bench/results.json
