@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "soft/check.h"
+#include "soft/driver.h"
 #include "soft/xstate.h"
 
 _Static_assert(offsetof(struct soft_entry, tcs) == SOFT_E_TCS, "enter.S");
@@ -166,6 +167,9 @@ struct soft_outcome soft_eenter_check(uint64_t tcs, uint64_t aep, struct soft_th
 {
     struct soft_enclave *enclave = NULL;
     TRY(find_enclave(tcs, &enclave));
+    if (soft_is_stale(enclave)) { /* another process changed the EPCM */
+        soft_refresh(enclave);
+    }
     uint32_t generation = atomic_load(&enclave->shared->generation);
     TRY(check_tcs(tcs, aep, enclave));
     struct sgx_tcs *page = soft_alias(enclave, tcs);

@@ -47,6 +47,10 @@ struct probe_call {
 };
 long probe_call(sgx_linux_enter_fn enter, struct probe_call *call, struct sgx_linux_run *run);
 
+/* Without the vDSO. */
+void probe_raw(struct probe_call *call, uint64_t tcs, uint64_t aep);
+extern const char probe_aep[];
+
 void probe_build(struct probe *p, const struct probe_options *options); /* not initialised yet */
 void probe_init(struct probe *p);
 void probe_open(struct probe *p, const struct probe_options *options);

@@ -55,4 +55,51 @@ probe_call:
         ret
         .size   probe_call, . - probe_call
 
+/*
+ * void probe_raw(struct probe_call *, tcs, aep): ENCLU[EENTER] without the vDSO, as Gramine's host does it. aep 0:
+ * probe_aep, which resumes.
+ */
+        .globl  probe_raw, probe_aep
+        .type   probe_raw, @function
+probe_raw:
+        push    %rbp
+        push    %rbx
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        push    %rdi
+        mov     %rdi, %r10
+        mov     %rsi, %rbx
+        lea     probe_aep(%rip), %rcx
+        test    %rdx, %rdx
+        cmovnz  %rdx, %rcx
+        mov     0(%r10), %rdi
+        mov     8(%r10), %rsi
+        mov     16(%r10), %rdx
+        mov     24(%r10), %r8
+        mov     32(%r10), %r9
+        mov     40(%r10), %r14
+        mov     $2, %eax
+        .byte   0x0F, 0x01, 0xD7
+        cld
+        pop     %r10
+        mov     %rdi, 48(%r10)
+        mov     %rsi, 56(%r10)
+        mov     %rdx, 64(%r10)
+        mov     %r8, 72(%r10)
+        mov     %r9, 80(%r10)
+        mov     %r14, 88(%r10)
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbx
+        pop     %rbp
+        ret
+probe_aep:
+        .byte   0x0F, 0x01, 0xD7                /* RAX = 3, RBX = TCS, RCX = here, as the exit left them */
+        ud2
+        .size   probe_raw, . - probe_raw
+
         .section .note.GNU-stack, "", @progbits
