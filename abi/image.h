@@ -1,27 +1,32 @@
 /*
- * The parts of a Cella enclave image that both sides read: the measured information object and the trailing note.
- * Side: ground; the signer writes it, host/ reads the note and the object, the enclave kernel reads the object.
- * Never holds a pointer: every place is an offset from the enclave base. docs/formats/image.md is the manual.
+ * The parts of a Cella enclave image that both sides read: the measured information object and the
+ * trailing note.
+ * Side: ground; the signer writes it, host/ reads the note and the object, the enclave kernel reads
+ * the object. Never holds a pointer: every place is an offset from the enclave base.
+ * docs/formats/image.md is the manual.
  *
  * Enclave address space of an image, in the order in which pages are added (a gap is never added):
  *
  *     0                  PT_LOAD pages, ascending (R/W/X of the program header, measured)
  *     image_size         one guard page
- *     heap_offset        heap_initial bytes of zero pages (RW, added but NOT measured: the kernel clears what it hands
- *                        out), then a gap up to heap_offset + heap_size for EAUG on an SGX2 processor
- *                        one guard page (it is the first page of slot 0)
+ *     heap_offset        heap_initial bytes of zero pages (RW, added but NOT measured: the kernel
+ *                        clears what it hands out), then a gap up to heap_offset + heap_size for
+ *                        EAUG on an SGX2 processor
  *     threads_offset     thread_count slots of thread_stride bytes; each slot:
- *         + 0                    guard page
- *         + slot_stack           stack_size bytes of zero pages (RW, measured); the stack grows down from slot_tcs - 4096
- *         + slot_tcs - 4096      guard page
- *         + slot_tcs             TCS (OENTRY = entry, OSSA = slot_ssa, NSSA = nssa, OFSBASE = OGSBASE = slot_td)
- *         + slot_ssa             nssa frames of ssa_frame_pages pages (RW, zero, measured)
- *         + slot_td              td_pages pages of the kernel's per-thread data (RW, zero, measured)
+ *         + 0                guard page
+ *         + slot_stack       stack_size bytes of zero pages (RW, measured); the stack grows down
+ *                            from slot_tcs - 4096
+ *         + slot_tcs - 4096  guard page
+ *         + slot_tcs         TCS (OENTRY = entry, OSSA = slot_ssa, NSSA = nssa,
+ *                            OFSBASE = OGSBASE = slot_td)
+ *         + slot_ssa         nssa frames of ssa_frame_pages pages (RW, zero, measured)
+ *         + slot_td          td_pages pages of the kernel's per-thread data (RW, zero, measured)
  *     ...                guard up to enclave_size, a power of two
  *
- * Slots 0 .. thread_count - enclave_thread_count - 1 serve ecalls; the last enclave_thread_count ones serve threads that
- * the enclave makes. An enclave thread finds its slot from GS base: (GS base - enclave base - threads_offset - slot_td) /
- * thread_stride. The enclave base is the address of the image's first byte (__ehdr_start).
+ * Slots 0 .. thread_count - enclave_thread_count - 1 serve ecalls; the last enclave_thread_count
+ * ones serve threads that the enclave makes. An enclave thread finds its slot from GS base:
+ * (GS base - enclave base - threads_offset - slot_td) / thread_stride. The enclave base is the
+ * address of the image's first byte (__ehdr_start).
  */
 #ifndef CELLA_ABI_IMAGE_H
 #define CELLA_ABI_IMAGE_H
@@ -42,17 +47,18 @@
 #define CELLA_IMAGE_NSSA 3u
 
 /* cella_image_info.flags */
-#define CELLA_IMAGE_REWRITTEN 0x1u /* `syscall` sites were replaced by calls of cella_syscall_entry */
+/* `syscall` sites were replaced by calls of cella_syscall_entry. */
+#define CELLA_IMAGE_REWRITTEN 0x1u
 
 /*
- * The information object. The enclave library defines it with CELLA_IMAGE_INFO_DEFINE, in a read-only section of its own
- * with magic, version and size set and all else zero; code declares it
+ * The information object. The enclave library defines it with CELLA_IMAGE_INFO_DEFINE, in a
+ * read-only section of its own with magic, version and size set and all else zero; code declares it
  *
  *     extern const volatile struct cella_image_info cella_image_info;
  *
- * (volatile, so that no compiler folds the zeros in). The signer fills it in place; it is then measured with its segment.
- * All sizes in bytes unless the name says otherwise; all offsets from the enclave base and multiples of 4096 where they
- * name pages.
+ * (volatile, so that no compiler folds the zeros in). The signer fills it in place; it is then
+ * measured with its segment. All sizes in bytes unless the name says otherwise; all offsets from
+ * the enclave base and multiples of 4096 where they name pages.
  */
 struct cella_image_info {
     uint64_t magic;
@@ -82,13 +88,13 @@ struct cella_image_info {
     uint32_t phdr_count; /* AT_PHNUM; AT_PHENT is 56 */
     uint32_t product_id; /* ISVPRODID and ISVSVN as signed */
     uint32_t svn;
-    uint32_t rela_count; /* entries (24 bytes each) of DT_RELA; RELATIVE, IRELATIVE and static TLS types only */
+    uint32_t rela_count; /* entries (24 bytes each) of DT_RELA: RELATIVE, IRELATIVE, static TLS */
     uint64_t rela_offset;
     uint64_t tls_offset; /* PT_TLS: the template; all zero without one */
     uint64_t tls_file_size;
     uint64_t tls_size;
     uint64_t tls_align;
-    uint64_t relro_offset; /* PT_GNU_RELRO; its pages stay RW in the EPCM unless the kernel restricts them */
+    uint64_t relro_offset; /* PT_GNU_RELRO; RW in the EPCM unless the kernel restricts it */
     uint64_t relro_size;
     uint8_t reserved[280]; /* zero */
 };
@@ -129,7 +135,8 @@ CELLA_ABI_AT(cella_image_info, relro_size, 224);
 CELLA_ABI_AT(cella_image_info, reserved, 232);
 
 /*
- * Assembly and not C: compilers put a volatile object into a writable section, and the signer refuses that.
+ * Assembly and not C: compilers put a volatile object into a writable section, and the signer
+ * refuses that.
  */
 #define CELLA_IMAGE_INFO_DEFINE                                                                    \
     __asm__(".pushsection .cella.info, \"a\", @progbits\n"                                        \
@@ -150,8 +157,9 @@ CELLA_ABI_AT(cella_image_info, reserved, 232);
     }
 
 /*
- * The note: an ELF note, the last 2048 bytes of the file, in no segment and so not measured. Section .note.cella names
- * it for readelf. Unsigned (digest written, signature pending): the signature field is zero.
+ * The note: an ELF note, the last 2048 bytes of the file, in no segment and so not measured.
+ * Section .note.cella names it for readelf. Unsigned (prepared for signing elsewhere): the signature field
+ * is zero.
  */
 #define CELLA_IMAGE_NOTE_SECTION ".note.cella"
 #define CELLA_IMAGE_NOTE_TYPE 1u
@@ -165,7 +173,7 @@ struct cella_image_note {
     uint32_t version; /* the description starts here */
     uint64_t magic;
     uint64_t info_offset; /* of struct cella_image_info */
-    char image_name[CELLA_IMAGE_NAME_SIZE]; /* zero-terminated, printable; not part of the identity */
+    char image_name[CELLA_IMAGE_NAME_SIZE]; /* zero-terminated; not part of the identity */
     uint8_t reserved[136]; /* zero */
     struct sgx_sigstruct sigstruct;
 };

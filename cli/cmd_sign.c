@@ -94,6 +94,54 @@ static CELLA_MUST_USE cella_result date_default(uint32_t *ret_date, struct cella
     return CELLA_OK;
 }
 
+/* One option of getopt_long's. */
+static CELLA_MUST_USE cella_result option_take(int option, struct sign_options *options,
+                                               struct cella_error *error)
+{
+    switch (option) {
+    case 'c':
+        options->config = optarg;
+        return CELLA_OK;
+    case 'o':
+        options->out = optarg;
+        return CELLA_OK;
+    case 'k':
+        options->key = optarg;
+        return CELLA_OK;
+    case 'd':
+        options->digest_out = optarg;
+        return CELLA_OK;
+    case 's':
+        options->signature = optarg;
+        return CELLA_OK;
+    case 'p':
+        options->public_key = optarg;
+        return CELLA_OK;
+    case 't':
+        options->date = date_of(optarg);
+        if (options->date == 0) {
+            return cella_error_set(error, CELLA_RESULT(OUT_OF_RANGE),
+                                   "--date %s: expected YYYYMMDD", optarg);
+        }
+        return CELLA_OK;
+    case 'n':
+        options->keep_syscalls = true;
+        return CELLA_OK;
+    case 'v':
+        options->verbose = true;
+        return CELLA_OK;
+    case 'j':
+        options->json = true;
+        return CELLA_OK;
+    case 'h':
+        options->help = true;
+        return CELLA_OK;
+    default:
+        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
+                               "`cella sign --help` lists the options");
+    }
+}
+
 static CELLA_MUST_USE cella_result options_parse(int argc, char **argv,
                                                  struct sign_options *options,
                                                  struct cella_error *error)
@@ -116,47 +164,9 @@ static CELLA_MUST_USE cella_result options_parse(int argc, char **argv,
 
     optind = 1;
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 'o':
-            options->out = optarg;
-            break;
-        case 'k':
-            options->key = optarg;
-            break;
-        case 'd':
-            options->digest_out = optarg;
-            break;
-        case 's':
-            options->signature = optarg;
-            break;
-        case 'p':
-            options->public_key = optarg;
-            break;
-        case 't':
-            options->date = date_of(optarg);
-            if (options->date == 0) {
-                return cella_error_set(error, CELLA_RESULT(OUT_OF_RANGE),
-                                       "--date %s: expected YYYYMMDD", optarg);
-            }
-            break;
-        case 'n':
-            options->keep_syscalls = true;
-            break;
-        case 'v':
-            options->verbose = true;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        case 'h':
-            options->help = true;
+        CELLA_TRY(option_take(option, options, error));
+        if (options->help) {
             return CELLA_OK;
-        default:
-            return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
-                                   "`cella sign --help` lists the options");
         }
     }
     if (optind + 1 != argc) {

@@ -227,7 +227,7 @@ static CELLA_MUST_USE cella_result read_intel(struct inspect *inspect, struct ce
 
 static void read_sections(struct inspect *inspect, const struct cella_elf *elf)
 {
-    for (unsigned i = 1; i < elf->header.e_shnum; i++) {
+    for (unsigned i = 1; i < elf->section_count; i++) {
         Elf64_Shdr section;
         const char *name;
         if (!cella_is_ok(cella_elf_section(elf, i, &section)) ||

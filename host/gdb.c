@@ -115,7 +115,7 @@ static Elf64_Shdr *section_add(struct cella_gdb *gdb, const char *name, uint32_t
 /* Every allocated section of the image, at its address in this process. */
 static void sections_copy(struct cella_gdb *gdb, const struct cella_elf *elf, uint64_t base)
 {
-    for (unsigned i = 1; i < elf->header.e_shnum && gdb->header.e_shnum < SECTION_MAX; i++) {
+    for (unsigned i = 1; i < elf->section_count && gdb->header.e_shnum < SECTION_MAX; i++) {
         Elf64_Shdr from;
         const char *name;
         if (!cella_is_ok(cella_elf_section(elf, i, &from)) ||

@@ -194,6 +194,18 @@ static CELLA_MUST_USE cella_result rewrite(const struct cella_elf *elf,
     return append_segment(elf, facts, output, code, addition, error);
 }
 
+/* Where the file bytes of the last segment (and of the headers) end. */
+static uint64_t loaded_end_of(const struct cella_elf *elf, const struct cella_image_facts *facts)
+{
+    uint64_t end = elf->header.e_phoff + elf->header.e_phnum * sizeof(Elf64_Phdr);
+
+    for (uint32_t i = 0; i < facts->segment_count; i++) {
+        uint64_t segment_end = facts->segments[i].file_offset + facts->segments[i].file_size;
+        end = segment_end > end ? segment_end : end;
+    }
+    return end;
+}
+
 cella_result cella_image_build(struct cella_bytes input, const struct cella_image_config *config,
                                struct cella_image_build *build, struct cella_buffer *output,
                                struct cella_error *error)
@@ -206,7 +218,8 @@ cella_result cella_image_build(struct cella_bytes input, const struct cella_imag
 
     CELLA_TRY(cella_elf_parse(input, &elf, error));
     CELLA_TRY(cella_image_check(&elf, &facts, error));
-    CELLA_TRY(cella_buffer_append(output, input.data, input.size));
+    uint64_t loaded_end = loaded_end_of(&elf, &facts);
+    CELLA_TRY(cella_buffer_append(output, input.data, loaded_end));
     if (facts.syscall_entry && !build->keep_syscalls) {
         CELLA_TRY(rewrite(&elf, &facts, build, output, &code, &addition, error));
     }
@@ -214,7 +227,7 @@ cella_result cella_image_build(struct cella_bytes input, const struct cella_imag
     CELLA_TRY(info_from_elf(&info, &elf, &facts, &addition, error));
     CELLA_TRY(cella_layout_compute(&info, error));
     memcpy(output->data + facts.info_file_offset, &info, sizeof(info));
-    CELLA_TRY(cella_sections_append(&elf, &addition, output));
+    CELLA_TRY(cella_sections_append(&elf, loaded_end, &addition, output, error));
     return append_note(output, config, facts.info_address);
 }
 

@@ -17,6 +17,25 @@ static CELLA_MUST_USE cella_result record_get(struct cella_bytes table, uint64_t
     return CELLA_OK;
 }
 
+/*
+ * Number of sections and index of their names. With e_shnum 0 (or e_shstrndx SHN_XINDEX) the number
+ * stands in the first section header (ELF, extended numbering): signed images are written that way.
+ * A table outside the file counts as none.
+ */
+static void sections_count(struct cella_elf *elf)
+{
+    const Elf64_Ehdr *header = &elf->header;
+    Elf64_Shdr first = {0};
+
+    if (header->e_shoff == 0 || header->e_shentsize != sizeof(Elf64_Shdr) ||
+        !cella_is_ok(record_get(elf->file, header->e_shoff, &first, sizeof(first)))) {
+        return;
+    }
+    uint64_t count = header->e_shnum ? header->e_shnum : first.sh_size;
+    elf->section_count = count <= CELLA_ELF_SECTION_MAX ? (uint32_t)count : 0;
+    elf->names_index = header->e_shstrndx == SHN_XINDEX ? first.sh_link : header->e_shstrndx;
+}
+
 cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
                              struct cella_error *error)
 {
@@ -58,6 +77,7 @@ cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
                                "program header table at 0x%llx: ends behind the file's %zu bytes",
                                (unsigned long long)header->e_phoff, file.size);
     }
+    sections_count(&elf);
     *ret_elf = elf;
     return CELLA_OK;
 }
@@ -86,10 +106,10 @@ cella_result cella_elf_phdr_find(const struct cella_elf *elf, uint32_t type, Elf
 cella_result cella_elf_section(const struct cella_elf *elf, unsigned index, Elf64_Shdr *ret_section)
 {
     struct cella_bytes table;
-    CELLA_ENSURE(index < elf->header.e_shnum, NOT_FOUND);
+    CELLA_ENSURE(index < elf->section_count, NOT_FOUND);
     CELLA_ENSURE(elf->header.e_shentsize == sizeof(Elf64_Shdr), BAD_FIELD);
     CELLA_TRY(cella_bytes_slice(elf->file, elf->header.e_shoff,
-                                (uint64_t)elf->header.e_shnum * sizeof(Elf64_Shdr), &table));
+                                (uint64_t)elf->section_count * sizeof(Elf64_Shdr), &table));
     return record_get(table, (uint64_t)index * sizeof(Elf64_Shdr), ret_section,
                       sizeof(*ret_section));
 }
@@ -119,7 +139,7 @@ cella_result cella_elf_section_name(const struct cella_elf *elf, const Elf64_Shd
 {
     Elf64_Shdr names;
     struct cella_bytes strings;
-    CELLA_TRY(cella_elf_section(elf, elf->header.e_shstrndx, &names));
+    CELLA_TRY(cella_elf_section(elf, elf->names_index, &names));
     CELLA_TRY(cella_elf_section_bytes(elf, &names, &strings));
     return cella_elf_string(strings, section->sh_name, ret_name);
 }
@@ -127,7 +147,7 @@ cella_result cella_elf_section_name(const struct cella_elf *elf, const Elf64_Shd
 cella_result cella_elf_section_find(const struct cella_elf *elf, const char *name,
                                     Elf64_Shdr *ret_section)
 {
-    for (unsigned i = 1; i < elf->header.e_shnum; i++) {
+    for (unsigned i = 1; i < elf->section_count; i++) {
         Elf64_Shdr section;
         const char *section_name;
         CELLA_TRY(cella_elf_section(elf, i, &section));
@@ -143,7 +163,7 @@ cella_result cella_elf_section_find(const struct cella_elf *elf, const char *nam
 cella_result cella_elf_symbols(const struct cella_elf *elf, uint32_t section_type,
                                struct cella_elf_symbols *ret_symbols)
 {
-    for (unsigned i = 1; i < elf->header.e_shnum; i++) {
+    for (unsigned i = 1; i < elf->section_count; i++) {
         Elf64_Shdr section;
         Elf64_Shdr strings;
         struct cella_elf_symbols symbols;

@@ -16,6 +16,8 @@
 struct cella_elf {
     struct cella_bytes file;
     Elf64_Ehdr header;
+    uint32_t section_count; /* 0: no section headers, or none that can be used */
+    uint32_t names_index;   /* of the section of section names */
 };
 
 /* Checks the ELF header and that the program header table lies in the file. ET_DYN for x86-64 only.

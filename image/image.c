@@ -196,34 +196,6 @@ void cella_image_iterator_init(struct cella_image_iterator *iterator,
     iterator->position = cella_page_down(image->segments[0].offset);
 }
 
-/*
- * The ELF header is loaded with the first page; where the section headers are, and how many, is the only thing in it
- * that depends on parts of the file that are not loaded. It counts as zero: debug information and its paths do not
- * change the measurement.
- */
-static bool header_touches(const void *context, const struct cella_image_segment *segment,
-                           uint64_t offset)
-{
-    (void)context;
-    (void)segment;
-    return offset == 0;
-}
-
-static void header_apply(const void *context, const struct cella_image_segment *segment,
-                         uint64_t offset, uint8_t *page)
-{
-    Elf64_Ehdr header;
-
-    (void)context;
-    (void)segment;
-    (void)offset;
-    memcpy(&header, page, sizeof(header));
-    header.e_shoff = 0;
-    header.e_shnum = 0;
-    header.e_shstrndx = 0;
-    memcpy(page, &header, sizeof(header));
-}
-
 static void next_segment_run(struct cella_image_iterator *iterator, struct cella_image_run *run)
 {
     const struct cella_image *image = iterator->image;
@@ -231,13 +203,7 @@ static void next_segment_run(struct cella_image_iterator *iterator, struct cella
 
     run->kind = CELLA_IMAGE_RUN_SEGMENT;
     run->index = iterator->index;
-    static const struct cella_overlay header = {
-        .limit = SGX_PAGE_SIZE,
-        .touches = header_touches,
-        .apply = header_apply,
-    };
-    const struct cella_overlay *overlay = iterator->position == 0 ? &header : NULL;
-    cella_segment_run(image->file, segment, overlay, iterator->position, iterator->page, run);
+    cella_segment_run(image->file, segment, NULL, iterator->position, iterator->page, run);
     iterator->position += run->page_count * SGX_PAGE_SIZE;
     if (iterator->position < segment->offset + segment->size) {
         return;

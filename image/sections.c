@@ -10,12 +10,16 @@
 #define FRAME_SECTION ".debug_frame"
 #define CODE_SYMBOL "cella_syscall_trampolines"
 
+#define ADDED_ROWS_MAX 3u
+#define REST_ALIGNMENT 64u
+
 /* The new table under construction. */
 struct writer {
     const struct cella_elf *elf;
     struct cella_buffer *output;
     struct cella_buffer names;
     struct cella_buffer table; /* of Elf64_Shdr */
+    uint64_t table_offset;     /* where it will stand */
 };
 
 static void writer_done(struct writer *writer)
@@ -39,9 +43,11 @@ static CELLA_MUST_USE cella_result section_extend(struct writer *writer, unsigne
                                                   const void *more, size_t size)
 {
     Elf64_Shdr *row = row_of(writer, index);
+    Elf64_Shdr old_row;
     struct cella_bytes old;
 
-    CELLA_TRY(cella_elf_section_bytes(writer->elf, row, &old));
+    CELLA_TRY(cella_elf_section(writer->elf, index, &old_row));
+    CELLA_TRY(cella_elf_section_bytes(writer->elf, &old_row, &old));
     CELLA_TRY(cella_buffer_align(writer->output, 8));
     row->sh_offset = writer->output->size;
     row->sh_size = old.size + size;
@@ -57,32 +63,62 @@ static CELLA_MUST_USE cella_result section_add(struct writer *writer, const char
     return cella_buffer_append(&writer->table, &row, sizeof(row));
 }
 
-/* The old headers and names. False when the file has none that can be used. */
-static bool writer_begin(struct writer *writer)
+/* Space for the table, then the linker's bytes that are not loaded; their sections move with them.
+ */
+static CELLA_MUST_USE cella_result move_rest(struct writer *writer, uint64_t loaded_end,
+                                             struct cella_error *error)
 {
-    const Elf64_Ehdr *header = &writer->elf->header;
+    struct cella_buffer *output = writer->output;
+    struct cella_bytes rest;
+
+    CELLA_TRY(cella_buffer_align(output, 8));
+    writer->table_offset = output->size;
+    CELLA_TRY(cella_buffer_grow(
+        output,
+        output->size + (writer->elf->section_count + (size_t)ADDED_ROWS_MAX) * sizeof(Elf64_Shdr)));
+    /* Sections keep their alignment when they move by a multiple of it. */
+    CELLA_TRY(cella_buffer_align(output, REST_ALIGNMENT));
+    CELLA_TRY(cella_buffer_grow(output, output->size + loaded_end % REST_ALIGNMENT));
+    uint64_t moved_by = output->size - loaded_end;
+    CELLA_TRY(cella_bytes_slice(writer->elf->file, loaded_end, writer->elf->file.size - loaded_end,
+                                &rest));
+    CELLA_TRY(cella_buffer_append(output, rest.data, rest.size));
+    for (unsigned i = 1; i < row_count(writer); i++) {
+        Elf64_Shdr *row = row_of(writer, i);
+        if (row->sh_type == SHT_NOBITS || row->sh_offset < loaded_end) {
+            if (row->sh_type != SHT_NOBITS && row->sh_size > loaded_end - row->sh_offset) {
+                return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                                       "section %u: file bytes 0x%llx + 0x%llx are loaded in part",
+                                       i, (unsigned long long)row->sh_offset,
+                                       (unsigned long long)row->sh_size);
+            }
+            continue;
+        }
+        row->sh_offset += moved_by;
+    }
+    return CELLA_OK;
+}
+
+/* The old headers and names. */
+static CELLA_MUST_USE cella_result writer_begin(struct writer *writer)
+{
     Elf64_Shdr section;
     struct cella_bytes names;
 
-    if (header->e_shnum == 0 || header->e_shnum >= SHN_LORESERVE - 8 ||
-        !cella_is_ok(cella_elf_section(writer->elf, header->e_shstrndx, &section)) ||
-        !cella_is_ok(cella_elf_section_bytes(writer->elf, &section, &names)) ||
-        !cella_is_ok(cella_buffer_append(&writer->names, names.data, names.size))) {
-        return false;
+    CELLA_TRY(cella_elf_section(writer->elf, writer->elf->names_index, &section));
+    CELLA_TRY(cella_elf_section_bytes(writer->elf, &section, &names));
+    CELLA_TRY(cella_buffer_append(&writer->names, names.data, names.size));
+    for (unsigned i = 0; i < writer->elf->section_count; i++) {
+        CELLA_TRY(cella_elf_section(writer->elf, i, &section));
+        CELLA_TRY(cella_buffer_append(&writer->table, &section, sizeof(section)));
     }
-    for (unsigned i = 0; i < header->e_shnum; i++) {
-        if (!cella_is_ok(cella_elf_section(writer->elf, i, &section)) ||
-            !cella_is_ok(cella_buffer_append(&writer->table, &section, sizeof(section)))) {
-            return false;
-        }
-    }
-    return true;
+    return CELLA_OK;
 }
 
 /* The index of an old section; 0 when there is none. */
 static unsigned section_index(const struct writer *writer, const char *name)
 {
-    for (unsigned i = 1; i < writer->elf->header.e_shnum; i++) {
+    for (unsigned i = 1; i < writer->elf->section_count; i++) {
         const char *found;
         if (cella_is_ok(cella_elf_section_name(writer->elf, row_of(writer, i), &found)) &&
             strcmp(found, name) == 0) {
@@ -106,8 +142,8 @@ static CELLA_MUST_USE cella_result symbol_add(struct writer *writer,
         .st_size = addition->code_size,
     };
 
-    if (!symbols || strings == 0 || strings >= writer->elf->header.e_shnum ||
-        strings == writer->elf->header.e_shstrndx || strings == symbols) {
+    if (!symbols || strings == 0 || strings >= writer->elf->section_count ||
+        strings == writer->elf->names_index || strings == symbols) {
         return CELLA_OK;
     }
     symbol.st_name = (uint32_t)row_of(writer, strings)->sh_size;
@@ -159,10 +195,10 @@ static CELLA_MUST_USE cella_result code_add(struct writer *writer, struct cella_
     return frames_add(writer, addition);
 }
 
-/* Names, then the headers; the note comes right behind them. */
+/* Names, then the headers into their place; the note comes right behind the names. */
 static CELLA_MUST_USE cella_result writer_end(struct writer *writer)
 {
-    unsigned names = writer->elf->header.e_shstrndx;
+    unsigned names = writer->elf->names_index;
     Elf64_Ehdr header;
 
     CELLA_TRY(section_add(writer, CELLA_IMAGE_NOTE_SECTION,
@@ -175,25 +211,31 @@ static CELLA_MUST_USE cella_result writer_end(struct writer *writer)
     row_of(writer, names)->sh_size = writer->names.size;
     CELLA_TRY(cella_buffer_append(writer->output, writer->names.data, writer->names.size));
     CELLA_TRY(cella_buffer_align(writer->output, 8));
-    uint64_t table_offset = writer->output->size;
-    row_of(writer, row_count(writer) - 1)->sh_offset = table_offset + writer->table.size;
-    CELLA_TRY(cella_buffer_append(writer->output, writer->table.data, writer->table.size));
+    row_of(writer, row_count(writer) - 1)->sh_offset = writer->output->size;
+    row_of(writer, 0)->sh_size = row_count(writer);
+    row_of(writer, 0)->sh_link = names;
+    memcpy(writer->output->data + writer->table_offset, writer->table.data, writer->table.size);
 
     memcpy(&header, writer->output->data, sizeof(header));
-    header.e_shoff = table_offset;
-    header.e_shnum = (uint16_t)row_count(writer);
+    header.e_shoff = writer->table_offset;
+    header.e_shnum = 0;
+    header.e_shstrndx = SHN_XINDEX;
     memcpy(writer->output->data, &header, sizeof(header));
     return CELLA_OK;
 }
 
-cella_result cella_sections_append(const struct cella_elf *elf, struct cella_addition *addition,
-                                   struct cella_buffer *output)
+cella_result cella_sections_append(const struct cella_elf *elf, uint64_t loaded_end,
+                                   struct cella_addition *addition, struct cella_buffer *output,
+                                   struct cella_error *error)
 {
     CELLA_CLEANUP(writer_done) struct writer writer = {.elf = elf, .output = output};
 
-    if (!writer_begin(&writer)) {
-        return CELLA_OK;
+    CELLA_ENSURE(loaded_end <= elf->file.size, INTERNAL);
+    cella_result result = writer_begin(&writer);
+    if (!cella_is_ok(result)) {
+        return cella_error_set(error, result, "section header table: malformed");
     }
+    CELLA_TRY(move_rest(&writer, loaded_end, error));
     CELLA_TRY(code_add(&writer, addition));
     return writer_end(&writer);
 }

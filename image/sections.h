@@ -24,11 +24,17 @@ static inline void cella_addition_done(struct cella_addition *addition)
 }
 
 /*
- * Appends section names, symbols, call frames and section headers to `output`, whose next bytes
- * will be the note. A file without sections stays without.
+ * Appends to `output`, which holds the loaded part of the file (and a new segment): a section
+ * header table, the rest of the linker's output, new symbols, call frames and names. Its next bytes
+ * will be the note. `loaded_end`: where the rest begins in the linker's output.
+ *
+ * The table comes first and its length stands in its first row, so that nothing of the ELF header,
+ * which is measured, depends on what is not loaded: with or without debug information, in whatever
+ * folder it was made, MRENCLAVE is the same.
  */
-CELLA_MUST_USE cella_result cella_sections_append(const struct cella_elf *elf,
+CELLA_MUST_USE cella_result cella_sections_append(const struct cella_elf *elf, uint64_t loaded_end,
                                                   struct cella_addition *addition,
-                                                  struct cella_buffer *output);
+                                                  struct cella_buffer *output,
+                                                  struct cella_error *error);
 
 #endif

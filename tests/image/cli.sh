@@ -54,6 +54,17 @@ expect 0 "(equal)" -- "$cella" inspect "$folder/b/out"
 expect 0 "name         cli" -- "$cella" inspect "$folder/b/out" --pages
 "$cella" inspect "$folder/b/out" --json | grep -q '"good": true' || fail "JSON does not say good"
 
+# Without debug information, and with more of it: another file, the same MRENCLAVE.
+identity() {
+    "$cella" sign "$1" --config "$folder/conf" --key "$key" --out "$folder/out" | grep mrenclave
+}
+strip -g -o "$folder/stripped" "$program"
+cp "$program" "$folder/more"
+objcopy --add-section .debug_paths="$key" "$folder/more"
+cmp -s "$folder/stripped" "$program" && fail "nothing was stripped"
+[ "$(identity "$folder/stripped")" = "$(identity "$program")" ] || fail "debug information is measured"
+[ "$(identity "$folder/more")" = "$(identity "$program")" ] || fail "an unloaded section is measured"
+
 # Two steps, signed by openssl: the same file again.
 openssl rsa -in "$key" -pubout -out "$folder/pub.pem" 2> "$folder/log"
 expect 0 "svn 5" -- "$cella" sign "$folder/a/in" --config "$folder/conf" --digest-out "$folder/tbs" --out "$folder/prepared"

@@ -59,8 +59,6 @@ static void measurement_is_the_documents(void **state)
     for (unsigned i = 0; i < 3; i++) {
         memcpy(memory + phdr[i].p_vaddr, file.data + phdr[i].p_offset, phdr[i].p_filesz);
     }
-    memset(memory + 40, 0, 8); /* e_shoff */
-    memset(memory + 60, 0, 4); /* e_shnum, e_shstrndx */
     /* image 5 pages, guard, heap 16, three slots of 10 pages, guard: 53, so 64 */
     oracle_create(&log, 1, 64 * PAGE);
     oracle_page(&log, 0, 0x201, memory, 1);
@@ -114,7 +112,7 @@ static void information_is_filled(void **state)
     cella_buffer_done(&file);
 }
 
-/* Runs are in ascending order and do not overlap; the first page is a copy, with its own ELF header. */
+/* Runs are in ascending order, do not overlap, and what lies in the file is used in place. */
 static void runs_ascend(void **state)
 {
     struct cella_buffer file;
@@ -122,6 +120,7 @@ static void runs_ascend(void **state)
     struct cella_image_run run;
     uint64_t end = 0;
     unsigned tcs = 0;
+    unsigned in_place = 0;
 
     (void)state;
     sample_cella(&file, false);
@@ -132,14 +131,11 @@ static void runs_ascend(void **state)
         assert_true(run.page_count > 0);
         end = run.offset + run.page_count * PAGE;
         tcs += run.kind == CELLA_IMAGE_RUN_TCS;
-        if (run.offset == 0) {
-            assert_int_equal(run.page_count, 1);
-            assert_ptr_equal(run.data, iterator.page);
-            assert_memory_equal(run.data, file.data, 40);
-        }
+        in_place += run.data >= file.data && run.data < file.data + file.size;
     }
     assert_true(end <= image.info.enclave_size);
     assert_int_equal(tcs, 3);
+    assert_true(in_place > 0);
     assert_int_equal(image.info.flags, CELLA_IMAGE_REWRITTEN);
     assert_int_equal(image.info.phdr_count, 7);
     assert_int_equal(image.info.phdr_offset, SAMPLE_IMAGE_END);
@@ -300,8 +296,7 @@ static void flipped_bits(void **state)
     assert_true(cella_is_ok(cella_image_measure(&image, before)));
     for (size_t at = 0; at < file.size; at += 7) {
         struct cella_image changed;
-        bool section_headers = (at >= 40 && at < 48) || (at >= 60 && at < 64);
-        bool measured = at < 0x3140 && !(at >= 0x1200 && at < 0x2FF0) && !section_headers;
+        bool measured = at < 0x3140 && !(at >= 0x1200 && at < 0x2FF0);
         file.data[at] ^= 0x10;
         if (cella_is_ok(cella_image_parse(cella_buffer_bytes(&file), &changed, NULL))) {
             assert_true(cella_is_ok(cella_image_measure(&changed, after)));
