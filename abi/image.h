@@ -158,8 +158,7 @@ CELLA_ABI_AT(cella_image_info, reserved, 232);
 
 /*
  * The note: an ELF note, the last 2048 bytes of the file, in no segment and so not measured.
- * Section .note.cella names it for readelf. Unsigned (prepared for signing elsewhere): the signature field
- * is zero.
+ * Section .note.cella names it for readelf. Prepared for signing elsewhere: the signature is zero.
  */
 #define CELLA_IMAGE_NOTE_SECTION ".note.cella"
 #define CELLA_IMAGE_NOTE_TYPE 1u
