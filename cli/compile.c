@@ -254,8 +254,16 @@ static void add_application(struct job *job, const struct build *b)
 {
     add_objects(job, b, "enclave", &b->enclave);
     add_modules(job, b);
+    static const char *const crypto[] = {CELLA_RECIPE_CRYPTO};
     for (unsigned i = 0; i < b->project->libraries.count; i++) {
-        job_add(job, "-l:lib%s.a", b->project->libraries.words[i]);
+        const char *name = b->project->libraries.words[i];
+        bool is_crypto = strcmp(name, "crypto") == 0;
+        for (size_t j = 0; is_crypto && j < CELLA_COUNT(crypto); j++) {
+            add_recipe_word(job, b, crypto[j]);
+        }
+        if (!is_crypto) {
+            job_add(job, "-l:lib%s.a", name);
+        }
     }
 }
 

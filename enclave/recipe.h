@@ -42,5 +42,8 @@
 #define CELLA_RECIPE_MODULE_FILES "-Wl,-u,cella_module_files", "%L/libcella_enclave_files.a"
 /* Sealing needs libcrypto: "%L/libcella_enclave_seal.a", "-l:libcrypto.a", with a libc. */
 #define CELLA_RECIPE_SEAL "%L/libcella_enclave_seal.a", "-l:libcrypto.a"
+/* libcrypto alone: the symbol keeps the compressors that newer ones are built with out of the enclave. */
+#define CELLA_RECIPE_CRYPTO                                                                        \
+    "-Wl,-u,cella_no_compression", "%L/libcella_enclave_seal.a", "-l:libcrypto.a"
 
 #endif

@@ -15,6 +15,9 @@
 #include "cella/report.h"
 #include "common/bytes.h"
 #include "common/cleanup.h"
+#include "common/no_compression.h"
+
+CELLA_NO_COMPRESSION;
 
 #define SEAL_MAGIC 0x414553414C4C4543ull /* "CELLASEA", little endian */
 #define SEAL_VERSION 1u

@@ -5,10 +5,13 @@
  * state lives in the control page because an enclave may be built by more than one process.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: a state without pointers; EVP has none */
+#include "common/no_compression.h"
 #include "soft/encls.h"
 
 #include <openssl/sha.h>
 #include <string.h>
+
+CELLA_NO_COMPRESSION;
 
 CELLA_ABI_ASSERT(sizeof(SHA256_CTX) == sizeof(struct soft_sha256));
 CELLA_ABI_ASSERT(_Alignof(SHA256_CTX) == _Alignof(struct soft_sha256));

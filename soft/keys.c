@@ -6,11 +6,14 @@
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "soft/keys.h"
+#include "common/no_compression.h"
 #include "soft/driver.h"
 
 #include <openssl/aes.h>
 #include <openssl/crypto.h>
 #include <string.h>
+
+CELLA_NO_COMPRESSION;
 
 #define BLOCK 16u
 
