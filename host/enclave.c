@@ -216,24 +216,24 @@ static cella_result options_take(cella_enclave *enclave,
 
 static cella_result enclave_make(struct cella_bytes bytes, const char *name, const char *path,
                                  const struct cella_enclave_options *options,
-                                 cella_enclave *enclave, struct cella_error *error)
+                                 struct cella_image *image, cella_enclave *enclave,
+                                 struct cella_error *error)
 {
-    static _Thread_local struct cella_image image;
     static _Atomic uint64_t serial;
-    CELLA_TRY(cella_image_parse(bytes, &image, error));
-    if (!image.is_signed) {
+    CELLA_TRY(cella_image_parse(bytes, image, error));
+    if (!image->is_signed) {
         return cella_error_set(error, CELLA_RESULT(BAD_SIGNATURE), "%s: the image is not signed",
                                name);
     }
     snprintf(enclave->name, sizeof(enclave->name), "%.*s", (int)sizeof(enclave->name) - 1,
-             image.name[0] ? image.name : name);
+             image->name[0] ? image->name : name);
     enclave->serial = atomic_fetch_add(&serial, 1) + 1;
     CELLA_TRY(options_take(enclave, options, error));
     CELLA_TRY(cella_switchless_prepare_ocalls(enclave));
     CELLA_TRY(cella_processor_open(&enclave->processor, &enclave->fd, error));
     enclave->enter = enclave->processor->enter();
-    CELLA_TRY(cella_host_load(enclave, &image, error));
-    CELLA_TRY(slots_make(enclave, &image.info, options->arena_size, error));
+    CELLA_TRY(cella_host_load(enclave, image, error));
+    CELLA_TRY(slots_make(enclave, &image->info, options->arena_size, error));
     if (path && (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG) {
         cella_gdb_register(enclave, path, bytes);
     }
@@ -253,8 +253,13 @@ static cella_result enclave_create(struct cella_bytes bytes, const char *name, c
     enclave->fd = -1;
     enclave->file_root = -1;
     pthread_mutex_init(&enclave->lock, NULL);
-    cella_result result =
-        enclave_make(bytes, name, path, options ? options : &none, enclave, error);
+    struct cella_image *image = calloc(1, sizeof(*image));
+    cella_result result = CELLA_RESULT(OUT_OF_MEMORY);
+    if (image) {
+        result =
+            enclave_make(bytes, name, path, options ? options : &none, image, enclave, error);
+    }
+    free(image);
     if (!cella_is_ok(result)) {
         atomic_store(&enclave->stopping, 1);
         if (enclave->slots) {

@@ -6,10 +6,18 @@
 #include "host/host.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define ZERO_SIZE (1024u * 1024u)
+
+/* What the ioctls want on pages of its own, and the walker's page: too big for a stack. */
+struct loader {
+    _Alignas(SGX_PAGE_SIZE) struct sgx_secs secs;
+    _Alignas(SGX_PAGE_SIZE) struct sgx_sigstruct sigstruct;
+    struct cella_image_iterator iterator;
+};
 
 /* Reserves address space for ELRANGE: `size` bytes, aligned to `size`, unmapped pages. */
 static cella_result range_reserve(cella_enclave *enclave, uint64_t size, struct cella_error *error)
@@ -35,17 +43,17 @@ static cella_result range_reserve(cella_enclave *enclave, uint64_t size, struct 
 }
 
 static cella_result enclave_ecreate(cella_enclave *enclave, const struct cella_image *image,
-                                    struct cella_error *error)
+                                    struct loader *loader, struct cella_error *error)
 {
-    static _Thread_local _Alignas(SGX_PAGE_SIZE) struct sgx_secs secs;
+    struct sgx_secs *secs = &loader->secs;
     struct cella_image_processor offers;
     uint32_t flags;
     cella_processor_offers(&offers, &flags);
     offers.debug = (enclave->flags & CELLA_ENCLAVE_DEBUG) != 0;
-    CELLA_TRY(cella_image_secs(image, &offers, &secs, error));
-    CELLA_TRY(range_reserve(enclave, secs.size, error));
-    secs.base = enclave->base;
-    struct sgx_linux_create create = {.src = (uint64_t)&secs};
+    CELLA_TRY(cella_image_secs(image, &offers, secs, error));
+    CELLA_TRY(range_reserve(enclave, secs->size, error));
+    secs->base = enclave->base;
+    struct sgx_linux_create create = {.src = (uint64_t)secs};
     const int done =
         enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_CREATE, &create);
     if (done < 0) {
@@ -53,9 +61,9 @@ static cella_result enclave_ecreate(cella_enclave *enclave, const struct cella_i
             done == -ENOMEM ? CELLA_RESULT(OUT_OF_EPC) : CELLA_RESULT(ATTRIBUTE_REFUSED);
         return cella_error_errno(error, result, -done,
                                  "%s: ECREATE refused (size %#llx, attributes %#llx, xfrm %#llx)",
-                                 enclave->name, (unsigned long long)secs.size,
-                                 (unsigned long long)secs.attributes.flags,
-                                 (unsigned long long)secs.attributes.xfrm);
+                                 enclave->name, (unsigned long long)secs->size,
+                                 (unsigned long long)secs->attributes.flags,
+                                 (unsigned long long)secs->attributes.xfrm);
     }
     return CELLA_OK;
 }
@@ -123,9 +131,8 @@ static cella_result run_add(const cella_enclave *enclave, const struct cella_ima
 }
 
 static cella_result enclave_eadd(cella_enclave *enclave, const struct cella_image *image,
-                                 struct cella_error *error)
+                                 struct loader *loader, struct cella_error *error)
 {
-    static _Thread_local struct cella_image_iterator iterator;
     struct cella_image_run run;
     void *zeros = mmap(NULL, ZERO_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (zeros == MAP_FAILED) {
@@ -133,8 +140,8 @@ static cella_result enclave_eadd(cella_enclave *enclave, const struct cella_imag
                                  enclave->name);
     }
     cella_result result = CELLA_OK;
-    cella_image_iterator_init(&iterator, image);
-    while (cella_is_ok(result) && cella_image_next(&iterator, &run)) {
+    cella_image_iterator_init(&loader->iterator, image);
+    while (cella_is_ok(result) && cella_image_next(&loader->iterator, &run)) {
         result = run_add(enclave, &run, zeros, error);
     }
     munmap(zeros, ZERO_SIZE);
@@ -172,11 +179,10 @@ static cella_result einit_failed(const cella_enclave *enclave, const struct cell
 }
 
 static cella_result enclave_einit(cella_enclave *enclave, const struct cella_image *image,
-                                  struct cella_error *error)
+                                  struct loader *loader, struct cella_error *error)
 {
-    static _Thread_local _Alignas(SGX_PAGE_SIZE) struct sgx_sigstruct sigstruct;
-    sigstruct = image->sigstruct;
-    if (sigstruct.attributes.flags & SGX_FLAGS_PROVISIONKEY) {
+    loader->sigstruct = image->sigstruct;
+    if (loader->sigstruct.attributes.flags & SGX_FLAGS_PROVISIONKEY) {
         const int node = enclave->processor->open(SGX_LINUX_PROVISION_NODE, 0);
         if (node < 0) {
             return cella_error_errno(error, CELLA_RESULT(ACCESS_DENIED), -node,
@@ -192,13 +198,13 @@ static cella_result enclave_einit(cella_enclave *enclave, const struct cella_ima
                                      "%s: provisioning key refused", enclave->name);
         }
     }
-    struct sgx_linux_init init = {.sigstruct = (uint64_t)&sigstruct};
+    struct sgx_linux_init init = {.sigstruct = (uint64_t)&loader->sigstruct};
     const int done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_INIT, &init);
     if (done != 0) {
         return einit_failed(enclave, image, done < 0 ? -done : EPERM, error);
     }
-    memcpy(enclave->mr_enclave, sigstruct.enclave_hash, sizeof(enclave->mr_enclave));
-    return cella_sigstruct_signer(&sigstruct, enclave->mr_signer);
+    memcpy(enclave->mr_enclave, loader->sigstruct.enclave_hash, sizeof(enclave->mr_enclave));
+    return cella_sigstruct_signer(&loader->sigstruct, enclave->mr_signer);
 }
 
 static cella_result range_map(const cella_enclave *enclave, uint64_t offset, uint64_t length,
@@ -226,14 +232,13 @@ static int prot_of(uint64_t secinfo_flags)
 
 /* Guard pages stay the reserved, inaccessible mapping. Neighbours with the same rights become one mapping. */
 static cella_result enclave_map(cella_enclave *enclave, const struct cella_image *image,
-                                struct cella_error *error)
+                                struct loader *loader, struct cella_error *error)
 {
-    static _Thread_local struct cella_image_iterator iterator;
     struct cella_image_run run;
     uint64_t start = 0, end = 0;
     int prot = 0;
-    cella_image_iterator_init(&iterator, image);
-    while (cella_image_next(&iterator, &run)) {
+    cella_image_iterator_init(&loader->iterator, image);
+    while (cella_image_next(&loader->iterator, &run)) {
         const uint64_t length = run.kind == CELLA_IMAGE_RUN_HEAP ? image->info.heap_size
                                                                  : run.page_count * SGX_PAGE_SIZE;
         const int wanted = prot_of(run.secinfo_flags);
@@ -249,11 +254,24 @@ static cella_result enclave_map(cella_enclave *enclave, const struct cella_image
     return end > start ? range_map(enclave, start, end - start, prot, error) : CELLA_OK;
 }
 
+static cella_result load(cella_enclave *enclave, const struct cella_image *image,
+                         struct loader *loader, struct cella_error *error)
+{
+    CELLA_TRY(enclave_ecreate(enclave, image, loader, error));
+    CELLA_TRY(enclave_eadd(enclave, image, loader, error));
+    CELLA_TRY(enclave_einit(enclave, image, loader, error));
+    return enclave_map(enclave, image, loader, error);
+}
+
 cella_result cella_host_load(cella_enclave *enclave, const struct cella_image *image,
                              struct cella_error *error)
 {
-    CELLA_TRY(enclave_ecreate(enclave, image, error));
-    CELLA_TRY(enclave_eadd(enclave, image, error));
-    CELLA_TRY(enclave_einit(enclave, image, error));
-    return enclave_map(enclave, image, error);
+    struct loader *loader = aligned_alloc(SGX_PAGE_SIZE, sizeof(*loader));
+    if (!loader) {
+        return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: loader", enclave->name);
+    }
+    memset(loader, 0, sizeof(*loader));
+    cella_result result = load(enclave, image, loader, error);
+    free(loader);
+    return result;
 }

@@ -15,6 +15,7 @@
 
 #include "host/host.h"
 #include "tests/runtime/calls.h"
+#include "tests/runtime/docs_hex.h"
 
 #define assert_code(result, name) assert_string_equal(cella_result_name(result), #name)
 
@@ -381,6 +382,21 @@ static void test_lost(void **state)
     cella_enclave_destroy(enclave);
 }
 
+/* The example of docs/formats/calls.md is a slot as the host writes it. */
+static void test_slot_document(void **state)
+{
+    (void)state;
+    const struct cella_call_slot slot = {.turn = 6,
+                                         .number = 3,
+                                         .in = 0x7f0000001000,
+                                         .in_size = 8,
+                                         .out = 0x7f0000002000,
+                                         .out_capacity = 4};
+    uint8_t example[128];
+    assert_int_equal(docs_hex("calls.md", example, sizeof(example)), sizeof(slot));
+    assert_memory_equal(example, &slot, sizeof(slot));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +408,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_spurious),
         cmocka_unit_test(test_wrong_tcs),
         cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_slot_document),
         cmocka_unit_test(test_entry_fuzz),
     };
     if (argc != 2) {

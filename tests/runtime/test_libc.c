@@ -20,6 +20,7 @@
 
 #include "cella/host.h"
 #include "tests/runtime/calls.h"
+#include "tests/runtime/docs_hex.h"
 
 #define assert_code(result, name) assert_string_equal(cella_result_name(result), #name)
 
@@ -350,6 +351,21 @@ static void test_seal_policies(void **state)
     }
 }
 
+/* The example of docs/formats/sealed.md is what an enclave of SVN 2 writes. */
+static void test_seal_document(void **state)
+{
+    (void)state;
+    const uint8_t in[8] = {2, 0, 0, 0, 1, 2, 3, 4};
+    uint8_t sealed[512], example[64];
+    size_t size = 0;
+    const size_t count = docs_hex("sealed.md", example, sizeof(example));
+    assert_int_equal(count, 24);
+    cella_enclave *enclave = enclave_new(IMAGE_LIBRARIES_SVN2, NULL);
+    assert_code(cella_ecall(enclave, LIBC_SEAL, in, sizeof(in), sealed, sizeof(sealed), &size), OK);
+    assert_memory_equal(sealed, example, count);
+    cella_enclave_destroy(enclave);
+}
+
 static void test_cxx(void **state)
 {
     (void)state;
@@ -380,7 +396,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_no_modules),  cmocka_unit_test(test_modules),
         cmocka_unit_test(test_environment), cmocka_unit_test(test_libraries),
         cmocka_unit_test(test_seal_altered), cmocka_unit_test(test_seal_policies),
-        cmocka_unit_test(test_cxx),
+        cmocka_unit_test(test_seal_document), cmocka_unit_test(test_cxx),
     };
     if (argc != 1 + IMAGE_COUNT) {
         fprintf(stderr, "usage: %s IMAGE...\n", argv[0]);
