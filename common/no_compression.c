@@ -1,5 +1,5 @@
 /*
- * Keeps zlib, zstd and brotli out of what links libcrypto.a: newer ones clean them up, and so pull them in.
+ * Keeps zlib, zstd and brotli out of what links libcrypto.a: newer ones name them in their start and end.
  * Side: both; freestanding. Called by libcrypto's own clean-up, and only where its compression is not linked.
  * Never stands in the way of the real ones: weak, so that a program that does compress gets libcrypto's own.
  */
@@ -7,9 +7,22 @@
 
 const char cella_no_compression = 1;
 
+void *ossl_load_builtin_compressions(void);
+void ossl_free_compression_methods_int(void *methods);
 void ossl_comp_zlib_cleanup(void);
 void ossl_comp_zstd_cleanup(void);
 void ossl_comp_brotli_cleanup(void);
+
+/* The list of methods that libssl may offer: none. It names the compressors. */
+__attribute__((weak)) void *ossl_load_builtin_compressions(void)
+{
+    return (void *)0;
+}
+
+__attribute__((weak)) void ossl_free_compression_methods_int(void *methods)
+{
+    (void)methods;
+}
 
 __attribute__((weak)) void ossl_comp_zlib_cleanup(void)
 {

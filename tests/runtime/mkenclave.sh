@@ -67,7 +67,7 @@ musl)
         "$gcc_dir/crtbeginS.o" $objects -L$musl $libs $musl/libc.a -lgcc -lgcc_eh -Wl,--end-group \
         "$gcc_dir/crtendS.o" $musl/crtn.o
     ;;
-glibc) gcc $link -o "$elf" $objects $libs -Wl,--end-group 2>"$work/log" || (cat "$work/log" >&2 && false) ;;
+glibc) gcc $link -o "$elf" $objects $libs -Wl,--end-group >"$work/log" 2>&1 || (cat "$work/log" >&2 && false) ;;
 glibc-c++) g++ $link -o "$elf" $objects $libs -Wl,--end-group ;;
 *)
     usage >&2
