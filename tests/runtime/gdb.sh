@@ -4,7 +4,7 @@
 set -eu
 
 if [ "${1:-}" = --help ]; then
-    echo "usage: gdb.sh TEST_CALLS IMAGE"
+    echo "usage: gdb.sh TEST_CALLS IMAGE GROWING"
     exit 0
 fi
 command -v gdb >/dev/null || exit 77
@@ -14,7 +14,7 @@ out=$(gdb -nx -batch \
     -ex 'handle SIGSEGV SIGILL SIGSYS SIGFPE nostop noprint pass' \
     -ex 'break enclave_none.c:add' -ex run \
     -ex bt -ex 'print in_size' -ex 'print numbers[0]' -ex 'finish' -ex 'delete' -ex 'continue' \
-    --args "$1" "$2" 2>&1) || true
+    --args "$1" "$2" "$3" 2>&1) || true
 printf '%s\n' "$out"
 
 failures=0

@@ -18,7 +18,7 @@
 #include "cella/host.h"
 #include "tests/runtime/calls.h"
 
-static const char *g_image;
+static const char *g_image, *g_growing;
 static cella_enclave *g_enclave;
 
 #define assert_code(result, name) assert_string_equal(cella_result_name(result), #name)
@@ -335,6 +335,32 @@ static void test_pages(void **state)
     assert_code(cella_ecall(g_enclave, NONE_BUFFER, &wanted, 8, &zero, 4, &size), OUT_OF_MEMORY);
 }
 
+/* A heap whose pages are added when they are wanted, as on an SGX2 processor. */
+static void test_growing_heap(void **state)
+{
+    (void)state;
+    const struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_DEBUG};
+    struct cella_error error = {0};
+    cella_enclave *enclave = NULL;
+    cella_result result = cella_enclave_create(g_growing, &options, &enclave, &error);
+    if (!cella_is_ok(result)) {
+        fail_msg("%s: %s", cella_result_name(result), error.text);
+    }
+    for (uint64_t wanted = 4096; wanted < 12 << 20; wanted *= 3) {
+        for (int i = 0; i < 2; i++) {
+            uint32_t zero = 0;
+            size_t size;
+            assert_code(cella_ecall(enclave, NONE_BUFFER, &wanted, 8, &zero, 4, &size), OK);
+            assert_int_equal(zero, 1);
+        }
+    }
+    const uint64_t too_much = 64 << 20;
+    uint32_t zero;
+    size_t size;
+    assert_code(cella_ecall(enclave, NONE_BUFFER, &too_much, 8, &zero, 4, &size), OUT_OF_MEMORY);
+    cella_enclave_destroy(enclave);
+}
+
 static void test_cpuid(void **state)
 {
     (void)state;
@@ -597,6 +623,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_key_refused),
         cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_growing_heap),
         cmocka_unit_test(test_cpuid),
         cmocka_unit_test(test_traps_handled),
         cmocka_unit_test(test_traps_end),
@@ -607,10 +634,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_create_refused),
         cmocka_unit_test(test_altered_image),
     };
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s IMAGE\n", argv[0]);
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s IMAGE GROWING\n", argv[0]);
         return 2;
     }
     g_image = argv[1];
+    g_growing = argv[2];
     return cmocka_run_group_tests(tests, setup, teardown);
 }
