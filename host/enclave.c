@@ -12,21 +12,23 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define ARENA_DEFAULT (64u * 1024u)
 #define ARENA_MAX (1u << 30)
 
-/* The whole image, page-aligned, in anonymous memory: pages of a file on a noexec mount cannot be added. */
+/* The whole image, page-aligned. */
 struct image_file {
     uint8_t *data;
     size_t size;
+    size_t mapped; /* bytes to unmap */
 };
 
 static void image_file_done(struct image_file *file)
 {
     if (file->data) {
-        munmap(file->data, file->size + SGX_PAGE_SIZE);
+        munmap(file->data, file->mapped);
     }
 }
 
@@ -40,7 +42,25 @@ static cella_result image_file_new(struct image_file *file, size_t size, struct 
     }
     file->data = data;
     file->size = size;
+    file->mapped = size + SGX_PAGE_SIZE;
     return CELLA_OK;
+}
+
+/* In place, without a copy. false where that is not possible: pages of a file on a noexec mount cannot be added. */
+static bool image_file_map(struct image_file *file, int fd, size_t size)
+{
+    struct statvfs mount;
+    if (size == 0 || fstatvfs(fd, &mount) < 0 || (mount.f_flag & ST_NOEXEC)) {
+        return false;
+    }
+    void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    if (data == MAP_FAILED) {
+        return false;
+    }
+    file->data = data;
+    file->size = size;
+    file->mapped = size;
+    return true;
 }
 
 static void fd_close(int *fd)
@@ -56,14 +76,16 @@ static cella_result image_file_read(const char *path, struct image_file *file,
     CELLA_CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0) {
-        const cella_result result =
-            errno == ENOENT ? CELLA_RESULT(NOT_FOUND) : CELLA_RESULT(IO);
+        const cella_result result = errno == ENOENT ? CELLA_RESULT(NOT_FOUND) : CELLA_RESULT(IO);
         return cella_error_errno(error, result, errno, "%s", path);
     }
     if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size > CELLA_IMAGE_FILE_MAX) {
         return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
                                "%s: not a regular file of at most %llu bytes", path,
                                CELLA_IMAGE_FILE_MAX);
+    }
+    if (image_file_map(file, fd, (size_t)status.st_size)) {
+        return CELLA_OK;
     }
     CELLA_TRY(image_file_new(file, (size_t)status.st_size, error));
     for (size_t at = 0; at < file->size;) {
@@ -91,8 +113,7 @@ static cella_result slots_make(cella_enclave *enclave, const struct cella_image_
     enclave->thread_count = info->thread_count;
     enclave->slot_count = info->thread_count - info->enclave_thread_count;
     enclave->arena_stride = stride;
-    enclave->slots =
-        aligned_alloc(64, (size_t)info->thread_count * sizeof(struct cella_host_slot));
+    enclave->slots = aligned_alloc(64, (size_t)info->thread_count * sizeof(struct cella_host_slot));
     void *arenas = mmap(NULL, stride * info->thread_count, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     enclave->arenas = arenas == MAP_FAILED ? NULL : arenas;
@@ -151,13 +172,12 @@ static cella_result enclave_start(cella_enclave *enclave,
     start->init.flags = flags;
     start->init.tsc_hz = cella_processor_tsc_hz();
     start->init.environment = (uint64_t)start->environment;
-    start->init.environment_size = environment_pack(options->environment, start->environment,
-                                                    sizeof(start->environment));
+    start->init.environment_size =
+        environment_pack(options->environment, start->environment, sizeof(start->environment));
     start->init.ocall_ring = (uint64_t)enclave->ocall_ring;
     atomic_store(&enclave->slots[0].busy, 1);
-    cella_result result =
-        cella_host_call(enclave, &enclave->slots[0], CELLA_ENTER_INIT, (uint64_t)&start->init,
-                        sizeof(start->init));
+    cella_result result = cella_host_call(enclave, &enclave->slots[0], CELLA_ENTER_INIT,
+                                          (uint64_t)&start->init, sizeof(start->init));
     atomic_store(&enclave->slots[0].busy, 0);
     if (!cella_is_ok(result)) {
         return cella_error_set(error, result, "%s: the enclave did not start: %s%s%s",
@@ -234,7 +254,8 @@ static cella_result enclave_make(struct cella_bytes bytes, const char *name, con
     enclave->enter = enclave->processor->enter();
     CELLA_TRY(cella_host_load(enclave, image, error));
     CELLA_TRY(slots_make(enclave, &image->info, options->arena_size, error));
-    if (path && (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG) {
+    if (path &&
+        (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG) {
         cella_gdb_register(enclave, path, bytes);
     }
     return enclave_start(enclave, options, error);
@@ -256,8 +277,7 @@ static cella_result enclave_create(struct cella_bytes bytes, const char *name, c
     struct cella_image *image = calloc(1, sizeof(*image));
     cella_result result = CELLA_RESULT(OUT_OF_MEMORY);
     if (image) {
-        result =
-            enclave_make(bytes, name, path, options ? options : &none, image, enclave, error);
+        result = enclave_make(bytes, name, path, options ? options : &none, image, enclave, error);
     }
     free(image);
     if (!cella_is_ok(result)) {
