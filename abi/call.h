@@ -7,44 +7,49 @@
 #define CELLA_ABI_CALL_H
 
 /* Bits 0..7 of RDI at EENTER; bits 32..63 are the operand named. RSI, RDX, R8, R9 are the arguments. */
-#define CELLA_ENTER_INIT 1 /* RSI: struct cella_call_init, RDX: its size */
-#define CELLA_ENTER_ECALL 2 /* number; RSI, RDX: input and size; R8, R9: output and capacity */
-#define CELLA_ENTER_RETURN 3 /* depth; RSI: result code, RDX: size of the output in the slice */
-#define CELLA_ENTER_THREAD 4 /* runs the thread that the enclave bound to this TCS */
-#define CELLA_ENTER_WORKER 5 /* RSI: struct cella_call_ring; serves it until told to stop */
+#define CELLA_ENTER_INIT 1      /* RSI: struct cella_call_init, RDX: its size */
+#define CELLA_ENTER_ECALL 2     /* number; RSI, RDX: input and size; R8, R9: output and capacity */
+#define CELLA_ENTER_RETURN 3    /* depth; RSI: result code, RDX: size of the output in the slice */
+#define CELLA_ENTER_THREAD 4    /* runs the thread that the enclave bound to this TCS */
+#define CELLA_ENTER_WORKER 5    /* RSI: struct cella_call_ring; serves it until told to stop */
 #define CELLA_ENTER_EXCEPTION 6 /* CSSA > 0 only; RSI: time stamp counter as the host sees it */
-#define CELLA_ENTER_DESTROY 7 /* runs exit handlers; the last entry */
+#define CELLA_ENTER_DESTROY 7   /* runs exit handlers; the last entry */
 
 /* Bits 0..7 of RDI at EEXIT. */
 #define CELLA_EXIT_DONE 1 /* RSI: result code, RDX: size of the output */
-#define CELLA_EXIT_OCALL 2 /* number in bits 32..63; RSI: slice, RDX: input size, R8: capacity, R9: depth */
+#define CELLA_EXIT_OCALL                                                                           \
+    2 /* number in bits 32..63; RSI: slice, RDX: input size, R8: capacity, R9: depth */
 #define CELLA_EXIT_RESUME 3 /* from EXCEPTION: ERESUME next */
-#define CELLA_EXIT_ABORTED 4 /* the enclave is dead; RSI: result code, RDX: why, see CELLA_ABORT_* */
+#define CELLA_EXIT_ABORTED                                                                         \
+    4 /* the enclave is dead; RSI: result code, RDX: why, see CELLA_ABORT_* */
 
 /* Reasons in RDX of CELLA_EXIT_ABORTED; bits 8..15 hold the vector of an exception, bits 32..63 an exit code. */
-#define CELLA_ABORT_CALLED 1 /* cella_abort() or abort() */
+#define CELLA_ABORT_CALLED 1    /* cella_abort() or abort() */
 #define CELLA_ABORT_EXCEPTION 2 /* no handler wanted it */
-#define CELLA_ABORT_EXIT 3 /* exit_group() outside DESTROY */
-#define CELLA_ABORT_CANARY 4 /* stack protector */
-#define CELLA_ABORT_HOST 5 /* the host broke the protocol where nothing else is possible */
+#define CELLA_ABORT_EXIT 3      /* exit_group() outside DESTROY */
+#define CELLA_ABORT_CANARY 4    /* stack protector */
+#define CELLA_ABORT_HOST 5      /* the host broke the protocol where nothing else is possible */
 
 /* Ocall numbers with this bit are the kernel's own; the others index the application's table. */
 #define CELLA_OCALL_SYSTEM 0x80000000u
-#define CELLA_OCALL_ALLOC (CELLA_OCALL_SYSTEM + 0) /* in: u64 size; out: u64 address */
-#define CELLA_OCALL_FREE (CELLA_OCALL_SYSTEM + 1) /* in: u64 address, u64 size */
-#define CELLA_OCALL_WAIT (CELLA_OCALL_SYSTEM + 2) /* in: struct cella_call_wait */
-#define CELLA_OCALL_WAKE (CELLA_OCALL_SYSTEM + 3) /* in: u32 slot[] */
+#define CELLA_OCALL_ALLOC (CELLA_OCALL_SYSTEM + 0)  /* in: u64 size; out: u64 address */
+#define CELLA_OCALL_FREE (CELLA_OCALL_SYSTEM + 1)   /* in: u64 address, u64 size */
+#define CELLA_OCALL_WAIT (CELLA_OCALL_SYSTEM + 2)   /* in: struct cella_call_wait */
+#define CELLA_OCALL_WAKE (CELLA_OCALL_SYSTEM + 3)   /* in: u32 slot[] */
 #define CELLA_OCALL_THREAD (CELLA_OCALL_SYSTEM + 4) /* in: u32 slot: enter it with THREAD */
 #define CELLA_OCALL_YIELD (CELLA_OCALL_SYSTEM + 5)
 #define CELLA_OCALL_WRITE (CELLA_OCALL_SYSTEM + 6) /* in: u64 fd (1, 2), bytes; out: i64 */
 #define CELLA_OCALL_TRACE (CELLA_OCALL_SYSTEM + 7) /* in: text; debug enclaves only */
-#define CELLA_OCALL_CLOCK (CELLA_OCALL_SYSTEM + 8) /* in: u64 clock; out: i64 seconds, i64 nanoseconds */
-#define CELLA_OCALL_FILE (CELLA_OCALL_SYSTEM + 9) /* in: struct cella_call_file, bytes; out: i64, bytes */
+#define CELLA_OCALL_CLOCK                                                                          \
+    (CELLA_OCALL_SYSTEM + 8) /* in: u64 clock; out: i64 seconds, i64 nanoseconds */
+#define CELLA_OCALL_FILE                                                                           \
+    (CELLA_OCALL_SYSTEM + 9) /* in: struct cella_call_file, bytes; out: i64, bytes */
 #define CELLA_OCALL_RESTRICT (CELLA_OCALL_SYSTEM + 10) /* in: u64 offset, length, permissions */
-#define CELLA_OCALL_TRIM (CELLA_OCALL_SYSTEM + 11) /* in: u64 offset, length */
-#define CELLA_OCALL_REMOVE (CELLA_OCALL_SYSTEM + 12) /* in: u64 offset, length */
-#define CELLA_OCALL_READ (CELLA_OCALL_SYSTEM + 13) /* in: u64 fd (0); out: i64, bytes */
-#define CELLA_OCALL_RING_WAIT (CELLA_OCALL_SYSTEM + 14) /* in: u32 ticket; OK: look again, else: stop */
+#define CELLA_OCALL_TRIM (CELLA_OCALL_SYSTEM + 11)     /* in: u64 offset, length */
+#define CELLA_OCALL_REMOVE (CELLA_OCALL_SYSTEM + 12)   /* in: u64 offset, length */
+#define CELLA_OCALL_READ (CELLA_OCALL_SYSTEM + 13)     /* in: u64 fd (0); out: i64, bytes */
+#define CELLA_OCALL_RING_WAIT                                                                      \
+    (CELLA_OCALL_SYSTEM + 14) /* in: u32 ticket; OK: look again, else: stop */
 #define CELLA_OCALL_RING_WAKE (CELLA_OCALL_SYSTEM + 15) /* the workers of the ocall ring sleep */
 
 #define CELLA_CALL_ARENA_MIN 4096
@@ -64,7 +69,7 @@ CELLA_ABI_ASSERT(sizeof(struct cella_call_cpuid) == 24);
 #define CELLA_CALL_CPUID_MAX 128u
 
 /* cella_call_init.flags */
-#define CELLA_INIT_SGX2 0x1u /* pages may be added: EACCEPT on a hole works */
+#define CELLA_INIT_SGX2 0x1u    /* pages may be added: EACCEPT on a hole works */
 #define CELLA_INIT_XGETBV1 0x2u /* XGETBV with ECX = 1 works */
 
 /*
@@ -77,7 +82,7 @@ struct cella_call_init {
     uint64_t cpuid; /* struct cella_call_cpuid[cpuid_count] */
     uint32_t cpuid_count;
     uint32_t flags;
-    uint64_t tsc_hz; /* 0 when unknown */
+    uint64_t tsc_hz;      /* 0 when unknown */
     uint64_t environment; /* zero-terminated strings NAME=VALUE, concatenated */
     uint64_t environment_size;
     uint64_t ocall_ring; /* struct cella_call_ring for switchless ocalls, or 0 */
@@ -117,16 +122,16 @@ CELLA_ABI_ASSERT(sizeof(struct cella_call_wait) == 24);
 enum cella_call_file_operation {
     CELLA_FILE_OPEN = 1, /* a: flags, b: mode; path */
     CELLA_FILE_CLOSE,
-    CELLA_FILE_READ, /* a: offset or -1, b: size */
-    CELLA_FILE_WRITE, /* a: offset or -1; data */
-    CELLA_FILE_SEEK, /* a: offset, b: whence */
-    CELLA_FILE_STAT, /* handle -1: path; out: struct cella_call_stat */
+    CELLA_FILE_READ,     /* a: offset or -1, b: size */
+    CELLA_FILE_WRITE,    /* a: offset or -1; data */
+    CELLA_FILE_SEEK,     /* a: offset, b: whence */
+    CELLA_FILE_STAT,     /* handle -1: path; out: struct cella_call_stat */
     CELLA_FILE_TRUNCATE, /* a: size */
     CELLA_FILE_SYNC,
     CELLA_FILE_UNLINK, /* path */
     CELLA_FILE_RENAME, /* two zero-terminated paths */
-    CELLA_FILE_MKDIR, /* b: mode; path */
-    CELLA_FILE_RMDIR, /* path */
+    CELLA_FILE_MKDIR,  /* b: mode; path */
+    CELLA_FILE_RMDIR,  /* path */
     CELLA_FILE_ACCESS, /* a: mode; path */
 };
 
@@ -158,7 +163,8 @@ struct cella_call_slot {
     uint32_t turn;
     uint32_t number;
     uint32_t result;
-    uint32_t batch; /* not 0: so many struct cella_call_record lie at `in`; number and out are not used */
+    uint32_t
+        batch; /* not 0: so many struct cella_call_record lie at `in`; number and out are not used */
     uint64_t in;
     uint64_t in_size;
     uint64_t out;
@@ -186,10 +192,10 @@ CELLA_ABI_AT(cella_call_record, out_size, 40);
 
 struct cella_call_ring {
     uint32_t workers; /* that serve the ring now; 0: use ordinary calls */
-    uint32_t spins; /* a worker looks that often before it sleeps */
+    uint32_t spins;   /* a worker looks that often before it sleeps */
     uint32_t reserved1[14];
     uint32_t sleepers; /* workers asleep on `bell` */
-    uint32_t bell; /* futex word, counts up */
+    uint32_t bell;     /* futex word, counts up */
     uint32_t reserved2[14];
     struct cella_call_slot slots[CELLA_RING_SLOTS];
 };

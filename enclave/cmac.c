@@ -23,7 +23,7 @@ static void schedule(const uint8_t key[16], __m128i rounds[11])
 {
     rounds[0] = _mm_loadu_si128((const __m128i *)key);
 #define ROUND(i, constant)                                                                         \
-    rounds[i] = schedule_next(rounds[(i) - 1], _mm_aeskeygenassist_si128(rounds[(i) - 1], constant))
+    rounds[i] = schedule_next(rounds[(i)-1], _mm_aeskeygenassist_si128(rounds[(i)-1], constant))
     ROUND(1, 0x01);
     ROUND(2, 0x02);
     ROUND(3, 0x04);
@@ -49,7 +49,7 @@ static __m128i encrypt(const __m128i rounds[11], __m128i block)
 /* Multiplies by x in GF(2^128), big endian: the subkeys of SP 800-38B, 6.1. */
 static void subkey(uint8_t block[16])
 {
-    const uint8_t carry = (uint8_t)-(block[0] >> 7);
+    const uint8_t carry = (uint8_t) - (block[0] >> 7);
     for (int i = 0; i < 15; i++) {
         block[i] = (uint8_t)(block[i] << 1 | block[i + 1] >> 7);
     }

@@ -12,9 +12,11 @@ static uint32_t cpuid_count;
 #define ECX1_OSXSAVE (1u << 27)
 #define ECX1_AVX_GROUP (1u << 12 | 1u << 28 | 1u << 29) /* FMA, AVX, F16C */
 #define ECX1_RDRAND (1u << 30)
-#define EDX1_BASE (1u << 0 | 1u << 8 | 1u << 15 | 1u << 24 | 1u << 25 | 1u << 26) /* x86-64 baseline */
+#define EDX1_BASE                                                                                  \
+    (1u << 0 | 1u << 8 | 1u << 15 | 1u << 24 | 1u << 25 | 1u << 26) /* x86-64 baseline */
 #define EBX7_AVX2 (1u << 5)
-#define EBX7_AVX512 (1u << 16 | 1u << 17 | 1u << 21 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 30 | 1u << 31)
+#define EBX7_AVX512                                                                                \
+    (1u << 16 | 1u << 17 | 1u << 21 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 30 | 1u << 31)
 #define EBX7_TSX (1u << 4 | 1u << 11)
 #define EBX7_MPX (1u << 14)
 #define ECX7_AVX512 (1u << 1 | 1u << 6 | 1u << 11 | 1u << 12 | 1u << 14)

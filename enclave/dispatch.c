@@ -54,9 +54,9 @@ static struct cella_pair ecall_run(const struct cella_ecall *ecall, uint8_t *buf
 }
 
 /* Big calls take pages; the thread keeps its last buffer, for the next call and not for a nested one. */
-static __attribute__((noinline)) struct cella_pair
-ecall_large(const struct cella_ecall *ecall, uint64_t in, uint64_t in_size, uint64_t out,
-            uint64_t out_capacity)
+static __attribute__((noinline)) struct cella_pair ecall_large(const struct cella_ecall *ecall,
+                                                               uint64_t in, uint64_t in_size,
+                                                               uint64_t out, uint64_t out_capacity)
 {
     struct cella_td *td = cella_td_self();
     const uint64_t wanted = BUFFER_ALIGN(in_size) + out_capacity;
@@ -85,9 +85,9 @@ ecall_large(const struct cella_ecall *ecall, uint64_t in, uint64_t in_size, uint
     return result;
 }
 
-static __attribute__((noinline)) struct cella_pair
-ecall_small(const struct cella_ecall *ecall, uint64_t in, uint64_t in_size, uint64_t out,
-            uint64_t out_capacity)
+static __attribute__((noinline)) struct cella_pair ecall_small(const struct cella_ecall *ecall,
+                                                               uint64_t in, uint64_t in_size,
+                                                               uint64_t out, uint64_t out_capacity)
 {
     _Alignas(16) uint8_t buffer[2 * SMALL_SIZE];
     return ecall_run(ecall, buffer, in, in_size, out, out_capacity);
@@ -152,8 +152,8 @@ void cella_kernel_park(uint64_t result)
         const struct cella_pending_ecall call = td->pending;
         td->pending.valid = false;
         cella_kernel_thread_ready(td);
-        struct cella_pair answer = cella_kernel_ecall(call.number, call.in, call.in_size, call.out,
-                                                      call.out_capacity);
+        struct cella_pair answer =
+            cella_kernel_ecall(call.number, call.in, call.in_size, call.out, call.out_capacity);
         result = answer.first;
         size = answer.second;
     }
@@ -175,8 +175,8 @@ static struct cella_pair ecall_first(struct cella_td *td, uint64_t number, uint6
                                                    .in_size = in_size,
                                                    .out = out,
                                                    .out_capacity = out_capacity};
-        for (const struct cella_module *const *m = __start_cella_modules;
-             m < __stop_cella_modules; m++) {
+        for (const struct cella_module *const *m = __start_cella_modules; m < __stop_cella_modules;
+             m++) {
             if (*m && (*m)->start_thread) {
                 (*m)->start_thread(td);
             }

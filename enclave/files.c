@@ -90,8 +90,7 @@ static long ask_paths(uint32_t operation, uint64_t first, uint64_t second, int64
     if (!request) {
         return -ENOMEM;
     }
-    request->head =
-        (struct cella_call_file){.operation = operation, .handle = -1, .a = a, .b = b};
+    request->head = (struct cella_call_file){.operation = operation, .handle = -1, .a = a, .b = b};
     __builtin_memcpy(request->bytes, (const void *)first, first_size);
     if (second != 0) {
         __builtin_memcpy(request->bytes + first_size, (const void *)second, second_size);
@@ -139,8 +138,8 @@ static long file_insert(int32_t handle, uint32_t flags)
 
 static long file_open(uint64_t path, uint64_t flags, uint64_t mode)
 {
-    const long handle = ask_paths(CELLA_FILE_OPEN, path, 0, (int64_t)flags, (int64_t)(mode & 0777),
-                                  INT32_MAX - 1);
+    const long handle =
+        ask_paths(CELLA_FILE_OPEN, path, 0, (int64_t)flags, (int64_t)(mode & 0777), INT32_MAX - 1);
     if (handle < 0) {
         return handle;
     }
@@ -175,8 +174,8 @@ static long read_piece(int32_t handle, uint64_t to, uint64_t size, int64_t offse
     if (!answer) {
         return -ENOMEM;
     }
-    cella_result result = cella_system_ocall(CELLA_OCALL_FILE, &request, sizeof(request), answer,
-                                             8 + size, &got);
+    cella_result result =
+        cella_system_ocall(CELLA_OCALL_FILE, &request, sizeof(request), answer, 8 + size, &got);
     long count = cella_is_ok(result) ? -EIO : cella_errno_of(result);
     if (cella_is_ok(result) && got >= 8) {
         count = answer_filter(answer->value, (int64_t)(got - 8));
@@ -354,8 +353,7 @@ static bool files_by_path(const struct cella_regs *regs, long *ret_result)
         *ret_result = file_stat(-1, ARG0(regs), ARG1(regs));
         return true;
     case __NR_access:
-        *ret_result =
-            ask_paths(CELLA_FILE_ACCESS, ARG0(regs), 0, (int64_t)ARG1(regs), 0, 0);
+        *ret_result = ask_paths(CELLA_FILE_ACCESS, ARG0(regs), 0, (int64_t)ARG1(regs), 0, 0);
         return true;
     case __NR_unlink:
         *ret_result = ask_paths(CELLA_FILE_UNLINK, ARG0(regs), 0, 0, 0, 0);
@@ -402,10 +400,10 @@ static bool files_syscall(struct cella_regs *regs, long *ret_result)
         return true;
     case __NR_pread64:
     case __NR_pwrite64:
-        *ret_result = (int64_t)ARG3(regs) < 0 ? -EINVAL
-                                              : transfer(fd, ARG1(regs), ARG2(regs),
-                                                         (int64_t)ARG3(regs),
-                                                         regs->rax == __NR_pwrite64);
+        *ret_result = (int64_t)ARG3(regs) < 0
+                          ? -EINVAL
+                          : transfer(fd, ARG1(regs), ARG2(regs), (int64_t)ARG3(regs),
+                                     regs->rax == __NR_pwrite64);
         return true;
     case __NR_readv:
     case __NR_writev:

@@ -9,7 +9,7 @@
 
 #include <elf.h>
 
-uint32_t cella_exit_xfrm = 0xFFFFFFFF;
+uint32_t cella_exit_xfrm = SGX_XFRM_LEGACY; /* until INIT there is nothing to hide */
 uint8_t cella_exit_xgetbv1;
 uint64_t cella_xsave_size = SGX_PAGE_SIZE;
 char cella_environment[CELLA_CALL_ENVIRONMENT_MAX + 64];
@@ -138,13 +138,14 @@ static cella_result init_run(uint64_t at, uint64_t size)
     td->tid = 1;
     cella_arena_attach(td);
     if (cella_kernel.has_libc) {
-        for (const struct cella_module *const *m = __start_cella_modules;
-             m < __stop_cella_modules; m++) {
+        for (const struct cella_module *const *m = __start_cella_modules; m < __stop_cella_modules;
+             m++) {
             if (*m && (*m)->start) {
                 CELLA_TRY((*m)->start());
             }
         }
-        return CELLA_RESULT(UNSUPPORTED); /* an image with a libc, without the kernel's system calls */
+        return CELLA_RESULT(
+            UNSUPPORTED); /* an image with a libc, without the kernel's system calls */
     }
     CELLA_TRY(cella_tls_attach(td));
     for (const constructor *c = __init_array_start; c < __init_array_end; c++) {

@@ -30,14 +30,14 @@ extern const char __ehdr_start[] CELLA_KERNEL; /* the first byte of the image: t
 struct cella_kernel {
     uint64_t base;
     uint64_t size;
-    uint64_t heap; /* address; 0 size when the image has none */
+    uint64_t heap;      /* address; 0 size when the image has none */
     uint64_t heap_size; /* usable: initial part on SGX1 */
     uint64_t heap_initial;
     uint64_t arenas; /* host address */
     uint64_t arena_stride;
     uint64_t tsc_hz;
     struct sgx_attributes attributes; /* of this enclave, from its own report */
-    uint64_t features; /* CELLA_INIT_* */
+    uint64_t features;                /* CELLA_INIT_* */
     uint32_t misc_select;
     struct cella_ring ocall_ring; /* address 0: none */
     bool has_libc;
@@ -57,9 +57,8 @@ struct cella_pair {
 /* entry.S */
 CELLA_KERNEL struct cella_pair cella_kernel_leave(uint64_t rdi, uint64_t rsi, uint64_t rdx,
                                                   uint64_t r8, uint64_t r9);
-CELLA_KERNEL struct cella_pair cella_kernel_leave_preserving(uint64_t rdi, uint64_t rsi,
-                                                             uint64_t rdx, uint64_t r8,
-                                                             uint64_t r9);
+CELLA_KERNEL struct cella_pair
+cella_kernel_leave_preserving(uint64_t rdi, uint64_t rsi, uint64_t rdx, uint64_t r8, uint64_t r9);
 CELLA_KERNEL _Noreturn void cella_kernel_exit(uint64_t rdi, uint64_t rsi, uint64_t rdx);
 CELLA_KERNEL _Noreturn void cella_kernel_unpark(uint64_t result);
 CELLA_KERNEL _Noreturn void cella_kernel_jump(const struct cella_regs *regs);
@@ -85,10 +84,10 @@ CELLA_KERNEL void cella_kernel_thread_ready(struct cella_td *td);
 /* As cella_ocall, also for the kernel's own numbers; keeps vector registers. */
 CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall(uint32_t number, const void *in,
                                                             size_t in_size, void *out,
-                                                            size_t out_capacity,
-                                                            size_t *ret_size);
+                                                            size_t out_capacity, size_t *ret_size);
 /* Copies an ocall's input into its slice, which is ours up to the next multiple of 8. */
-CELLA_KERNEL CELLA_MUST_USE cella_result cella_slice_fill(uint64_t slice, const void *in, size_t size);
+CELLA_KERNEL CELLA_MUST_USE cella_result cella_slice_fill(uint64_t slice, const void *in,
+                                                          size_t size);
 CELLA_KERNEL void cella_arena_attach(struct cella_td *td);
 CELLA_KERNEL cella_result cella_result_from_host(uint64_t code);
 

@@ -27,8 +27,8 @@ static long write_piece(uint64_t fd, const uint8_t *from, uint64_t size)
     const uint64_t part = size < sizeof(request.bytes) ? size : sizeof(request.bytes);
     request.fd = fd;
     __builtin_memcpy(request.bytes, from, part);
-    cella_result result = cella_system_ocall(CELLA_OCALL_WRITE, &request, 8 + part, &written,
-                                             sizeof(written), &got);
+    cella_result result =
+        cella_system_ocall(CELLA_OCALL_WRITE, &request, 8 + part, &written, sizeof(written), &got);
     if (!cella_is_ok(result) || got != sizeof(written)) {
         return -EIO;
     }

@@ -76,8 +76,8 @@ static bool waiter_wake(struct cella_futex_waiter **at, uint32_t *ret_slot)
 static void host_wake(const uint32_t *slots, uint32_t count)
 {
     if (count > 0) {
-        cella_ignore(cella_system_ocall(CELLA_OCALL_WAKE, slots, count * sizeof(slots[0]), NULL, 0,
-                                        NULL));
+        cella_ignore(
+            cella_system_ocall(CELLA_OCALL_WAKE, slots, count * sizeof(slots[0]), NULL, 0, NULL));
     }
 }
 

@@ -92,7 +92,7 @@ static long process_sysinfo(uint64_t at)
     cella_zero((void *)at, 112);
     *(uint64_t *)(at + 32) = total * SGX_PAGE_SIZE;
     *(uint64_t *)(at + 40) = (total - used) * SGX_PAGE_SIZE;
-    *(uint16_t *)(at + 80) = 1; /* procs */
+    *(uint16_t *)(at + 80) = 1;  /* procs */
     *(uint32_t *)(at + 104) = 1; /* mem_unit */
     return 0;
 }
@@ -205,8 +205,8 @@ static long signal_send(uint64_t tid, uint64_t number)
         return 0;
     }
     const uint64_t handler = actions[number].handler;
-    if (handler == 1 || (handler == 0 && (number == 17 || number == 18 || number == 23 ||
-                                          number == 28))) {
+    if (handler == 1 ||
+        (handler == 0 && (number == 17 || number == 18 || number == 23 || number == 28))) {
         return 0; /* SIG_IGN, or ignored by default: CHLD, CONT, URG, WINCH */
     }
     if (handler == 0 || tid != td->tid || (actions[number].flags & 4) != 0) {

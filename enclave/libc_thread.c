@@ -112,8 +112,8 @@ static long thread_clone(struct cella_regs *regs)
         *(uint32_t *)ARG3(regs) = tid;
     }
     child_bind(td, regs, slot);
-    if (pooled && !cella_is_ok(cella_system_ocall(CELLA_OCALL_THREAD, &slot, sizeof(slot), NULL, 0,
-                                                  NULL))) {
+    if (pooled &&
+        !cella_is_ok(cella_system_ocall(CELLA_OCALL_THREAD, &slot, sizeof(slot), NULL, 0, NULL))) {
         /* A host that says no and enters all the same finds nothing bound; if it was quicker, the thread runs. */
         if (__atomic_exchange_n(&td->start_bound, false, __ATOMIC_ACQ_REL)) {
             pool_give(td);

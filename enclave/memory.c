@@ -254,8 +254,7 @@ uint64_t cella_pages_break(uint64_t wanted)
     cella_lock_take(&memory_lock);
     const uint64_t start = page_address(break_start);
     if (page_count > 0 && wanted >= start && wanted - start <= page_count * SGX_PAGE_SIZE) {
-        const uint64_t end =
-            break_start + (wanted - start + SGX_PAGE_SIZE - 1) / SGX_PAGE_SIZE;
+        const uint64_t end = break_start + (wanted - start + SGX_PAGE_SIZE - 1) / SGX_PAGE_SIZE;
         bool done = end <= page_count;
         for (uint64_t page = break_end; page < end && done; page++) {
             done = !bit_get(bits_used, page);

@@ -26,16 +26,16 @@
         "-Wl,--no-dynamic-linker", "-o", "%o", "%O", "%L/libcella_enclave.a",                      \
         "%L/libcella_enclave_bare.a"
 #define CELLA_RECIPE_MUSL                                                                          \
-    "gcc", CELLA_RECIPE_LINK, "-nostdlib", "-nostartfiles", "-Wl,--no-dynamic-linker", "-o",       \
-        "%o", "%M/rcrt1.o", "%M/crti.o", "%G/crtbeginS.o", "%O", "-L%M", "-Wl,--start-group",      \
+    "gcc", CELLA_RECIPE_LINK, "-nostdlib", "-nostartfiles", "-Wl,--no-dynamic-linker", "-o", "%o", \
+        "%M/rcrt1.o", "%M/crti.o", "%G/crtbeginS.o", "%O", "-L%M", "-Wl,--start-group",            \
         "%L/libcella_enclave_libc.a", "%L/libcella_enclave.a", "%M/libc.a", "-lgcc", "-lgcc_eh",   \
         "-Wl,--end-group", "%G/crtendS.o", "%M/crtn.o"
 #define CELLA_RECIPE_GLIBC                                                                         \
-    "gcc", CELLA_RECIPE_LINK, "-o", "%o", "%O", "-Wl,--start-group",                               \
-        "%L/libcella_enclave_libc.a", "%L/libcella_enclave.a", "-Wl,--end-group"
+    "gcc", CELLA_RECIPE_LINK, "-o", "%o", "%O", "-Wl,--start-group", "%L/libcella_enclave_libc.a", \
+        "%L/libcella_enclave.a", "-Wl,--end-group"
 #define CELLA_RECIPE_GLIBC_CXX                                                                     \
-    "g++", CELLA_RECIPE_LINK, "-o", "%o", "%O", "-Wl,--start-group",                               \
-        "%L/libcella_enclave_libc.a", "%L/libcella_enclave.a", "-Wl,--end-group"
+    "g++", CELLA_RECIPE_LINK, "-o", "%o", "%O", "-Wl,--start-group", "%L/libcella_enclave_libc.a", \
+        "%L/libcella_enclave.a", "-Wl,--end-group"
 
 /* Opt-in modules: each is one library and the symbol that pulls it in, given before the group above (%O). */
 #define CELLA_RECIPE_MODULE_CLOCK "-Wl,-u,cella_module_clock", "%L/libcella_enclave_clock.a"

@@ -10,10 +10,7 @@
 static uint32_t enclu(uint32_t leaf, const void *rbx, const void *rcx, void *rdx)
 {
     uint64_t rax = leaf;
-    __asm__ volatile("enclu"
-                     : "+a"(rax)
-                     : "b"(rbx), "c"(rcx), "d"(rdx)
-                     : "memory", "cc");
+    __asm__ volatile("enclu" : "+a"(rax) : "b"(rbx), "c"(rcx), "d"(rdx) : "memory", "cc");
     return (uint32_t)rax;
 }
 

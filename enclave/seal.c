@@ -25,7 +25,7 @@ CELLA_NO_COMPRESSION;
 #define IV_SIZE 12u
 #define KEY_SIZE 32u
 #define SIZE_LIMIT (1ull << 36) /* GCM's own limit for one IV */
-#define CHUNK (1u << 30) /* EVP counts in int */
+#define CHUNK (1u << 30)        /* EVP counts in int */
 
 /* DEBUG and INIT must be the same; reserved flags too. Architectural features of the processor may differ. */
 #define FLAGS_MASK 0xFF0000000000000Bull
@@ -50,7 +50,8 @@ struct seal_header {
     uint64_t data_size;
     uint64_t reserved5;
 };
-_Static_assert(sizeof(struct seal_header) == CELLA_SEAL_OVERHEAD - TAG_SIZE, "docs/formats/sealed.md");
+_Static_assert(sizeof(struct seal_header) == CELLA_SEAL_OVERHEAD - TAG_SIZE,
+               "docs/formats/sealed.md");
 _Static_assert(offsetof(struct seal_header, cpu_svn) == 24, "docs/formats/sealed.md");
 _Static_assert(offsetof(struct seal_header, key_id) == 56, "docs/formats/sealed.md");
 _Static_assert(offsetof(struct seal_header, iv) == 88, "docs/formats/sealed.md");
@@ -83,8 +84,8 @@ size_t cella_seal_size(size_t additional_size, size_t data_size)
 static cella_result key_derive(const struct seal_header *header, struct seal_key *key)
 {
     struct sgx_keyrequest request = {.key_name = SGX_KEY_SEAL};
-    request.key_policy = header->policy == CELLA_SEAL_MRENCLAVE ? SGX_KEYPOLICY_MRENCLAVE
-                                                                : SGX_KEYPOLICY_MRSIGNER;
+    request.key_policy =
+        header->policy == CELLA_SEAL_MRENCLAVE ? SGX_KEYPOLICY_MRENCLAVE : SGX_KEYPOLICY_MRSIGNER;
     request.isv_svn = header->isv_svn;
     memcpy(request.cpu_svn, header->cpu_svn, sizeof(request.cpu_svn));
     request.attribute_mask = header->attribute_mask;
@@ -161,8 +162,8 @@ static cella_result cipher_update(EVP_CIPHER_CTX *context, uint8_t *out, const u
     for (size_t at = 0; at < size;) {
         const size_t part = size - at < CHUNK ? size - at : CHUNK;
         int done = 0;
-        CELLA_ENSURE(EVP_CipherUpdate(context, out ? out + at : NULL, &done, in + at,
-                                      (int)part) == 1,
+        CELLA_ENSURE(EVP_CipherUpdate(context, out ? out + at : NULL, &done, in + at, (int)part) ==
+                         1,
                      CRYPTO);
         at += part;
     }
@@ -178,9 +179,9 @@ static cella_result cipher_run(const struct seal_header *header, const struct se
     uint8_t rest[TAG_SIZE];
     int done = 0;
     CELLA_ENSURE(context != NULL, OUT_OF_MEMORY);
-    CELLA_ENSURE(EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, header->iv,
-                                   sealing) == 1,
-                 CRYPTO);
+    CELLA_ENSURE(
+        EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, key->bytes, header->iv, sealing) == 1,
+        CRYPTO);
     CELLA_TRY(cipher_update(context, NULL, (const uint8_t *)header, sizeof(*header)));
     CELLA_TRY(cipher_update(context, NULL, additional, header->additional_size));
     CELLA_TRY(cipher_update(context, out, in, header->data_size));
@@ -277,8 +278,8 @@ cella_result cella_unseal(const void *sealed, size_t size, void *out, size_t out
     CELLA_ENSURE(out_capacity >= parsed.data.size, BUFFER_TOO_SMALL);
     memcpy(tag, parsed.tag.data, sizeof(tag));
     CELLA_TRY(key_derive(&parsed.header, &key));
-    cella_result result = cipher_run(&parsed.header, &key, parsed.additional.data, parsed.data.data, out,
-                                     tag, false);
+    cella_result result =
+        cipher_run(&parsed.header, &key, parsed.additional.data, parsed.data.data, out, tag, false);
     if (!cella_is_ok(result)) {
         OPENSSL_cleanse(out, parsed.data.size);
         return result;

@@ -6,12 +6,12 @@
 #include "enclave/kernel.h"
 
 #define SPINS_MAX 10000000u
-#define AHEAD 4u /* slots that are fetched before their turn */
+#define AHEAD 4u         /* slots that are fetched before their turn */
 #define PATIENCE 100000u /* looks at an answer before the processor is offered to another thread */
 
 static _Atomic uint32_t ecall_ticket; /* the next to serve, by whichever worker */
 static _Atomic uint32_t ocall_ticket; /* the next to hand out */
-static _Atomic uint64_t ocall_busy; /* slots whose call has not come back */
+static _Atomic uint64_t ocall_busy;   /* slots whose call has not come back */
 
 /* All calls of a batch, in their order. */
 static cella_result worker_batch(const struct cella_call_slot *slot)
@@ -71,8 +71,7 @@ struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring_address
             }
         }
         const uint32_t ticket = atomic_load(&ecall_ticket);
-        result =
-            cella_system_ocall(CELLA_OCALL_RING_WAIT, &ticket, sizeof(ticket), NULL, 0, NULL);
+        result = cella_system_ocall(CELLA_OCALL_RING_WAIT, &ticket, sizeof(ticket), NULL, 0, NULL);
         if (!cella_is_ok(result)) {
             return (struct cella_pair){.first = CELLA_CODE_OK, .second = 0};
         }

@@ -25,8 +25,8 @@
 
 /* TD_STATE */
 #define TD_UNTOUCHED 0 /* as loaded: zeros */
-#define TD_BOOTED 1 /* canary, stack and TCS are known */
-#define TD_READY 2 /* serves ecalls: the fast path may be taken */
+#define TD_BOOTED 1    /* canary, stack and TCS are known */
+#define TD_READY 2     /* serves ecalls: the fast path may be taken */
 
 /* struct cella_regs, in the order in which entry.S stores it */
 #define REGS_R15 0
@@ -103,7 +103,7 @@ struct cella_td {
     uint64_t buffer_size;
     uint32_t tid;
     uint32_t in_exception; /* stage two is running: depth of it */
-    uint64_t clear_tid; /* address inside, 0: none */
+    uint64_t clear_tid;    /* address inside, 0: none */
     uint64_t robust_list;
     uint64_t signal_mask;
     struct cella_pending_ecall pending;
@@ -111,7 +111,8 @@ struct cella_td {
     bool is_enclave_thread;
     bool in_pool_use;
     struct cella_regs start;
-    bool trapped; /* the running system call came by #UD: its child starts without the trampoline's frame */
+    bool
+        trapped; /* the running system call came by #UD: its child starts without the trampoline's frame */
     uint64_t unmap_at, unmap_size; /* the thread's own stack, unmapped when it is off it */
 };
 

@@ -231,8 +231,7 @@ cella_result cella_ecall(cella_enclave *enclave, uint32_t number, const void *in
         const uint32_t code = atomic_load(&enclave->dead);
         return code ? (cella_result){.code = code} : CELLA_RESULT(OUT_OF_THREADS);
     }
-    cella_result result =
-        ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
+    cella_result result = ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
     cella_host_slot_give(enclave, slot);
     return result;
 }

@@ -42,8 +42,7 @@ static int64_t open_below(const cella_enclave *enclave, const char *path, int fl
 /* A path is a zero-terminated string that ends in the request. */
 static const char *path_at(const struct request *request, size_t offset)
 {
-    if (offset >= request->size ||
-        !memchr(request->bytes + offset, 0, request->size - offset)) {
+    if (offset >= request->size || !memchr(request->bytes + offset, 0, request->size - offset)) {
         return NULL;
     }
     return (const char *)request->bytes + offset;
@@ -89,9 +88,9 @@ static int64_t change_entry(const cella_enclave *enclave, const struct request *
         break;
     case CELLA_FILE_RENAME: {
         const char *target = path_at(request, strlen(path) + 1);
-        const int64_t to = target ? parent_open(enclave, target, directory, sizeof(directory),
-                                                &new_name)
-                                  : -EINVAL;
+        const int64_t to =
+            target ? parent_open(enclave, target, directory, sizeof(directory), &new_name)
+                   : -EINVAL;
         result = to < 0 ? to : errno_or(renameat((int)parent, name, (int)to, new_name));
         if (to >= 0) {
             close((int)to);
@@ -170,8 +169,7 @@ static int64_t write_some(const struct request *request)
     if (request->head.a < 0) {
         return errno_or(write(request->head.handle, request->bytes, request->size));
     }
-    return errno_or(
-        pwrite(request->head.handle, request->bytes, request->size, request->head.a));
+    return errno_or(pwrite(request->head.handle, request->bytes, request->size, request->head.a));
 }
 
 static int64_t file_do(const cella_enclave *enclave, const struct request *request, uint8_t *out,

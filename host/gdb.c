@@ -136,7 +136,8 @@ static bool file_make(struct cella_gdb *gdb, const char *path, struct cella_byte
 {
     struct cella_elf elf;
     char *absolute = realpath(path, NULL);
-    if (!absolute || strlen(absolute) >= PATH_MAX || !cella_is_ok(cella_elf_parse(file, &elf, NULL))) {
+    if (!absolute || strlen(absolute) >= PATH_MAX ||
+        !cella_is_ok(cella_elf_parse(file, &elf, NULL))) {
         free(absolute);
         return false;
     }

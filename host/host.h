@@ -27,13 +27,13 @@ struct cella_host_frame {
     sgx_linux_enter_fn enter;
     struct cella_host_slot *slot;
     uint32_t function; /* ENCLU leaf to start with */
-    uint32_t status; /* enum cella_host_status */
+    uint32_t status;   /* enum cella_host_status */
 };
 
 enum cella_host_status {
-    CELLA_HOST_LEFT, /* by EEXIT: the registers are the enclave's answer */
+    CELLA_HOST_LEFT,    /* by EEXIT: the registers are the enclave's answer */
     CELLA_HOST_ABORTED, /* an exception that the enclave could not handle; rdx: CELLA_ABORT_* */
-    CELLA_HOST_LOST, /* EENTER or ERESUME itself fails: the enclave is gone */
+    CELLA_HOST_LOST,    /* EENTER or ERESUME itself fails: the enclave is gone */
 };
 
 #define CELLA_FRAME_AT(member, at)                                                                 \
@@ -73,9 +73,9 @@ struct cella_gdb;
 struct cella_enclave {
     const struct cella_processor *processor;
     sgx_linux_enter_fn enter;
-    uint64_t serial; /* no two enclaves of a process have the same */
-    _Atomic uint32_t dead; /* enum: 0 alive, else the result code that every call gets */
-    uint32_t slot_count; /* for ecalls */
+    uint64_t serial;               /* no two enclaves of a process have the same */
+    _Atomic uint32_t dead;         /* enum: 0 alive, else the result code that every call gets */
+    uint32_t slot_count;           /* for ecalls */
     struct cella_host_slot *slots; /* thread_count of them */
     uint32_t flags;
     uint32_t ocall_count;
@@ -87,7 +87,7 @@ struct cella_enclave {
     uint8_t *arenas;
     size_t arena_stride;
     int console[2];
-    int file_root; /* directory descriptor, -1: no files */
+    int file_root;            /* directory descriptor, -1: no files */
     _Atomic uint32_t waiters; /* ecalls that wait for a slot */
     _Atomic uint32_t free_event;
     _Atomic uint32_t stopping;

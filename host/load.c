@@ -22,8 +22,8 @@ struct loader {
 /* Reserves address space for ELRANGE: `size` bytes, aligned to `size`, unmapped pages. */
 static cella_result range_reserve(cella_enclave *enclave, uint64_t size, struct cella_error *error)
 {
-    char *space = mmap(NULL, 2 * size, PROT_NONE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *space =
+        mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (space == MAP_FAILED) {
         return cella_error_errno(error, CELLA_RESULT(OUT_OF_MEMORY), errno,
                                  "no address space for an enclave of %#llx bytes",
@@ -54,16 +54,14 @@ static cella_result enclave_ecreate(cella_enclave *enclave, const struct cella_i
     CELLA_TRY(range_reserve(enclave, secs->size, error));
     secs->base = enclave->base;
     struct sgx_linux_create create = {.src = (uint64_t)secs};
-    const int done =
-        enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_CREATE, &create);
+    const int done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_CREATE, &create);
     if (done < 0) {
         const cella_result result =
             done == -ENOMEM ? CELLA_RESULT(OUT_OF_EPC) : CELLA_RESULT(ATTRIBUTE_REFUSED);
-        return cella_error_errno(error, result, -done,
-                                 "%s: ECREATE refused (size %#llx, attributes %#llx, xfrm %#llx)",
-                                 enclave->name, (unsigned long long)secs->size,
-                                 (unsigned long long)secs->attributes.flags,
-                                 (unsigned long long)secs->attributes.xfrm);
+        return cella_error_errno(
+            error, result, -done, "%s: ECREATE refused (size %#llx, attributes %#llx, xfrm %#llx)",
+            enclave->name, (unsigned long long)secs->size,
+            (unsigned long long)secs->attributes.flags, (unsigned long long)secs->attributes.xfrm);
     }
     return CELLA_OK;
 }
@@ -123,8 +121,8 @@ static cella_result run_add(const cella_enclave *enclave, const struct cella_ima
     }
     for (uint64_t at = 0; at < length;) {
         const uint64_t piece = length - at < ZERO_SIZE ? length - at : ZERO_SIZE;
-        CELLA_TRY(pages_add(enclave, zeros, run->offset + at, piece, &secinfo, run->measured,
-                            error));
+        CELLA_TRY(
+            pages_add(enclave, zeros, run->offset + at, piece, &secinfo, run->measured, error));
         at += piece;
     }
     return CELLA_OK;
@@ -166,13 +164,13 @@ static cella_result einit_failed(const cella_enclave *enclave, const struct cell
     }
     if (cella_is_ok(cella_image_measure(image, measured)) &&
         memcmp(measured, image->sigstruct.enclave_hash, sizeof(measured)) != 0) {
-        return cella_error_errno(error, CELLA_RESULT(MEASUREMENT_MISMATCH), error_number,
-                                 "%s: EINIT refused the image: MRENCLAVE starts with %02x%02x%02x%02x,"
-                                 " signed was %02x%02x%02x%02x",
-                                 enclave->name, measured[0], measured[1], measured[2], measured[3],
-                                 image->sigstruct.enclave_hash[0], image->sigstruct.enclave_hash[1],
-                                 image->sigstruct.enclave_hash[2],
-                                 image->sigstruct.enclave_hash[3]);
+        return cella_error_errno(
+            error, CELLA_RESULT(MEASUREMENT_MISMATCH), error_number,
+            "%s: EINIT refused the image: MRENCLAVE starts with %02x%02x%02x%02x,"
+            " signed was %02x%02x%02x%02x",
+            enclave->name, measured[0], measured[1], measured[2], measured[3],
+            image->sigstruct.enclave_hash[0], image->sigstruct.enclave_hash[1],
+            image->sigstruct.enclave_hash[2], image->sigstruct.enclave_hash[3]);
     }
     return cella_error_errno(error, CELLA_RESULT(ATTRIBUTE_REFUSED), error_number,
                              "%s: EINIT refused the enclave", enclave->name);

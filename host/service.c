@@ -69,8 +69,7 @@ static cella_result service_wait(cella_enclave *enclave, const void *in)
             return CELLA_OK;
         }
         long slept = futex(event, FUTEX_WAIT_BITSET_PRIVATE | clock, 0,
-                           wait.clock == CELLA_WAIT_FOREVER ? NULL : &time,
-                           FUTEX_BITSET_MATCH_ANY);
+                           wait.clock == CELLA_WAIT_FOREVER ? NULL : &time, FUTEX_BITSET_MATCH_ANY);
         if (slept < 0 && (errno == ETIMEDOUT || errno == EINVAL)) {
             return CELLA_RESULT(BUSY);
         }
@@ -169,16 +168,16 @@ static cella_result service_pages(cella_enclave *enclave, uint32_t number, const
     if (number == CELLA_OCALL_RESTRICT) {
         struct sgx_linux_restrict_permissions restrict_to = {
             .offset = words[0], .length = words[1], .permissions = words[2]};
-        done = enclave->processor->ioctl(
-            enclave->fd, SGX_LINUX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, &restrict_to);
+        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_RESTRICT_PERMISSIONS,
+                                         &restrict_to);
     } else if (number == CELLA_OCALL_TRIM) {
         struct sgx_linux_modify_types modify = {
             .offset = words[0], .length = words[1], .page_type = SGX_PT_TRIM};
         done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_MODIFY_TYPES, &modify);
     } else {
         struct sgx_linux_remove_pages remove_them = {.offset = words[0], .length = words[1]};
-        done =
-            enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_REMOVE_PAGES, &remove_them);
+        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_REMOVE_PAGES,
+                                         &remove_them);
     }
     CELLA_ENSURE(done >= 0, HOST_REFUSED);
     return CELLA_OK;

@@ -124,8 +124,8 @@ static void ocall_answer(cella_enclave *enclave, struct cella_call_slot *slot)
     cella_result result = CELLA_RESULT(NOT_FOUND);
     if (slot->number < enclave->ocall_count) {
         result = enclave->ocalls[slot->number](enclave->ocall_context, (const void *)slot->in,
-                                               slot->in_size, (void *)slot->out,
-                                               slot->out_capacity, &size);
+                                               slot->in_size, (void *)slot->out, slot->out_capacity,
+                                               &size);
     }
     slot->result = result.code;
     slot->out_size = size;
@@ -212,8 +212,7 @@ cella_result cella_switchless_start(cella_enclave *enclave,
                                     const struct cella_switchless_options *options)
 {
     CELLA_ENSURE(options->workers < enclave->slot_count, OUT_OF_THREADS);
-    CELLA_ENSURE(options->workers + options->ocall_workers > 0 &&
-                     options->workers <= WORKERS_MAX &&
+    CELLA_ENSURE(options->workers + options->ocall_workers > 0 && options->workers <= WORKERS_MAX &&
                      options->ocall_workers <= WORKERS_MAX - options->workers,
                  INVALID_ARGUMENT);
     pthread_mutex_lock(&enclave->lock);
@@ -349,11 +348,8 @@ cella_result cella_ecall_switchless(cella_enclave *enclave, uint32_t number, con
                                     size_t *ret_size)
 {
     uint32_t ticket;
-    struct cella_call call = {.number = number,
-                              .in = in,
-                              .in_size = in_size,
-                              .out = out,
-                              .out_capacity = out_capacity};
+    struct cella_call call = {
+        .number = number, .in = in, .in_size = in_size, .out = out, .out_capacity = out_capacity};
     if (!ring_serves(enclave) || !ecall_claim(enclave->switchless, &ticket)) {
         return cella_ecall(enclave, number, in, in_size, out, out_capacity, ret_size);
     }

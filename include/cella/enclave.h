@@ -27,7 +27,8 @@ typedef cella_result (*cella_ecall_function)(const void *in, size_t in_size, voi
 
 struct cella_ecall {
     cella_ecall_function function;
-    size_t in_max; /* bytes; a longer input is refused with OUT_OF_RANGE before anything is copied */
+    size_t
+        in_max; /* bytes; a longer input is refused with OUT_OF_RANGE before anything is copied */
     size_t out_max; /* bytes; a caller's larger buffer is used up to here */
 };
 
@@ -86,7 +87,7 @@ struct cella_registers {
 
 struct cella_exception {
     uint32_t vector; /* 0 #DE, 1 #DB, 3 #BP, 5 #BR, 6 #UD, 13 #GP, 14 #PF, 16 #MF, 17 #AC, 19 #XM */
-    uint32_t error; /* #PF, #GP with EXINFO; else 0 */
+    uint32_t error;  /* #PF, #GP with EXINFO; else 0 */
     uint64_t address; /* #PF with EXINFO: the page; else 0 */
     struct cella_registers *registers;
 };

@@ -32,18 +32,21 @@ typedef cella_result (*cella_ocall_function)(void *context, const void *in, size
 
 /* cella_enclave_options.flags */
 #define CELLA_ENCLAVE_DEBUG 0x1u /* create as a debug enclave; the image must allow it */
-#define CELLA_ENCLAVE_WAIT 0x2u /* an ecall waits for a free TCS, instead of failing with OUT_OF_THREADS */
+#define CELLA_ENCLAVE_WAIT                                                                         \
+    0x2u /* an ecall waits for a free TCS, instead of failing with OUT_OF_THREADS */
 #define CELLA_ENCLAVE_NO_GDB 0x4u /* do not tell a debugger about the image */
 
 /* Zero-initialise; all fields may stay zero. */
 struct cella_enclave_options {
     uint32_t flags;
     uint32_t ocall_count;
-    const cella_ocall_function *ocalls; /* called with the number as index; borrowed until destruction */
+    const cella_ocall_function
+        *ocalls; /* called with the number as index; borrowed until destruction */
     void *ocall_context;
-    const char *const *environment; /* NAME=VALUE strings for the enclave's libc, NULL-terminated; may be NULL */
+    const char *const
+        *environment;  /* NAME=VALUE strings for the enclave's libc, NULL-terminated; may be NULL */
     size_t arena_size; /* host memory for the ocalls of one TCS, bytes; 0: 64 KiB */
-    int console[2]; /* file descriptors for the enclave's 1 and 2; 0: the process's own */
+    int console[2];    /* file descriptors for the enclave's 1 and 2; 0: the process's own */
     const char *file_root; /* directory that the files module sees as "/"; NULL: no files */
 };
 

@@ -20,8 +20,7 @@ extern "C" {
  * No alignment is asked of the arguments. Thread-safe.
  */
 CELLA_MUST_USE cella_result cella_report_create(const struct sgx_targetinfo *target,
-                                                const uint8_t *data,
-                                                struct sgx_report *ret_report);
+                                                const uint8_t *data, struct sgx_report *ret_report);
 
 /* AUTH_FAILED unless `report` was made on this machine for this enclave. Says nothing about who made it: look there. */
 CELLA_MUST_USE cella_result cella_report_verify(const struct sgx_report *report);
@@ -36,7 +35,8 @@ CELLA_MUST_USE cella_result cella_report_self(struct sgx_report *ret_report);
  * EGETKEY. Result: ATTRIBUTE_REFUSED (key needs an attribute), SVN_TOO_OLD (asks for a CPUSVN or ISVSVN above the
  * current one), INVALID_ARGUMENT (key name). Wipe the key after use. Thread-safe.
  */
-CELLA_MUST_USE cella_result cella_key_get(const struct sgx_keyrequest *request, uint8_t ret_key[16]);
+CELLA_MUST_USE cella_result cella_key_get(const struct sgx_keyrequest *request,
+                                          uint8_t ret_key[16]);
 
 #ifdef __cplusplus
 }

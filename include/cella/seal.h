@@ -17,7 +17,8 @@ extern "C" {
 
 enum cella_seal_policy {
     CELLA_SEAL_MRENCLAVE = 1, /* this very enclave */
-    CELLA_SEAL_MRSIGNER = 2, /* enclaves of the same signer and product id, with this SVN or a newer one */
+    CELLA_SEAL_MRSIGNER =
+        2, /* enclaves of the same signer and product id, with this SVN or a newer one */
 };
 
 #define CELLA_SEAL_OVERHEAD 144u /* bytes of header and tag */
@@ -36,7 +37,7 @@ CELLA_MUST_USE cella_result cella_seal(enum cella_seal_policy policy, const void
 /* What a sealed blob says about itself; authenticated only once cella_unseal has succeeded. */
 struct cella_sealed_info {
     enum cella_seal_policy policy;
-    uint16_t isv_svn; /* of the enclave that sealed */
+    uint16_t isv_svn;       /* of the enclave that sealed */
     const void *additional; /* inside the blob */
     size_t additional_size;
     size_t data_size;

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static inline bool docs_hex_line(const char *line, unsigned char *out, size_t capacity, size_t *used)
+static inline bool docs_hex_line(const char *line, unsigned char *out, size_t capacity,
+                                 size_t *used)
 {
     unsigned value;
     int length;

@@ -96,8 +96,8 @@ cella_result run(const void *, size_t, void *out, size_t out_capacity, size_t *r
 {
     std::map<std::string, int> map{{"one", 1}, {"two", 2}};
     std::ostringstream text;
-    text << g_global.text << ' ' << exceptions().value_or("nothing thrown") << ' ' << threads() << ' '
-         << map.at("two") << ' ' << 2.5;
+    text << g_global.text << ' ' << exceptions().value_or("nothing thrown") << ' ' << threads()
+         << ' ' << map.at("two") << ' ' << 2.5;
     std::cout << text.str() << std::endl;
     const std::string answer = text.str();
     CELLA_ENSURE(answer.size() <= out_capacity, BUFFER_TOO_SMALL);

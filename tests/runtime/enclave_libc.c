@@ -51,7 +51,8 @@ ECALL(hello)
 {
     char *text = malloc(65536);
     CELLA_ENSURE(text != NULL && constructed, OUT_OF_MEMORY);
-    const int size = snprintf(text, 65536, "hello %.*s, %.3f", (int)in_size, (const char *)in, 3.25);
+    const int size =
+        snprintf(text, 65536, "hello %.*s, %.3f", (int)in_size, (const char *)in, 3.25);
     CELLA_ENSURE(size > 0 && (size_t)size <= out_capacity, BUFFER_TOO_SMALL);
     memcpy(out, text, (size_t)size);
     *ret_size = (size_t)size;
@@ -126,7 +127,8 @@ ECALL(exit_call)
 ECALL(timed_wait)
 {
     UNUSED_CALL;
-    struct timespec until = {.tv_sec = 1, .tv_nsec = 0}; /* long ago: no clock is needed to know that */
+    struct timespec until = {.tv_sec = 1,
+                             .tv_nsec = 0}; /* long ago: no clock is needed to know that */
     CELLA_ENSURE(out_capacity >= 4, BUFFER_TOO_SMALL);
     pthread_mutex_lock(&lock);
     *(uint32_t *)out = (uint32_t)pthread_cond_timedwait(&changed, &lock, &until);

@@ -319,7 +319,8 @@ ECALL(switchless)
     CELLA_ENSURE(in_size >= 12, INVALID_ARGUMENT);
     const size_t capacity = words[1] < out_capacity ? words[1] : out_capacity;
     for (uint32_t i = 0; i < words[2]; i++) {
-        CELLA_TRY(cella_ocall_switchless(words[0], words + 3, in_size - 12, out, capacity, ret_size));
+        CELLA_TRY(
+            cella_ocall_switchless(words[0], words + 3, in_size - 12, out, capacity, ret_size));
     }
     return CELLA_OK;
 }

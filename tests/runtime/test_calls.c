@@ -76,9 +76,8 @@ static const cella_ocall_function g_ocalls[HOST_OCALL_COUNT] = {
 
 static cella_enclave *enclave_new(uint32_t flags)
 {
-    const struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_DEBUG | flags,
-                                                  .ocall_count = HOST_OCALL_COUNT,
-                                                  .ocalls = g_ocalls};
+    const struct cella_enclave_options options = {
+        .flags = CELLA_ENCLAVE_DEBUG | flags, .ocall_count = HOST_OCALL_COUNT, .ocalls = g_ocalls};
     struct cella_error error = {0};
     cella_enclave *enclave = NULL;
     cella_result result = cella_enclave_create(g_image, &options, &enclave, &error);
@@ -117,7 +116,8 @@ static void test_add(void **state)
 static void test_echo_sizes(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {1, 3, 7, 8, 9, 63, 64, 65, 127, 255, 256, 257, 511, 4095, 4096, 4097, 1000003};
+    static const size_t sizes[] = {1,   3,   7,   8,   9,    63,   64,   65,     127,
+                                   255, 256, 257, 511, 4095, 4096, 4097, 1000003};
     uint8_t *in = malloc(1000100);
     uint8_t *out = malloc(1000100);
     for (size_t i = 0; i < 1000100; i++) {
@@ -222,7 +222,8 @@ static void test_ocall(void **state)
         const uint32_t head[2] = {HOST_ECHO, 2000000};
         size_t size = 99;
         memcpy(in, head, sizeof(head));
-        assert_code(cella_ecall(g_enclave, NONE_FORWARD, in, 8 + sizes[i], out, 2000000, &size), OK);
+        assert_code(cella_ecall(g_enclave, NONE_FORWARD, in, 8 + sizes[i], out, 2000000, &size),
+                    OK);
         assert_int_equal(size, sizes[i]);
         assert_memory_equal(out, in + 8, size);
     }
@@ -253,7 +254,8 @@ static void test_nested(void **state)
     for (uint32_t depth = 0; depth < 60; depth += 7) {
         const uint32_t deep[3] = {HOST_DEEP, 4, depth};
         uint32_t answer = 0;
-        assert_code(cella_ecall(g_enclave, NONE_FORWARD, deep, sizeof(deep), &answer, 4, &size), OK);
+        assert_code(cella_ecall(g_enclave, NONE_FORWARD, deep, sizeof(deep), &answer, 4, &size),
+                    OK);
         assert_int_equal(answer, 0x77777777);
     }
     const uint32_t too_deep[3] = {HOST_DEEP, 4, 1000};
@@ -287,8 +289,8 @@ static void test_report(void **state)
                                     .misc_select = self.body.misc_select};
     memcpy(target.measurement, self.body.mr_enclave, 32);
     cella_enclave *peer = enclave_new(0);
-    assert_code(cella_ecall(peer, NONE_TARGET, &target, sizeof(target), &other, sizeof(other), &size),
-                OK);
+    assert_code(
+        cella_ecall(peer, NONE_TARGET, &target, sizeof(target), &other, sizeof(other), &size), OK);
     cella_enclave_destroy(peer);
     assert_code(cella_ecall(g_enclave, NONE_VERIFY, &other, sizeof(other), NULL, 0, &size), OK);
     assert_string_equal((char *)other.body.report_data, "bound");
@@ -306,7 +308,8 @@ static void test_report(void **state)
 static void test_key_refused(void **state)
 {
     (void)state;
-    struct sgx_keyrequest request = {.key_name = SGX_KEY_SEAL, .key_policy = SGX_KEYPOLICY_MRENCLAVE};
+    struct sgx_keyrequest request = {.key_name = SGX_KEY_SEAL,
+                                     .key_policy = SGX_KEYPOLICY_MRENCLAVE};
     uint8_t key[16], again[16];
     size_t size;
     assert_code(cella_ecall(g_enclave, NONE_KEY, &request, 512, key, 16, &size), OK);
@@ -449,7 +452,8 @@ static void test_state_is_ordered(void **state)
     uint16_t after_fcw;
     __asm__ volatile("ldmxcsr %0" : : "m"(wild_mxcsr));
     __asm__ volatile("fldcw %0\n\tfld1\n\tfld1\n\tfld1" : : "m"(wild_fcw));
-    cella_result result = cella_ecall(g_enclave, NONE_STATE, NULL, 0, &inside, sizeof(inside), &size);
+    cella_result result =
+        cella_ecall(g_enclave, NONE_STATE, NULL, 0, &inside, sizeof(inside), &size);
     __asm__ volatile("stmxcsr %0" : "=m"(after));
     __asm__ volatile("fnstcw %0" : "=m"(after_fcw));
     __asm__ volatile("fninit\n\tldmxcsr %0\n\tfldcw %1" : : "m"(usual), "m"(usual_fcw));
@@ -515,8 +519,7 @@ static cella_result host_barrier(void *context, const void *in, size_t in_size, 
 
 static void *wait_run(void *argument)
 {
-    *(cella_result *)argument =
-        cella_ecall(g_enclave, NONE_WAIT, NULL, 0, NULL, 0, NULL);
+    *(cella_result *)argument = cella_ecall(g_enclave, NONE_WAIT, NULL, 0, NULL, 0, NULL);
     return NULL;
 }
 
@@ -602,7 +605,8 @@ static void test_altered_image(void **state)
     assert_code(cella_enclave_create_bytes(bytes, size, "signature", &options, &enclave, &error),
                 BAD_SIGNATURE);
     bytes[size - 1500] ^= 0x10;
-    cella_result result = cella_enclave_create_bytes(bytes, size - 1, "short", &options, &enclave, &error);
+    cella_result result =
+        cella_enclave_create_bytes(bytes, size - 1, "short", &options, &enclave, &error);
     assert_false(cella_is_ok(result));
     assert_null(enclave);
 }

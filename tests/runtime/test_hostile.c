@@ -24,11 +24,11 @@ struct raw {
     uint64_t rdi, rsi, rdx, r8, r9, r10, r11, r12, r13, r14, r15;
     uint64_t reserved[2];
     struct sgx_linux_run *run; /* 104 */
-    sgx_linux_enter_fn enter; /* 112 */
-    uint64_t leaf; /* 120 */
-    uint64_t out[12]; /* 128: rdi rsi rdx r8 … r15 rcx */
-    uint64_t result; /* 224 */
-    uint64_t rflags; /* 232 */
+    sgx_linux_enter_fn enter;  /* 112 */
+    uint64_t leaf;             /* 120 */
+    uint64_t out[12];          /* 128: rdi rsi rdx r8 … r15 rcx */
+    uint64_t result;           /* 224 */
+    uint64_t rflags;           /* 232 */
     uint64_t reserved2[2];
     _Alignas(64) uint8_t xsave[16384]; /* 256 */
 };
@@ -226,8 +226,14 @@ static void test_offered_memory(void **state)
 {
     (void)state;
     cella_enclave *enclave = enclave_new();
-    const uint64_t offers[] = {enclave->base, enclave->base - 8, enclave->base + enclave->size - 8,
-                               0, UINT64_MAX - 7, 0x800000000000ull, 12345, enclave->base + 4096};
+    const uint64_t offers[] = {enclave->base,
+                               enclave->base - 8,
+                               enclave->base + enclave->size - 8,
+                               0,
+                               UINT64_MAX - 7,
+                               0x800000000000ull,
+                               12345,
+                               enclave->base + 4096};
     uint32_t *words = calloc(1, 1 << 20);
     words[1] = 8;
     for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
@@ -263,11 +269,19 @@ static void test_entry_fuzz(void **state)
     for (int i = 0; i < 20000; i++) {
         struct raw *raw = raw_new(enclave, 1 + random_next() % 3);
         uint64_t *registers = &raw->rdi;
-        const uint64_t kinds[] = {0, 1, (uint64_t)scratch, enclave->base, enclave->base + enclave->size,
-                                  UINT64_MAX, 1ull << 63, 4096, enclave->slots[0].tcs,
+        const uint64_t kinds[] = {0,
+                                  1,
+                                  (uint64_t)scratch,
+                                  enclave->base,
+                                  enclave->base + enclave->size,
+                                  UINT64_MAX,
+                                  1ull << 63,
+                                  4096,
+                                  enclave->slots[0].tcs,
                                   (uint64_t)enclave->arenas};
         for (int r = 0; r < 11; r++) {
-            registers[r] = random_next() % 3 == 0 ? random_next() : kinds[random_next() % 10] + random_next() % 64;
+            registers[r] = random_next() % 3 == 0 ? random_next()
+                                                  : kinds[random_next() % 10] + random_next() % 64;
         }
         uint64_t code = random_next() % 10;
         if (code == CELLA_ENTER_DESTROY || code == CELLA_ENTER_WORKER) {
@@ -332,8 +346,12 @@ static void test_spurious(void **state)
     static const struct {
         uint64_t code, rsi;
     } rows[] = {
-        {CELLA_ENTER_EXCEPTION, 0}, {CELLA_ENTER_THREAD, 0}, {CELLA_ENTER_WORKER, 0},
-        {CELLA_ENTER_WORKER, 64},   {0, 0},                  {0xFF, 0},
+        {CELLA_ENTER_EXCEPTION, 0},
+        {CELLA_ENTER_THREAD, 0},
+        {CELLA_ENTER_WORKER, 0},
+        {CELLA_ENTER_WORKER, 64},
+        {0, 0},
+        {0xFF, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct raw *raw = raw_new(enclave, 1);

@@ -133,8 +133,8 @@ static void *caller(void *argument)
         char out[64];
         size_t size;
         failures += !cella_is_ok(cella_ecall(argument, LIBC_NOTHING, NULL, 0, NULL, 0, NULL));
-        failures += i % 64 == 0 &&
-                    !cella_is_ok(cella_ecall(argument, LIBC_HELLO, "x", 1, out, sizeof(out), &size));
+        failures += i % 64 == 0 && !cella_is_ok(cella_ecall(argument, LIBC_HELLO, "x", 1, out,
+                                                            sizeof(out), &size));
     }
     return (void *)failures;
 }
@@ -271,7 +271,8 @@ static void test_environment(void **state)
     assert_code(cella_ecall(enclave, LIBC_GETENV, "CELLA_TEST", 10, out, 256, &size), OK);
     assert_string_equal(out, "value");
     assert_code(cella_ecall(enclave, LIBC_GETENV, "LD_PRELOAD", 10, out, 256, &size), NOT_FOUND);
-    assert_code(cella_ecall(enclave, LIBC_GETENV, "GLIBC_TUNABLES", 14, out, 256, &size), NOT_FOUND);
+    assert_code(cella_ecall(enclave, LIBC_GETENV, "GLIBC_TUNABLES", 14, out, 256, &size),
+                NOT_FOUND);
     cella_enclave_destroy(enclave);
 }
 
@@ -329,7 +330,7 @@ static void test_seal_policies(void **state)
         {1, IMAGE_LIBRARIES, IMAGE_LIBRARIES, "OK"},
         {2, IMAGE_LIBRARIES, IMAGE_LIBRARIES, "OK"},
         {1, IMAGE_LIBRARIES, IMAGE_LIBRARIES_SVN2, "AUTH_FAILED"}, /* another measurement */
-        {2, IMAGE_LIBRARIES, IMAGE_LIBRARIES_SVN2, "OK"}, /* newer reads old */
+        {2, IMAGE_LIBRARIES, IMAGE_LIBRARIES_SVN2, "OK"},          /* newer reads old */
         {2, IMAGE_LIBRARIES_SVN2, IMAGE_LIBRARIES, "SVN_TOO_OLD"}, /* not the other way */
         {1, IMAGE_LIBRARIES_SVN2, IMAGE_LIBRARIES, "SVN_TOO_OLD"},
         {1, IMAGE_LIBRARIES, IMAGE_OTHER_SIGNER, "OK"}, /* the same code, whoever signed it */
@@ -340,7 +341,8 @@ static void test_seal_policies(void **state)
         uint8_t sealed[512], out[512];
         size_t size = 0, opened = 0;
         cella_enclave *from = enclave_new(rows[i].from, NULL);
-        assert_code(cella_ecall(from, LIBC_SEAL, in, sizeof(in), sealed, sizeof(sealed), &size), OK);
+        assert_code(cella_ecall(from, LIBC_SEAL, in, sizeof(in), sealed, sizeof(sealed), &size),
+                    OK);
         cella_enclave_destroy(from);
         cella_enclave *to = enclave_new(rows[i].to, NULL);
         cella_result result = cella_ecall(to, LIBC_UNSEAL, sealed, size, out, sizeof(out), &opened);
@@ -390,12 +392,12 @@ static void test_cxx(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hello),       cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_callers),     cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_memory),      cmocka_unit_test(test_waiting),
-        cmocka_unit_test(test_no_modules),  cmocka_unit_test(test_modules),
-        cmocka_unit_test(test_environment), cmocka_unit_test(test_libraries),
-        cmocka_unit_test(test_seal_altered), cmocka_unit_test(test_seal_policies),
+        cmocka_unit_test(test_hello),         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_callers),       cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_memory),        cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_no_modules),    cmocka_unit_test(test_modules),
+        cmocka_unit_test(test_environment),   cmocka_unit_test(test_libraries),
+        cmocka_unit_test(test_seal_altered),  cmocka_unit_test(test_seal_policies),
         cmocka_unit_test(test_seal_document), cmocka_unit_test(test_cxx),
     };
     if (argc != 1 + IMAGE_COUNT) {

@@ -23,10 +23,10 @@
 enum lie {
     LIE_NONE,
     LIE_RESULT, /* a failure instead of OK, or a number that is no result */
-    LIE_SIZE, /* more or fewer bytes than were asked for */
-    LIE_BYTES, /* the answer's first word is something else */
-    LIE_CLOCK, /* time jumps about, also backwards */
-    LIE_WAKE, /* nobody ever sleeps, or time is always over */
+    LIE_SIZE,   /* more or fewer bytes than were asked for */
+    LIE_BYTES,  /* the answer's first word is something else */
+    LIE_CLOCK,  /* time jumps about, also backwards */
+    LIE_WAKE,   /* nobody ever sleeps, or time is always over */
     LIE_COUNT,
 };
 
@@ -52,10 +52,9 @@ static uint64_t random_next(void)
 
 static void lie_about_time(void *out, size_t out_capacity)
 {
-    static const int64_t times[][2] = {{0, 0},          {5, 999999999}, {4, 0},
-                                       {-1, 0},         {1, -1},        {1, 1000000000},
-                                       {INT64_MAX, 0},  {100, 5},       {1ll << 40, 0},
-                                       {INT64_MIN, 77}, {3, 3},         {1000000, 1}};
+    static const int64_t times[][2] = {
+        {0, 0},         {5, 999999999}, {4, 0},         {-1, 0},         {1, -1}, {1, 1000000000},
+        {INT64_MAX, 0}, {100, 5},       {1ll << 40, 0}, {INT64_MIN, 77}, {3, 3},  {1000000, 1}};
     if (out_capacity >= 16) {
         memcpy(out, times[random_next() % 12], 16);
     }
@@ -65,8 +64,8 @@ static void lie_about_time(void *out, size_t out_capacity)
 static bool lie_tell(uint32_t number, void *out, size_t out_capacity, size_t *ret_size,
                      cella_result *result)
 {
-    static const uint32_t codes[] = {CELLA_CODE_BUSY, CELLA_CODE_OUT_OF_MEMORY, 12345, UINT32_MAX,
-                                     CELLA_CODE_ENCLAVE_ABORTED, CELLA_CODE_OK};
+    static const uint32_t codes[] = {CELLA_CODE_BUSY, CELLA_CODE_OUT_OF_MEMORY,   12345,
+                                     UINT32_MAX,      CELLA_CODE_ENCLAVE_ABORTED, CELLA_CODE_OK};
     static const int64_t words[] = {-1, -4096, INT64_MIN, INT64_MAX, 0, 1, 1 << 20, -EINTR};
     const enum lie lie = g_lie;
     switch (lie) {
@@ -103,8 +102,8 @@ cella_result __wrap_cella_host_service(cella_enclave *enclave, struct cella_host
         sched_yield();
         return random_next() % 2 ? CELLA_OK : CELLA_RESULT(BUSY);
     }
-    cella_result result = __real_cella_host_service(enclave, slot, number, in, in_size, out,
-                                                    out_capacity, ret_size);
+    cella_result result =
+        __real_cella_host_service(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
     /* A wake-up that never happens is a host that does not serve: nothing can be done about that. */
     if (g_lie == LIE_NONE || number == CELLA_OCALL_WAKE || sleeps ||
         (number == CELLA_OCALL_THREAD && cella_is_ok(result)) || random_next() % 3 == 0) {
@@ -120,8 +119,7 @@ static void call(cella_enclave *enclave, uint32_t number, uint64_t argument, siz
 {
     uint64_t out[32] = {0};
     size_t size = 0;
-    cella_result result =
-        cella_ecall(enclave, number, &argument, in_size, out, sizeof(out), &size);
+    cella_result result = cella_ecall(enclave, number, &argument, in_size, out, sizeof(out), &size);
     assert_true(size <= sizeof(out));
     if (result.code == CELLA_CODE_ENCLAVE_ABORTED || result.code == CELLA_CODE_ENCLAVE_LOST) {
         fail_msg("lie %d, ecall %u: %s", (int)g_lie, number, cella_enclave_abort_text(enclave));
@@ -141,7 +139,8 @@ static void lie_to(const char *image, enum lie lie, const char *root)
         fail_msg("%s: %s", image, error.text);
     }
     g_lie = lie;
-    const int rounds = lie == LIE_WAKE ? 1 : 4; /* threads that never sleep are in each other's way */
+    const int rounds =
+        lie == LIE_WAKE ? 1 : 4; /* threads that never sleep are in each other's way */
     for (int round = 0; round < rounds; round++) {
         call(enclave, LIBC_HELLO, 0x646c726f77, 5);
         call(enclave, LIBC_THREADS, 3, 4);

@@ -76,7 +76,8 @@ static void test_ecalls(void **state)
     assert_int_equal(adds(enclave, 100), 0); /* without workers: plain calls */
     start(enclave, 2, 0, 0);
     assert_int_equal(adds(enclave, 300), 0);
-    assert_code(cella_ecall_switchless(enclave, NONE_ECALL_COUNT, NULL, 0, NULL, 0, NULL), NOT_FOUND);
+    assert_code(cella_ecall_switchless(enclave, NONE_ECALL_COUNT, NULL, 0, NULL, 0, NULL),
+                NOT_FOUND);
     uint64_t base, size;
     int32_t out;
     cella_enclave_range(enclave, &base, &size);
@@ -190,7 +191,8 @@ static void test_ocalls(void **state)
             start(enclave, 1, 2, 5);
         }
         g_echoes = 0;
-        assert_code(cella_ecall(enclave, NONE_SWITCHLESS, in, sizeof(in), out, sizeof(out), &size), OK);
+        assert_code(cella_ecall(enclave, NONE_SWITCHLESS, in, sizeof(in), out, sizeof(out), &size),
+                    OK);
         assert_int_equal(size, 61 * 4);
         assert_memory_equal(out, in + 3, 61 * 4);
         assert_int_equal(g_echoes, 50);
@@ -225,7 +227,8 @@ static void test_abort(void **state)
     (void)state;
     cella_enclave *enclave = enclave_new();
     start(enclave, 1, 0, 0);
-    assert_code(cella_ecall_switchless(enclave, NONE_ABORT, NULL, 0, NULL, 0, NULL), ENCLAVE_ABORTED);
+    assert_code(cella_ecall_switchless(enclave, NONE_ABORT, NULL, 0, NULL, 0, NULL),
+                ENCLAVE_ABORTED);
     assert_code(cella_ecall_switchless(enclave, NONE_NOTHING, NULL, 0, NULL, 0, NULL),
                 ENCLAVE_ABORTED);
     cella_enclave_destroy(enclave);
@@ -234,9 +237,9 @@ static void test_abort(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ecalls),  cmocka_unit_test(test_sleep_and_stop),
-        cmocka_unit_test(test_batch),   cmocka_unit_test(test_many_producers),
-        cmocka_unit_test(test_ocalls),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_ecalls), cmocka_unit_test(test_sleep_and_stop),
+        cmocka_unit_test(test_batch),  cmocka_unit_test(test_many_producers),
+        cmocka_unit_test(test_ocalls), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_abort),
     };
     if (argc != 2) {
