@@ -6,6 +6,7 @@
 #include "host/host.h"
 
 #include <cpuid.h>
+#include <pthread.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -150,10 +151,22 @@ cella_result cella_processor_open(const struct cella_processor **ret_processor, 
 #define XFRM_USABLE (SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512)
 
 /*
+ * What CPUID says, asked once: where the software processor traps CPUID each question costs microseconds.
+ */
+static struct {
+    pthread_once_t once;
+    struct cella_image_processor offers;
+    uint32_t init_flags;
+    struct cella_call_cpuid rows[CELLA_CALL_CPUID_MAX];
+    uint32_t row_count;
+    uint64_t tsc_hz;
+} g_answers = {.once = PTHREAD_ONCE_INIT};
+
+/*
  * On a machine with SGX the processor's own leaves count; elsewhere (the software processor) what XCR0 has on. Newer
  * components than AVX-512 are not used: their frames do not fit one page.
  */
-void cella_processor_offers(struct cella_image_processor *ret_offers, uint32_t *ret_init_flags)
+static void ask_offers(struct cella_image_processor *ret_offers, uint32_t *ret_init_flags)
 {
     uint32_t a, b, c, d;
     *ret_offers = (struct cella_image_processor){.xfrm = SGX_XFRM_LEGACY};
@@ -202,7 +215,7 @@ static bool leaf_has_subleaves(uint32_t leaf)
            leaf == 0x1D || leaf == 0x1F;
 }
 
-uint32_t cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity)
+static uint32_t ask_rows(struct cella_call_cpuid *rows, uint32_t capacity)
 {
     uint32_t count = 0;
     const uint32_t base_max = __get_cpuid_max(0, NULL);
@@ -230,11 +243,39 @@ uint32_t cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity)
 }
 
 /* From leaf 15h where it is filled in; 0 = unknown. Only a hint for the enclave. */
-uint64_t cella_processor_tsc_hz(void)
+static uint64_t ask_tsc_hz(void)
 {
     uint32_t a, b, c, d;
     if (!__get_cpuid_count(0x15, 0, &a, &b, &c, &d) || a == 0 || b == 0 || c == 0) {
         return 0;
     }
     return (uint64_t)c * b / a;
+}
+
+static void ask(void)
+{
+    ask_offers(&g_answers.offers, &g_answers.init_flags);
+    g_answers.row_count = ask_rows(g_answers.rows, CELLA_CALL_CPUID_MAX);
+    g_answers.tsc_hz = ask_tsc_hz();
+}
+
+void cella_processor_offers(struct cella_image_processor *ret_offers, uint32_t *ret_init_flags)
+{
+    pthread_once(&g_answers.once, ask);
+    *ret_offers = g_answers.offers;
+    *ret_init_flags = g_answers.init_flags;
+}
+
+uint32_t cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity)
+{
+    pthread_once(&g_answers.once, ask);
+    const uint32_t count = g_answers.row_count < capacity ? g_answers.row_count : capacity;
+    memcpy(rows, g_answers.rows, count * sizeof(*rows));
+    return count;
+}
+
+uint64_t cella_processor_tsc_hz(void)
+{
+    pthread_once(&g_answers.once, ask);
+    return g_answers.tsc_hz;
 }
