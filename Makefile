@@ -44,8 +44,9 @@ format: ## clang-format over the whole tree
 golden-update: all ## rewrite golden files; read the diff
 	@scripts/golden --update $(BUILD)
 
-install: all ## install under PREFIX
+install: all ## install under PREFIX (and DESTDIR)
 	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
+	@$(NINJA) -C $(BUILD) --quiet
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild --quiet
 
 clean: ## remove the build folder
