@@ -70,5 +70,5 @@ PKG_CONFIG_LIBDIR=$(dirname "$(find "$top" -name cella-host.pc)"):$(pkg-config -
 # shellcheck disable=SC2046 # flags
 gcc -Ii-none-c/shared -o shared i-none-c/host/*.c $(cat flags)
 LD_LIBRARY_PATH=$(dirname "$(find "$top" -name libcella_host.so)") ./shared "$image" Ada |
-    grep -q "^enclave (software processor): Hello Ada" || fail "a host with the shared library"
+    grep -q "^enclave (.* processor): Hello Ada" || fail "a host with the shared library"
 echo "install: everything works from what was installed"
