@@ -13,7 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "cli/cpuid_sites.h"
+
+#define ARCH_SET_CPUID_CODE 0x1012
 
 static const char g_help[] =
     "usage: cella soft [--epc SIZE] [--strict-epc] [--platform DIR] [--] PROGRAM [ARGUMENT...]\n"
@@ -110,6 +115,24 @@ static const char *why_not(const char *path)
     return reason;
 }
 
+/* Where CPUID cannot be made to fault, the program's own are found for the processor. */
+static void offer_cpuid_sites(const char *path)
+{
+    static char sites[2048];
+    const char *told = getenv("CELLA_SOFT_CPUID");
+    bool traps = syscall(SYS_arch_prctl, ARCH_SET_CPUID_CODE, 0) == 0;
+    if (traps) {
+        syscall(SYS_arch_prctl, ARCH_SET_CPUID_CODE, 1);
+    }
+    if (traps && !(told && strcmp(told, "sites") == 0)) {
+        return;
+    }
+    cpuid_sites_find(path, sites, sizeof(sites));
+    if (sites[0]) {
+        setenv("CELLA_SOFT_CPUID_SITES", sites, 1);
+    }
+}
+
 static int run(char **program, const char *library)
 {
     char path[4096];
@@ -129,6 +152,7 @@ static int run(char **program, const char *library)
     }
     setenv("LD_PRELOAD", preload, 1);
     free(preload);
+    offer_cpuid_sites(path);
     execv(path, program);
     int saved = errno;
     fprintf(stderr, "cella soft: %s: %s\n", path, strerror(saved));

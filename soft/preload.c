@@ -5,11 +5,14 @@
  */
 #include "soft/processor.h"
 
+#include <stdlib.h>
+
 __attribute__((constructor)) static void preload(int argc, char **argv, char **environment)
 {
     (void)argc;
     (void)argv;
     soft_intercept_nodes();
     soft_activate();
+    soft_cpuid_patch(getenv("CELLA_SOFT_CPUID_SITES"));
     (void)soft_vdso_publish(environment);
 }

@@ -13,6 +13,8 @@ void soft_activate(void);
 /* From now on open() of the SGX nodes is the software processor's. (preload) */
 void soft_intercept_nodes(void);
 bool soft_cpuid_faults(void);
+/* The main program's CPUID sites, where CPUID cannot be made to fault: see cli/cpuid_sites.h. */
+void soft_cpuid_patch(const char *sites);
 /* vdso.c: builds the image and puts it into the auxiliary vector found behind `environment`. */
 bool soft_vdso_publish(char **environment);
 

@@ -168,6 +168,7 @@ void *soft_next(const char *name);
 void soft_cpuid_activate(void);
 void soft_cpuid_thread(void);
 bool soft_cpuid_emulate(ucontext_t *context);
+bool soft_cpuid_is_site(uint64_t address);
 
 /* enter.S */
 extern const char soft_aep[], soft_vdso_next[], soft_vdso_fixup[];

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "soft/processor.h"
 #include "soft/xstate.h"
 
 int soft_signal(int number, siginfo_t *info, ucontext_t *context, struct soft_thread *thread,
@@ -549,7 +550,9 @@ static int fault_outside(int number, siginfo_t *info, ucontext_t *context, uint6
         if (is_enclu(opcode, size)) {
             return enclu_outside(info, context, bases);
         }
-        if (is_cpuid(opcode, size) && soft_cpuid_emulate(context)) {
+        bool cpuid = (is_cpuid(opcode, size) && soft_cpuid_faults()) ||
+                     soft_cpuid_is_site((uint64_t)registers[REG_RIP]);
+        if (cpuid && soft_cpuid_emulate(context)) {
             return SOFT_RETURN_HOST;
         }
     }
