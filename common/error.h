@@ -5,7 +5,7 @@
 #ifndef CELLA_COMMON_ERROR_H
 #define CELLA_COMMON_ERROR_H
 
-#include "common/result.h"
+#include "result.h"
 
 #define CELLA_ERROR_TEXT_SIZE 512
 

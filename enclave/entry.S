@@ -3,7 +3,8 @@
  * Side: enclave. Entered by the processor (OENTRY); called by the kernel's C code and by rewritten system calls.
  * Trusts of the entry state: RAX (CSSA), RBX (TCS), FS and GS base, RIP. Everything else is the host's: registers
  * are arguments to be checked, flags, MXCSR and x87 are put in order, RSP and RBP are only kept to be given back.
- * Never leaves a register behind on the way out that does not carry a result.
+ * Never leaves a register behind on the way out that does not carry a result. In this file RSP may be the host's: an
+ * exception between cella_entry_text and its end ends the enclave (exception.c).
  */
 #include "abi/call.h"
 #include "enclave/td.h"
@@ -72,6 +73,9 @@
         .cfi_undefined %r15
         .endm
 
+        .globl  cella_entry_text
+        .hidden cella_entry_text
+cella_entry_text:
         .globl  cella_enclave_entry
         .hidden cella_enclave_entry
         .type   cella_enclave_entry, @function
@@ -581,6 +585,10 @@ cella_kernel_leave_preserving:
         ret
         .cfi_endproc
         .size   cella_kernel_leave_preserving, . - cella_kernel_leave_preserving
+
+        .globl  cella_entry_text_end
+        .hidden cella_entry_text_end
+cella_entry_text_end:
 
         .section .rodata.cella_entry, "a", @progbits
         .p2align 6

@@ -138,6 +138,15 @@ static void regs_from_gpr(struct cella_regs *regs, const struct sgx_gprsgx *gpr)
                                 .rsp = gpr->rsp};
 }
 
+/*
+ * In entry.S the stack pointer may be what the host put there. Laying a context on it would let a host that unmaps a
+ * page at the right moment write where it likes (the SmashEx attack), so nothing is ever laid for these instructions.
+ */
+static bool in_entry_text(uint64_t rip)
+{
+    return rip >= (uint64_t)cella_entry_text && rip < (uint64_t)cella_entry_text_end;
+}
+
 /* Lays stage two on the thread's stack. A stack that is no stack faults here, at CSSA 1, and ends the enclave. */
 static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *exinfo,
                               uint32_t vector)
@@ -145,7 +154,7 @@ static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *e
     const uint64_t size = sizeof(struct cella_trap) + cella_xsave_size;
     const uint64_t below = gpr->rsp - RED_ZONE;
     const uint64_t at = (below - size) & ~63ull;
-    if (!cella_inside(at, below - at)) {
+    if (in_entry_text(gpr->rip) || !cella_inside(at, below - at)) {
         return false;
     }
     struct cella_trap *trap = (struct cella_trap *)at;

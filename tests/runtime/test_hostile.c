@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "host/host.h"
 #include "tests/runtime/calls.h"
@@ -367,6 +368,37 @@ static void test_spurious(void **state)
     cella_enclave_destroy(enclave);
 }
 
+/*
+ * A page fault in the first instructions, while the stack pointer is still the host's: whatever comes back from it must
+ * not be a context that is laid on that stack.
+ */
+static void test_fault_at_the_door(void **state)
+{
+    (void)state;
+    cella_enclave *enclave = enclave_new();
+    struct raw *raw = raw_new(enclave, 1);
+    void *td = (void *)(enclave->slots[1].tcs + 4096 * 4); /* behind the TCS and three SSA frames */
+    const struct cella_processor *processor = enclave->processor;
+    raw->rdi = CELLA_ENTER_ECALL | (uint64_t)NONE_NOTHING << 32;
+    raw_enter(raw);
+    assert_int_equal(raw->out[0], CELLA_EXIT_DONE);
+    assert_int_equal(processor->mprotect(td, 4096, PROT_NONE), 0);
+    raw_enter(raw);
+    assert_int_equal(raw->run->function, SGX_ERESUME);
+    assert_int_equal(raw->run->exception_vector, SGX_VECTOR_PF);
+    assert_int_equal(processor->mprotect(td, 4096, PROT_READ | PROT_WRITE), 0);
+    raw->rdi = CELLA_ENTER_ECALL | (uint64_t)NONE_NOTHING << 32; /* no ecalls at CSSA 1 */
+    raw_enter(raw);
+    assert_int_equal(raw->out[0], CELLA_EXIT_DONE);
+    assert_int_equal(raw->out[1], CELLA_CODE_WRONG_STATE);
+    raw->rdi = CELLA_ENTER_EXCEPTION;
+    raw_enter(raw);
+    assert_int_equal(raw->out[0], CELLA_EXIT_ABORTED);
+    assert_code(cella_ecall(enclave, NONE_NOTHING, NULL, 0, NULL, 0, NULL), ENCLAVE_ABORTED);
+    raw_free(raw);
+    cella_enclave_destroy(enclave);
+}
+
 /* Two threads in one TCS: the second EENTER faults, the enclave is not lost for it. */
 static void test_wrong_tcs(void **state)
 {
@@ -424,6 +456,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_offered_memory),
         cmocka_unit_test(test_init_refused),
         cmocka_unit_test(test_spurious),
+        cmocka_unit_test(test_fault_at_the_door),
         cmocka_unit_test(test_wrong_tcs),
         cmocka_unit_test(test_lost),
         cmocka_unit_test(test_slot_document),
