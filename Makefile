@@ -4,16 +4,19 @@ PREFIX ?= /usr/local
 MESON ?= meson
 NINJA ?= ninja
 
+# What it prints matters only when it fails.
+quietly = log=$$($(1) 2>&1) || { echo "$$log" >&2; exit 1; }
+
 all: $(BUILD)/build.ninja ## build everything; programs end in $(BUILD)/bin
 	@$(NINJA) -C $(BUILD) --quiet
 	@scripts/print-sizes $(BUILD)
 
 $(BUILD)/build.ninja: | meson.build
-	@log=$$($(MESON) setup $(BUILD) . --prefix=$(PREFIX) 2>&1) || { echo "$$log" >&2; exit 1; }
+	@$(call quietly,$(MESON) setup $(BUILD) . --prefix=$(PREFIX))
 
 # A tree first configured by ./run, on a machine without cmocka, has no tests yet.
 $(BUILD)/with-tests: | $(BUILD)/build.ninja
-	@$(MESON) configure $(BUILD) -Dtests=enabled
+	@$(call quietly,$(MESON) setup --reconfigure $(BUILD) . -Dtests=enabled)
 	@touch $@
 
 run: ## what ./run does
@@ -45,7 +48,7 @@ golden-update: all ## rewrite golden files; read the diff
 	@scripts/golden --update $(BUILD)
 
 install: all ## install under PREFIX (and DESTDIR)
-	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
+	@$(call quietly,$(MESON) setup --reconfigure $(BUILD) . --prefix=$(PREFIX))
 	@$(NINJA) -C $(BUILD) --quiet
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild --quiet
 
