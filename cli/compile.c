@@ -310,7 +310,8 @@ static cella_result link_recipe(struct build *b, const char *const *recipe, size
             add_recipe_word(&job, b, word);
         }
     }
-    return job_start(&b->pool, &job, b->options->verbose, error);
+    /* What glibc says of name look-ups in static programs is about a host's name service; an enclave has none. */
+    return job_run_without(&job, b->options->verbose, "in statically linked applications", error);
 }
 
 static cella_result link_enclave(struct build *b, const char *out, struct cella_error *error)

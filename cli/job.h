@@ -33,6 +33,12 @@ struct job_pool {
 /* Starts `job` when a place is free. `show`: print the command on stderr first. */
 CELLA_MUST_USE cella_result job_start(struct job_pool *pool, const struct job *job, bool show,
                                       struct cella_error *error);
+/*
+ * Runs `job` to its end; of what it writes to stderr, lines with `dropped` in them are left out, and so is the line before
+ * each that only says where. INVALID_ARGUMENT when it failed.
+ */
+CELLA_MUST_USE cella_result job_run_without(const struct job *job, bool show, const char *dropped,
+                                            struct cella_error *error);
 /* Waits for all. INVALID_ARGUMENT when one of them failed (it has said why itself). */
 CELLA_MUST_USE cella_result job_wait(struct job_pool *pool, struct cella_error *error);
 
