@@ -8,7 +8,6 @@
 #include "enclave/kernel.h"
 
 #define USER_LIMIT 0x800000000000ull
-#define SMALL_WORDS 16u /* below it a loop starts sooner than a string instruction */
 
 /* The one place where a host address becomes something that can be dereferenced. */
 static const volatile void *host_raw(const void CELLA_HOST *pointer)
@@ -52,10 +51,37 @@ static uint64_t span_clamp(uint64_t address)
     return address & ~mask;
 }
 
-/* Reads the aligned word that holds `at`: it may hold neighbours, which are the host's as well. */
-static uint64_t word_read(uint64_t at)
+/*
+ * entry.S: copy `count` aligned words, or bytes; one side is host memory. Not 0: the host has no memory there, and some
+ * of it may be copied. How the processor says so to this code is in exception.c.
+ */
+int cella_host_copy_words(void *to, const void *from, size_t count) CELLA_KERNEL;
+int cella_host_copy_bytes(void *to, const void *from, size_t count) CELLA_KERNEL;
+
+static CELLA_MUST_USE cella_result words_in(void *to, uint64_t from, size_t count)
 {
-    return *(const volatile uint64_t *)host_raw(cella_host_pointer(at & ~7ull));
+    const void *source = (const void *)host_raw(cella_host_pointer(from));
+    CELLA_ENSURE(cella_host_copy_words(to, source, count) == 0, HOST_POINTER);
+    return CELLA_OK;
+}
+
+static CELLA_MUST_USE cella_result words_out(uint64_t to, const void *from, size_t count)
+{
+    void *target = (void *)host_raw_out(cella_host_pointer_out(to));
+    CELLA_ENSURE(cella_host_copy_words(target, from, count) == 0, HOST_POINTER);
+    return CELLA_OK;
+}
+
+/* `size` bytes of the aligned word that holds `at`; its other bytes are the host's as well, and stay unused. */
+static CELLA_MUST_USE cella_result part_in(uint8_t *to, uint64_t at, size_t size)
+{
+    uint64_t word;
+    CELLA_TRY(words_in(&word, at & ~7ull, 1));
+    word >>= 8 * (at & 7);
+    for (size_t i = 0; i < size; i++) {
+        to[i] = (uint8_t)(word >> (8 * i));
+    }
+    return CELLA_OK;
 }
 
 cella_result cella_copy_in(void *to, const void CELLA_HOST *from, size_t size)
@@ -64,48 +90,32 @@ cella_result cella_copy_in(void *to, const void CELLA_HOST *from, size_t size)
     CELLA_TRY(cella_span_check(at, size));
     at = span_clamp(at);
     uint8_t *out = to;
-    while (size > 0 && (at & 7) != 0) {
-        uint64_t word = word_read(at) >> (8 * (at & 7));
-        while (size > 0) {
-            *out++ = (uint8_t)word;
-            word >>= 8;
-            size--;
-            if ((++at & 7) == 0) {
-                break;
-            }
-        }
+    const size_t head = (8 - (at & 7)) & 7;
+    if (head > 0 && size > 0) {
+        const size_t part = head < size ? head : size;
+        CELLA_TRY(part_in(out, at, part));
+        at += part;
+        out += part;
+        size -= part;
     }
-    size_t words = size / 8;
-    if (words <= SMALL_WORDS) {
-        for (; words > 0; words--, at += 8, out += 8) {
-            const uint64_t word = word_read(at);
-            __builtin_memcpy(out, &word, 8);
-        }
-    } else {
-        const volatile void *source = host_raw(cella_host_pointer(at));
-        at += words * 8;
-        __asm__ volatile("rep movsq" : "+D"(out), "+S"(source), "+c"(words) : : "memory");
+    const size_t words = size / 8;
+    if (words > 0) {
+        CELLA_TRY(words_in(out, at, words));
     }
-    if (size % 8 != 0) {
-        uint64_t word = word_read(at);
-        for (size_t i = 0; i < size % 8; i++) {
-            *out++ = (uint8_t)(word >> (8 * i));
-        }
-    }
-    return CELLA_OK;
+    return size % 8 != 0 ? part_in(out + words * 8, at + words * 8, size % 8) : CELLA_OK;
 }
 
 /* Single bytes to the host: the buffers of the processor are cleared around them (SA-00615). */
-static void bytes_write(uint64_t at, const uint8_t *from, size_t size)
+static CELLA_MUST_USE cella_result bytes_out(uint64_t at, const uint8_t *from, size_t size)
 {
-    volatile uint8_t *out = host_raw_out(cella_host_pointer_out(at));
     uint16_t selector;
     __asm__ volatile("mov %%ds, %0" : "=m"(selector));
     __asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
-    for (size_t i = 0; i < size; i++) {
-        out[i] = from[i];
-    }
+    const int failed =
+        cella_host_copy_bytes((void *)host_raw_out(cella_host_pointer_out(at)), from, size);
     __asm__ volatile("mfence\n\tlfence" : : : "memory");
+    CELLA_ENSURE(failed == 0, HOST_POINTER);
+    return CELLA_OK;
 }
 
 cella_result cella_copy_out(void CELLA_HOST *to, const void *from, size_t size)
@@ -115,37 +125,29 @@ cella_result cella_copy_out(void CELLA_HOST *to, const void *from, size_t size)
     at = span_clamp(at);
     const uint8_t *source = from;
     const size_t head = (8 - (at & 7)) & 7;
-    if (head > 0) {
-        const size_t count = head < size ? head : size;
-        bytes_write(at, source, count);
-        at += count;
-        source += count;
-        size -= count;
+    if (head > 0 && size > 0) {
+        const size_t part = head < size ? head : size;
+        CELLA_TRY(bytes_out(at, source, part));
+        at += part;
+        source += part;
+        size -= part;
     }
-    size_t words = size / 8;
-    if (words <= SMALL_WORDS) {
-        for (; words > 0; words--, at += 8, source += 8) {
-            uint64_t word;
-            __builtin_memcpy(&word, source, 8);
-            *(volatile uint64_t *)host_raw_out(cella_host_pointer_out(at)) = word;
-        }
-    } else {
-        volatile void *out = host_raw_out(cella_host_pointer_out(at));
-        at += words * 8;
-        __asm__ volatile("rep movsq" : "+D"(out), "+S"(source), "+c"(words) : : "memory");
+    const size_t words = size / 8;
+    if (words > 0) {
+        CELLA_TRY(words_out(at, source, words));
     }
-    if (size % 8 != 0) {
-        bytes_write(at, source, size % 8);
-    }
-    return CELLA_OK;
+    return size % 8 != 0 ? bytes_out(at + words * 8, source + words * 8, size % 8) : CELLA_OK;
 }
 
 cella_result cella_fetch_u32(uint32_t *ret_value, const void CELLA_HOST *from)
 {
-    const uint64_t at = (uint64_t)from;
+    uint64_t at = (uint64_t)from;
     CELLA_ENSURE(at % 4 == 0, HOST_POINTER);
     CELLA_TRY(cella_span_check(at, 4));
-    *ret_value = (uint32_t)(word_read(span_clamp(at)) >> (8 * (at & 7)));
+    uint64_t word;
+    at = span_clamp(at);
+    CELLA_TRY(words_in(&word, at & ~7ull, 1));
+    *ret_value = (uint32_t)(word >> (8 * (at & 7)));
     return CELLA_OK;
 }
 
@@ -154,8 +156,7 @@ cella_result cella_fetch_u64(uint64_t *ret_value, const void CELLA_HOST *from)
     const uint64_t at = (uint64_t)from;
     CELLA_ENSURE(at % 8 == 0, HOST_POINTER);
     CELLA_TRY(cella_span_check(at, 8));
-    *ret_value = word_read(span_clamp(at));
-    return CELLA_OK;
+    return words_in(ret_value, span_clamp(at), 1);
 }
 
 cella_result cella_store_u32(void CELLA_HOST *to, uint32_t value)

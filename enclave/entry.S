@@ -590,6 +590,45 @@ cella_kernel_leave_preserving:
         .hidden cella_entry_text_end
 cella_entry_text_end:
 
+/*
+ * The instructions that touch host memory for copies: int (to, from, count), 0 = done. The host may have no memory where
+ * it says; stage one then goes on at cella_host_access_failed. So: no stack, only registers that a call may change.
+ */
+        .globl  cella_host_access, cella_host_copy_words, cella_host_copy_bytes
+        .hidden cella_host_access, cella_host_copy_words, cella_host_copy_bytes
+        .globl  cella_host_access_end, cella_host_access_failed
+        .hidden cella_host_access_end, cella_host_access_failed
+        .type   cella_host_copy_words, @function
+        .type   cella_host_copy_bytes, @function
+        .p2align 4
+cella_host_access:
+cella_host_copy_words:
+        mov     %rdx, %rcx
+        cmp     $16, %rdx                       /* below, a loop starts sooner than a string instruction */
+        ja      2f
+        test    %rcx, %rcx
+        jz      3f
+1:      mov     (%rsi), %rax
+        mov     %rax, (%rdi)
+        add     $8, %rsi
+        add     $8, %rdi
+        dec     %rcx
+        jnz     1b
+3:      xor     %eax, %eax
+        ret
+2:      rep movsq
+        xor     %eax, %eax
+        ret
+cella_host_copy_bytes:
+        mov     %rdx, %rcx
+        rep movsb
+        xor     %eax, %eax
+        ret
+cella_host_access_end:
+cella_host_access_failed:
+        mov     $1, %eax
+        ret
+
         .section .rodata.cella_entry, "a", @progbits
         .p2align 6
 cella_xstate_initial:

@@ -147,6 +147,17 @@ static bool in_entry_text(uint64_t rip)
     return rip >= (uint64_t)cella_entry_text && rip < (uint64_t)cella_entry_text_end;
 }
 
+/* A copy that met no memory at the host's address ends with a failure instead (boundary.c). */
+static bool host_access_failed(struct sgx_gprsgx *gpr, uint32_t vector)
+{
+    if ((vector != SGX_VECTOR_PF && vector != SGX_VECTOR_GP) ||
+        gpr->rip < (uint64_t)cella_host_access || gpr->rip >= (uint64_t)cella_host_access_end) {
+        return false;
+    }
+    gpr->rip = (uint64_t)cella_host_access_failed;
+    return true;
+}
+
 /* Lays stage two on the thread's stack. A stack that is no stack faults here, at CSSA 1, and ends the enclave. */
 static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *exinfo,
                               uint32_t vector)
@@ -203,13 +214,16 @@ struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc)
     gpr->exit_info = 0; /* one exception is delivered once */
     const uint32_t vector = info & SGX_EXITINFO_VECTOR_MASK;
     if (vector == SGX_VECTOR_UD && emulate(gpr, tsc)) {
-        return stage_one_end(CELLA_EXIT_RESUME, 0);
+        return stage_one_end(CELLA_EXIT_RESUME, 1);
+    }
+    if (host_access_failed(gpr, vector)) {
+        return stage_one_end(CELLA_EXIT_RESUME, 1);
     }
     if (td->in_exception >= NESTING_MAX || !stage_two_prepare(gpr, exinfo, vector)) {
         atomic_store(&cella_kernel_state, KERNEL_DEAD);
         return stage_one_end(CELLA_EXIT_ABORTED, CELLA_CODE_ENCLAVE_ABORTED);
     }
-    return stage_one_end(CELLA_EXIT_RESUME, 0);
+    return stage_one_end(CELLA_EXIT_RESUME, 1);
 }
 
 /* Asks the handlers in order; the list may change while one runs. */

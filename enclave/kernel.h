@@ -66,6 +66,8 @@ CELLA_KERNEL void cella_kernel_stage_two(void);
 CELLA_KERNEL void cella_enclave_entry(void);
 CELLA_KERNEL void cella_syscall_entry(void);
 extern CELLA_KERNEL const char cella_entry_text[], cella_entry_text_end[];
+extern CELLA_KERNEL const char cella_host_access[], cella_host_access_end[];
+extern CELLA_KERNEL const char cella_host_access_failed[];
 
 /* dispatch.c: called by entry.S */
 CELLA_KERNEL struct cella_pair cella_kernel_ecall(uint64_t number, uint64_t in, uint64_t in_size,

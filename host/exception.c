@@ -27,7 +27,9 @@ int cella_host_exception(struct cella_host_frame *frame)
                                        .user_data = (uint64_t)&nested};
     nested.run = &nested_run;
     cella_host_enter(&nested);
-    if (nested.status == CELLA_HOST_LEFT && (nested.rdi & 0xFF) == CELLA_EXIT_RESUME) {
+    /* Without EXINFO the enclave cannot see a page fault: resuming would only fault again, for ever. */
+    if (nested.status == CELLA_HOST_LEFT && (nested.rdi & 0xFF) == CELLA_EXIT_RESUME &&
+        nested.rsi != 0) {
         return 1;
     }
     frame->status = CELLA_HOST_ABORTED;

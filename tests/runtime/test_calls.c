@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "abi/sgx.h"
 #include "cella/host.h"
@@ -181,6 +182,36 @@ static void test_refused(void **state)
         assert_int_equal(size, 1234);
     }
     test_add(state); /* the enclave is intact */
+}
+
+/* Host addresses that are plausible, and where nothing is: refused, and the enclave goes on. */
+static void test_no_memory_there(void **state)
+{
+    (void)state;
+    uint8_t *pages = mmap(NULL, 3 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t buffer[512] = {0};
+    size_t size = 0;
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages, 4096, PROT_READ | PROT_WRITE), 0);
+    static const size_t sizes[] = {1, 8, 60, 200, 4000, 5000};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        for (size_t align = 0; align < 2; align++) {
+            uint8_t *nothing = pages + 4096 + align;
+            assert_code(cella_ecall(g_enclave, NONE_ECHO, nothing, sizes[i], buffer, 512, &size),
+                        HOST_POINTER);
+        }
+        uint8_t *edge = pages + 4096 - sizes[i] / 2; /* the first half is there */
+        if (sizes[i] > 16) {
+            assert_code(cella_ecall(g_enclave, NONE_ECHO, edge, sizes[i], buffer, 512, &size),
+                        HOST_POINTER);
+        }
+        if (sizes[i] <= 512 && sizes[i] > 16) {
+            assert_code(cella_ecall(g_enclave, NONE_ECHO, buffer, sizes[i], edge, sizes[i], &size),
+                        HOST_POINTER);
+        }
+    }
+    munmap(pages, 3 * 4096);
+    test_add(state);
 }
 
 /* An output that the function did not write is zeros, not what an earlier call left there. */
@@ -618,6 +649,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_echo_sizes),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_memory_there),
         cmocka_unit_test(test_output_is_cleared),
         cmocka_unit_test(test_results_pass),
         cmocka_unit_test(test_ocall),
