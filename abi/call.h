@@ -19,7 +19,8 @@
 #define CELLA_EXIT_DONE 1 /* RSI: result code, RDX: size of the output */
 #define CELLA_EXIT_OCALL                                                                           \
     2 /* number in bits 32..63; RSI: slice, RDX: input size, R8: capacity, R9: depth */
-#define CELLA_EXIT_RESUME 3 /* from EXCEPTION: ERESUME next; RSI: 0 when there was no exception to see */
+#define CELLA_EXIT_RESUME                                                                          \
+    3 /* from EXCEPTION: ERESUME next; RSI: 0 when there was no exception to see */
 #define CELLA_EXIT_ABORTED                                                                         \
     4 /* the enclave is dead; RSI: result code, RDX: why, see CELLA_ABORT_* */
 

@@ -63,17 +63,17 @@
 struct cella_image_info {
     uint64_t magic;
     uint32_t version;
-    uint32_t size; /* of this object */
+    uint32_t size;         /* of this object */
     uint64_t enclave_size; /* SECS.SIZE, a power of two */
-    uint64_t image_size; /* end of the last PT_LOAD page */
+    uint64_t image_size;   /* end of the last PT_LOAD page */
     uint64_t heap_offset;
-    uint64_t heap_size; /* whole range, SGX2 growth included */
+    uint64_t heap_size;    /* whole range, SGX2 growth included */
     uint64_t heap_initial; /* added at load; the whole heap where the processor is SGX1 */
     uint64_t threads_offset;
     uint64_t thread_stride;
-    uint32_t thread_count; /* all TCS */
+    uint32_t thread_count;         /* all TCS */
     uint32_t enclave_thread_count; /* of these, the last ones, for threads that the enclave makes */
-    uint64_t slot_stack; /* the next four: offsets inside a slot */
+    uint64_t slot_stack;           /* the next four: offsets inside a slot */
     uint64_t slot_tcs;
     uint64_t slot_ssa;
     uint64_t slot_td;
@@ -82,11 +82,11 @@ struct cella_image_info {
     uint32_t ssa_frame_pages;
     uint32_t td_pages;
     uint32_t flags;
-    uint64_t entry; /* OENTRY: cella_enclave_entry */
-    uint64_t libc_entry; /* e_entry (the libc's _start), 0 when it is the enclave entry: no libc */
+    uint64_t entry;       /* OENTRY: cella_enclave_entry */
+    uint64_t libc_entry;  /* e_entry (the libc's _start), 0 when it is the enclave entry: no libc */
     uint64_t phdr_offset; /* program headers as loaded, for AT_PHDR */
-    uint32_t phdr_count; /* AT_PHNUM; AT_PHENT is 56 */
-    uint32_t product_id; /* ISVPRODID and ISVSVN as signed */
+    uint32_t phdr_count;  /* AT_PHNUM; AT_PHENT is 56 */
+    uint32_t product_id;  /* ISVPRODID and ISVSVN as signed */
     uint32_t svn;
     uint32_t rela_count; /* entries (24 bytes each) of DT_RELA: RELATIVE, IRELATIVE, static TLS */
     uint64_t rela_offset;
@@ -139,7 +139,7 @@ CELLA_ABI_AT(cella_image_info, reserved, 232);
  * refuses that.
  */
 #define CELLA_IMAGE_INFO_DEFINE                                                                    \
-    __asm__(".pushsection .cella.info, \"a\", @progbits\n"                                        \
+    __asm__(".pushsection .cella.info, \"a\", @progbits\n"                                         \
             ".globl cella_image_info\n"                                                            \
             ".type cella_image_info, @object\n"                                                    \
             ".size cella_image_info, 512\n"                                                        \
@@ -167,13 +167,13 @@ CELLA_ABI_AT(cella_image_info, reserved, 232);
 struct cella_image_note {
     uint32_t name_size; /* 6 */
     uint32_t desc_size; /* 2028 */
-    uint32_t type; /* CELLA_IMAGE_NOTE_TYPE */
-    char name[8]; /* "Cella" */
-    uint32_t version; /* the description starts here */
+    uint32_t type;      /* CELLA_IMAGE_NOTE_TYPE */
+    char name[8];       /* "Cella" */
+    uint32_t version;   /* the description starts here */
     uint64_t magic;
-    uint64_t info_offset; /* of struct cella_image_info */
+    uint64_t info_offset;                   /* of struct cella_image_info */
     char image_name[CELLA_IMAGE_NAME_SIZE]; /* zero-terminated; not part of the identity */
-    uint8_t reserved[136]; /* zero */
+    uint8_t reserved[136];                  /* zero */
     struct sgx_sigstruct sigstruct;
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_image_note) == 2048);

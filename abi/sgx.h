@@ -114,8 +114,8 @@ CELLA_ABI_ASSERT(sizeof(struct sgx_attributes) == 16);
 
 /* SGX Enclave Control Structure (SDM 35.7, table 35-2). The tail from 260 on is this processor's own. */
 struct sgx_secs {
-    uint64_t size; /* bytes, a power of two */
-    uint64_t base; /* linear address, a multiple of size */
+    uint64_t size;           /* bytes, a power of two */
+    uint64_t base;           /* linear address, a multiple of size */
     uint32_t ssa_frame_size; /* pages */
     uint32_t misc_select;
     uint8_t cet_leg_bitmap[8];

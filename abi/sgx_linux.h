@@ -54,7 +54,7 @@ struct sgx_linux_restrict_permissions {
     uint64_t length;
     uint64_t permissions;
     uint64_t result; /* out: SGX error code */
-    uint64_t count; /* out: bytes done */
+    uint64_t count;  /* out: bytes done */
 };
 CELLA_ABI_ASSERT(sizeof(struct sgx_linux_restrict_permissions) == 40);
 

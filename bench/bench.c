@@ -191,7 +191,8 @@ static void bench_seal(cella_enclave *enclave)
 
 static void bench_compute(cella_enclave *enclave)
 {
-    unsigned char *data = malloc(BENCH_DEFLATE_SIZE), *out = malloc(compressBound(BENCH_DEFLATE_SIZE));
+    unsigned char *data = malloc(BENCH_DEFLATE_SIZE),
+                  *out = malloc(compressBound(BENCH_DEFLATE_SIZE));
     double inside = 1e9, outside = 1e9;
     uint64_t size_inside = 0, size_outside = 0;
     bench_fill(data, BENCH_DEFLATE_SIZE);

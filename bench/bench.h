@@ -9,8 +9,8 @@
 
 enum bench_ecall {
     BENCH_NOTHING,
-    BENCH_OCALLS, /* in: u64 count: so many ocalls that do nothing */
-    BENCH_SEAL, /* in: u64 count: seals 1 MiB so often */
+    BENCH_OCALLS,  /* in: u64 count: so many ocalls that do nothing */
+    BENCH_SEAL,    /* in: u64 count: seals 1 MiB so often */
     BENCH_DEFLATE, /* out: u64 size of 64 MiB, compressed */
 };
 

@@ -55,7 +55,8 @@ static cella_result seal(const void *in, size_t in_size, void *out, size_t out_c
     }
     for (uint64_t i = 0; i < count; i++) {
         size_t size;
-        CELLA_TRY(cella_seal(CELLA_SEAL_MRENCLAVE, NULL, 0, data, BENCH_SEAL_SIZE, sealed, room, &size));
+        CELLA_TRY(
+            cella_seal(CELLA_SEAL_MRENCLAVE, NULL, 0, data, BENCH_SEAL_SIZE, sealed, room, &size));
     }
     return CELLA_OK;
 }

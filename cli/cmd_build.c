@@ -66,7 +66,8 @@ static void parse(int argc, char **argv, const char *help, struct build_line *re
     }
 }
 
-static int build(const char *command, const struct build_line *line, struct compile_result *ret_result)
+static int build(const char *command, const struct build_line *line,
+                 struct compile_result *ret_result)
 {
     static struct project project;
     static struct sdk sdk;

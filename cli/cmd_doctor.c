@@ -34,7 +34,7 @@ enum verdict {
     VERDICT_OK,
     VERDICT_MISSING, /* what the group is for does not work without it */
     VERDICT_LIMITED, /* works, with a gap that CAVEATS.md names */
-    VERDICT_ABSENT, /* not here, and nothing needs it */
+    VERDICT_ABSENT,  /* not here, and nothing needs it */
 };
 
 struct finding {
@@ -182,7 +182,8 @@ static void probe_memfd(struct finding *f)
     } else {
         f->verdict = VERDICT_MISSING;
         DETAIL(f, "a memory file cannot be made or mapped executable: %s", strerror(errno));
-        f->mend = "allow memfd_create and executable mappings of it (vm.memfd_noexec, SELinux execmem)";
+        f->mend =
+            "allow memfd_create and executable mappings of it (vm.memfd_noexec, SELinux execmem)";
     }
     if (fd >= 0) {
         close(fd);
@@ -269,8 +270,8 @@ static void print_text(const struct probe *probe, const struct finding *f, const
         printf("%s%s\n", *group ? "\n" : "", probe->group);
         *group = probe->group;
     }
-    printf("  %s%-8s%s %-17s %s\n", coloured ? colours[f->verdict] : "", g_verdict_names[f->verdict],
-           coloured ? "\033[0m" : "", probe->name, f->detail);
+    printf("  %s%-8s%s %-17s %s\n", coloured ? colours[f->verdict] : "",
+           g_verdict_names[f->verdict], coloured ? "\033[0m" : "", probe->name, f->detail);
     if (f->mend) {
         printf("  %8s %-17s -> %s\n", "", "", f->mend);
     }

@@ -21,7 +21,8 @@ static const char g_help[] =
     "one), shared/ (what both include), cella.project and enclave/enclave.conf.\n"
     "Then: cd NAME && cella run\n"
     "\n"
-    "  --libc LIBC      the enclave's libc: none is smallest, musl small, glibc (default) the most\n"
+    "  --libc LIBC      the enclave's libc: none is smallest, musl small, glibc (default) the "
+    "most\n"
     "  --language LANG  c (default) or c++ (glibc only)\n";
 
 #define DECLARE(name) extern const char template_##name[], template_##name##_end[]
@@ -75,7 +76,8 @@ static cella_result write_one(const struct output *output, const struct choice *
     size_t size = 0;
     char *text = fill_in(output, choice, &size);
     if (!text) {
-        return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: out of memory", output->file);
+        return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: out of memory",
+                               output->file);
     }
     snprintf(path, sizeof(path), "%s/%s", choice->name, output->file);
     cella_result result = cella_file_write(path, text, size, 0666, error);
@@ -86,9 +88,10 @@ static cella_result write_one(const struct output *output, const struct choice *
 static cella_result write_all(const struct choice *choice, struct cella_error *error)
 {
     const bool bare = strcmp(choice->libc, "none") == 0;
-    const struct output enclave = choice->cxx ? (struct output){"enclave/enclave.cpp", TEMPLATE(enclave_cpp)}
-                                  : bare ? (struct output){"enclave/enclave.c", TEMPLATE(enclave_bare)}
-                                         : (struct output){"enclave/enclave.c", TEMPLATE(enclave_c)};
+    const struct output enclave =
+        choice->cxx ? (struct output){"enclave/enclave.cpp", TEMPLATE(enclave_cpp)}
+        : bare      ? (struct output){"enclave/enclave.c", TEMPLATE(enclave_bare)}
+                    : (struct output){"enclave/enclave.c", TEMPLATE(enclave_c)};
     const struct output outputs[] = {
         enclave,
         {"host/main.c", TEMPLATE(main_c)},
@@ -141,8 +144,10 @@ static int parse(int argc, char **argv, struct choice *ret_choice)
         } else if (argv[i][0] != '-' && !ret_choice->name) {
             ret_choice->name = argv[i];
         } else {
-            fprintf(stderr, "cella new: %s: unexpected, or its value is none of those in cella new --help\n",
-                    argv[i]);
+            fprintf(
+                stderr,
+                "cella new: %s: unexpected, or its value is none of those in cella new --help\n",
+                argv[i]);
             return 2;
         }
     }

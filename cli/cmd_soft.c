@@ -108,7 +108,8 @@ static const char *why_not(const char *path)
         if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64) {
             reason = "it is not a program for x86-64";
         } else if (!interpreter) {
-            reason = "it is statically linked, so no library can be put under it; link it dynamically";
+            reason =
+                "it is statically linked, so no library can be put under it; link it dynamically";
         }
     }
     close(fd);
@@ -147,7 +148,8 @@ static int run(char **program, const char *library)
     }
     const char *before = getenv("LD_PRELOAD");
     char *preload;
-    if (asprintf(&preload, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0) {
+    if (asprintf(&preload, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") <
+        0) {
         return 126;
     }
     setenv("LD_PRELOAD", preload, 1);
@@ -178,7 +180,8 @@ int cella_cmd_soft(int argc, char **argv)
         } else if (strcmp(argv[i], "--platform") == 0 && i + 1 < argc) {
             setenv("CELLA_PLATFORM_DIR", argv[++i], 1);
         } else {
-            fprintf(stderr, "cella soft: %s: unknown option or missing value; see cella soft --help\n",
+            fprintf(stderr,
+                    "cella soft: %s: unknown option or missing value; see cella soft --help\n",
                     argv[i]);
             return 2;
         }
@@ -189,7 +192,8 @@ int cella_cmd_soft(int argc, char **argv)
     }
     char library[4096];
     if (!find_library(library, sizeof(library))) {
-        fprintf(stderr, "cella soft: %s not found beside this program; is the installation whole?\n",
+        fprintf(stderr,
+                "cella soft: %s not found beside this program; is the installation whole?\n",
                 CELLA_SOFT_LIBRARY);
         return 126;
     }

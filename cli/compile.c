@@ -90,8 +90,8 @@ static cella_result list_sources(const char *folder, const char *side, struct so
             continue;
         }
         if (ret_sources->count == SOURCES_MAX) {
-            result = cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: more than %u sources",
-                                     path, SOURCES_MAX);
+            result = cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
+                                     "%s: more than %u sources", path, SOURCES_MAX);
             break;
         }
         ret_sources->has_cxx = ret_sources->has_cxx || is_cxx(entry->d_name);
@@ -99,7 +99,8 @@ static cella_result list_sources(const char *folder, const char *side, struct so
     }
     closedir(directory);
     if (cella_is_ok(result) && ret_sources->count == 0) {
-        return cella_error_set(error, CELLA_RESULT(NOT_FOUND), "%s: no .c, .cpp or .S file there", path);
+        return cella_error_set(error, CELLA_RESULT(NOT_FOUND), "%s: no .c, .cpp or .S file there",
+                               path);
     }
     qsort(ret_sources->names, ret_sources->count, sizeof(ret_sources->names[0]), compare_names);
     return result;
@@ -372,7 +373,8 @@ static cella_result sign_image(struct build *b, const char *elf, const char *ima
         arguments[count++] = key;
     }
     if (cella_cmd_sign(count, arguments) != 0) {
-        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT), "%s: not signed; see above", elf);
+        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT), "%s: not signed; see above",
+                               elf);
     }
     return CELLA_OK;
 }
@@ -400,12 +402,13 @@ static cella_result check_languages(const struct build *b, struct cella_error *e
     }
     if (b->project->libc == PROJECT_LIBC_MUSL && access(MUSL_FOLDER "/rcrt1.o", R_OK) < 0) {
         return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
-                               MUSL_FOLDER "/rcrt1.o: musl is not installed: apt-get install musl-tools");
+                               MUSL_FOLDER
+                               "/rcrt1.o: musl is not installed: apt-get install musl-tools");
     }
     if (b->project->libc == PROJECT_LIBC_NONE && b->project->modules.count) {
         return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "%s/%s: modules need a libc (libc = musl or glibc)", b->project->folder,
-                               PROJECT_FILE);
+                               "%s/%s: modules need a libc (libc = musl or glibc)",
+                               b->project->folder, PROJECT_FILE);
     }
     return CELLA_OK;
 }
@@ -433,7 +436,8 @@ cella_result compile_project(const struct project *project, const struct sdk *sd
     b.newest_shared = newest_of(project->folder);
     CELLA_TRY(check_languages(&b, error));
     CELLA_TRY(make_folders(&b, error));
-    snprintf(ret_result->host, sizeof(ret_result->host), "%s/build/%s", project->folder, project->name);
+    snprintf(ret_result->host, sizeof(ret_result->host), "%s/build/%s", project->folder,
+             project->name);
     snprintf(elf, sizeof(elf), "%s/build/%s.enclave", project->folder, project->name);
     snprintf(ret_result->image, sizeof(ret_result->image), "%s/build/%s.signed", project->folder,
              project->name);

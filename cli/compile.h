@@ -10,8 +10,8 @@
 #include "cli/sdk.h"
 
 struct compile_options {
-    bool verbose; /* print each command */
-    bool rebuild; /* even what is up to date */
+    bool verbose;    /* print each command */
+    bool rebuild;    /* even what is up to date */
     const char *key; /* PEM, over the project's; may be NULL */
 };
 

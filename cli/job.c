@@ -120,8 +120,8 @@ cella_result job_run_without(const struct job *job, bool show, const char *dropp
         while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
         }
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-            result = cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
-                                     "a step failed; see above");
+            result =
+                cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT), "a step failed; see above");
         }
     }
     return result;

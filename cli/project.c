@@ -46,16 +46,18 @@ static cella_result set_words(struct project_words *words, const struct line *li
                               struct cella_error *error)
 {
     if (strlen(line->value) >= sizeof(words->text)) {
-        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s:%u: %s: longer than %d bytes",
-                               line->path, line->number, line->key, PROJECT_TEXT_MAX - 1);
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
+                               "%s:%u: %s: longer than %d bytes", line->path, line->number,
+                               line->key, PROJECT_TEXT_MAX - 1);
     }
     strcpy(words->text, line->value);
     words->count = 0;
     for (char *rest = NULL, *word = strtok_r(words->text, " \t", &rest); word;
          word = strtok_r(NULL, " \t", &rest)) {
         if (words->count == PROJECT_WORDS_MAX) {
-            return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s:%u: %s: more than %d words",
-                                   line->path, line->number, line->key, PROJECT_WORDS_MAX);
+            return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
+                                   "%s:%u: %s: more than %d words", line->path, line->number,
+                                   line->key, PROJECT_WORDS_MAX);
         }
         words->words[words->count++] = word;
     }
@@ -155,8 +157,8 @@ static char *trim(char *text)
 }
 
 /* One line of the file, without its end; changed in place. */
-static cella_result read_line(struct project *project, const char *path, unsigned number, char *text,
-                              struct cella_error *error)
+static cella_result read_line(struct project *project, const char *path, unsigned number,
+                              char *text, struct cella_error *error)
 {
     text[strcspn(text, "#")] = '\0';
     text = trim(text);
@@ -165,15 +167,16 @@ static cella_result read_line(struct project *project, const char *path, unsigne
     }
     char *equals = strchr(text, '=');
     if (!equals) {
-        return cella_error_set(error, CELLA_RESULT(BAD_SYNTAX), "%s:%u: expected 'key = value'", path,
-                               number);
+        return cella_error_set(error, CELLA_RESULT(BAD_SYNTAX), "%s:%u: expected 'key = value'",
+                               path, number);
     }
     *equals = '\0';
     struct line line = {path, number, trim(text), trim(equals + 1)};
     return set_value(project, &line, error);
 }
 
-cella_result project_read(const char *folder, struct project *ret_project, struct cella_error *error)
+cella_result project_read(const char *folder, struct project *ret_project,
+                          struct cella_error *error)
 {
     CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
     char path[sizeof(ret_project->folder) + 32];
@@ -192,8 +195,8 @@ cella_result project_read(const char *folder, struct project *ret_project, struc
         size_t length = end ? (size_t)(end - (file.data + at)) : file.size - at;
         if (length >= sizeof(text) || memchr(file.data + at, 0, length)) {
             return cella_error_set(error, CELLA_RESULT(BAD_SYNTAX),
-                                   "%s:%u: a line longer than %zu bytes, or a zero byte", path, number,
-                                   sizeof(text) - 1);
+                                   "%s:%u: a line longer than %zu bytes, or a zero byte", path,
+                                   number, sizeof(text) - 1);
         }
         memcpy(text, file.data + at, length);
         text[length] = '\0';

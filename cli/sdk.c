@@ -79,7 +79,8 @@ cella_result sdk_find(struct sdk *ret_sdk, struct cella_error *error)
                                told, CELLA_LIBDIR);
     }
     CELLA_TRY(sdk_program_folder(folder, sizeof(folder), error));
-    if (join(parent, folder, "..") && (from_build(ret_sdk, parent) || from_prefix(ret_sdk, parent))) {
+    if (join(parent, folder, "..") &&
+        (from_build(ret_sdk, parent) || from_prefix(ret_sdk, parent))) {
         return CELLA_OK;
     }
     return cella_error_set(error, CELLA_RESULT(NOT_FOUND),

@@ -232,9 +232,9 @@ static cella_result read_name(const struct config_key *key, struct word value,
     return CELLA_OK;
 }
 
-#define KEY(key, reader, low, high)                                       \
-    {                                                                     \
-#key, reader, offsetof(struct cella_image_config, key), low, high \
+#define KEY(key, reader, low, high)                                                                \
+    {                                                                                              \
+#key, reader, offsetof(struct cella_image_config, key), low, high                          \
     }
 
 static const struct config_key g_keys[] = {

@@ -43,7 +43,8 @@ void soft_cpuid_activate(void)
 {
     soft_xstate_learn();
     (void)soft_cpu_xcr0();
-    (void)soft_cpu_xsave_size(soft_cpu_xcr0()); /* asks CPUID once a component, before CPUID faults */
+    (void)soft_cpu_xsave_size(
+        soft_cpu_xcr0()); /* asks CPUID once a component, before CPUID faults */
     const char *told = getenv("CELLA_SOFT_CPUID"); /* "sites": as on a CPU that cannot trap it */
     g_faulting = !(told && strcmp(told, "sites") == 0) && set_faulting(true);
 }

@@ -198,9 +198,8 @@ static void *map(mmap_fn next, void *address, size_t length, int prot, int flags
         }
         return (void *)result;
     }
-    void *result =
-        next ? next(address, length, prot, flags, fd, offset)
-             : (void *)soft_syscall(SYS_mmap, address, length, prot, flags, fd, offset);
+    void *result = next ? next(address, length, prot, flags, fd, offset)
+                        : (void *)soft_syscall(SYS_mmap, address, length, prot, flags, fd, offset);
     if (result != MAP_FAILED && (flags & MAP_FIXED) && soft_any_enclave()) {
         soft_overlay(result, length);
     }

@@ -125,8 +125,9 @@ static int table_close(int fd)
 
 static long table_mmap(void *address, size_t length, int prot, int flags, int fd, off_t offset)
 {
-    return soft_is_enclave_fd(fd) ? soft_mmap(address, length, prot, flags, fd, offset)
-                                  : soft_syscall(SYS_mmap, address, length, prot, flags, fd, offset);
+    return soft_is_enclave_fd(fd)
+               ? soft_mmap(address, length, prot, flags, fd, offset)
+               : soft_syscall(SYS_mmap, address, length, prot, flags, fd, offset);
 }
 
 static int table_munmap(void *address, size_t length)

@@ -387,10 +387,10 @@ SOFT_EXPORT int sigaltstack(const stack_t *stack, stack_t *ret_old)
     stack_t old = thread->app_stack;
     if (stack) {
         const int known = SS_DISABLE | SS_ONSTACK | (int)(1u << 31); /* SS_AUTODISARM */
-        errno = inside                                                                     ? EPERM
-                : (stack->ss_flags & ~known)                                               ? EINVAL
+        errno = inside                                                                    ? EPERM
+                : (stack->ss_flags & ~known)                                              ? EINVAL
                 : !(stack->ss_flags & SS_DISABLE) && stack->ss_size < (size_t)MINSIGSTKSZ ? ENOMEM
-                                                                                           : 0;
+                                                                                          : 0;
         if (errno) {
             return -1;
         }

@@ -27,9 +27,9 @@ enum soft_kind {
 
 struct soft_outcome {
     enum soft_kind kind;
-    uint32_t code; /* SOFT_CODE: enum sgx_error */
-    uint8_t vector; /* SOFT_FAULT: enum sgx_vector */
-    uint32_t error; /* SOFT_FAULT: error code of #GP and #PF; SGX_PF_SGX is set for EPCM faults */
+    uint32_t code;    /* SOFT_CODE: enum sgx_error */
+    uint8_t vector;   /* SOFT_FAULT: enum sgx_vector */
+    uint32_t error;   /* SOFT_FAULT: error code of #GP and #PF; SGX_PF_SGX is set for EPCM faults */
     uint64_t address; /* SOFT_FAULT: linear address of #PF, else 0 */
 };
 
@@ -47,17 +47,17 @@ struct soft_epcm {
 /* Shared over fork: lives in the enclave's memfd, so that whoever holds the fd holds the enclave. */
 struct soft_shared {
     uint64_t magic;
-    _Atomic uint32_t lock; /* spin lock; hold only with all signals blocked */
+    _Atomic uint32_t lock;       /* spin lock; hold only with all signals blocked */
     _Atomic uint32_t generation; /* changes with every EPCM change: validates cached entry checks */
-    _Atomic uint32_t exit_slot; /* index + 1 of the patched exit slot, 0 when no site is patched */
-    _Atomic uint32_t state; /* enum soft_state */
+    _Atomic uint32_t exit_slot;  /* index + 1 of the patched exit slot, 0 when no site is patched */
+    _Atomic uint32_t state;      /* enum soft_state */
     _Alignas(4096) struct sgx_secs secs; /* an EPC page of its own */
     /* The driver keeps its own fields behind these: see driver.h. */
 };
 
 enum soft_state {
-    SOFT_STATE_NEW, /* opened */
-    SOFT_STATE_CREATED, /* ECREATE done */
+    SOFT_STATE_NEW,         /* opened */
+    SOFT_STATE_CREATED,     /* ECREATE done */
     SOFT_STATE_INITIALIZED, /* EINIT done */
 };
 
@@ -65,12 +65,12 @@ enum soft_state {
 struct soft_enclave {
     _Atomic uint32_t used;
     uint32_t index; /* own place in the table */
-    uint64_t base; /* SECS.BASEADDR; 0 before ECREATE */
+    uint64_t base;  /* SECS.BASEADDR; 0 before ECREATE */
     uint64_t size;
     uint8_t *alias; /* the processor's own RW mapping of the page at `base` */
     struct soft_shared *shared;
     struct soft_epcm *epcm; /* one entry a page of ELRANGE */
-    int fd; /* private duplicate of the memfd */
+    int fd;                 /* private duplicate of the memfd */
 };
 
 /* The enclave whose ELRANGE holds `address`, or NULL. Async-signal-safe, lock-free. */

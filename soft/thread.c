@@ -27,8 +27,8 @@ _Static_assert(sizeof(struct soft_thread) <= SOFT_THREAD_SIZE, "the block's last
 
 /* Read by enter.S. Hidden, so that RIP-relative access needs no GOT. */
 __attribute__((visibility("hidden"))) uint64_t soft_arena_base, soft_arena_size;
-__attribute__((visibility("hidden"), tls_model("initial-exec"))) __thread struct soft_thread
-    *soft_thread_tls;
+__attribute__((visibility("hidden"),
+               tls_model("initial-exec"))) __thread struct soft_thread *soft_thread_tls;
 
 /* A block is ready once its pages may be touched: soft_thread_forget looks into other threads' blocks. */
 enum block_state {
@@ -65,9 +65,9 @@ static uint64_t thread_block(const struct soft_thread *thread)
 
 static void thread_dispatch(struct soft_thread *thread)
 {
-    long result = soft_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, SOFT_DISPATCH_ON,
-                               soft_restorer_begin, soft_restorer_end - soft_restorer_begin,
-                               &thread->selector, 0);
+    long result =
+        soft_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, SOFT_DISPATCH_ON, soft_restorer_begin,
+                     soft_restorer_end - soft_restorer_begin, &thread->selector, 0);
     if (result < 0) {
         atomic_store(&g_dispatch_fails, (int)-result);
     }
@@ -106,7 +106,8 @@ static bool thread_arena(void)
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (at > 0) {
             soft_arena_size = size;
-            soft_arena_base = ((uint64_t)at + SOFT_BLOCK_SIZE - 1) & ~(uint64_t)(SOFT_BLOCK_SIZE - 1);
+            soft_arena_base =
+                ((uint64_t)at + SOFT_BLOCK_SIZE - 1) & ~(uint64_t)(SOFT_BLOCK_SIZE - 1);
             g_exit_key_made = pthread_key_create(&g_exit_key, thread_exit) == 0;
         }
     }

@@ -53,7 +53,8 @@ _Static_assert(offsetof(struct sgx_gprsgx, urbp) == SOFT_GPR_URBP, "enter.S");
 #define RFLAGS_ARITHMETIC 0x8D5ull /* CF PF AF ZF SF OF */
 #define RFLAGS_RF 0x10000ull
 /* What ERESUME takes from the SSA: arithmetic, DF, NT, RF, AC, ID. The rest is the host's. */
-#define RFLAGS_RESUMED (RFLAGS_ARITHMETIC | 0x400ull | 0x4000ull | RFLAGS_RF | 0x40000ull | 0x200000ull)
+#define RFLAGS_RESUMED                                                                             \
+    (RFLAGS_ARITHMETIC | 0x400ull | 0x4000ull | RFLAGS_RF | 0x40000ull | 0x200000ull)
 #define RFLAGS_FIXED 0x202ull /* bit 1 and IF */
 
 /* How enter.S takes a fault: 16 bytes, vector and error code in front. */
@@ -86,7 +87,8 @@ static struct soft_outcome check_tcs(uint64_t tcs, uint64_t aep, struct soft_enc
 {
     const uint32_t busy = SGX_SECINFO_PENDING | SGX_SECINFO_MODIFIED;
     uint32_t flags = soft_epcm_flags(enclave, tcs);
-    SOFT_CHECK(EENTER_03, flags & SOFT_EPCM_VALID, soft_pf(tcs, SGX_PF_PRESENT | SGX_PF_USER | SGX_PF_SGX));
+    SOFT_CHECK(EENTER_03, flags & SOFT_EPCM_VALID,
+               soft_pf(tcs, SGX_PF_PRESENT | SGX_PF_USER | SGX_PF_SGX));
     SOFT_CHECK(EENTER_04, !(flags & SOFT_EPCM_BLOCKED),
                soft_pf(tcs, SGX_PF_PRESENT | SGX_PF_USER | SGX_PF_SGX));
     SOFT_CHECK(EENTER_05, (flags & SGX_SECINFO_TYPE_MASK) == SGX_SECINFO_TCS,
@@ -104,7 +106,8 @@ static struct soft_outcome check_tcs(uint64_t tcs, uint64_t aep, struct soft_enc
     SOFT_CHECK(EENTER_10, (page->flags & ~allowed) == 0, soft_gp());
     SOFT_CHECK(EENTER_11, enclave->shared->secs.attributes.flags & SGX_FLAGS_INIT, soft_gp());
     SOFT_CHECK(EENTER_12, enclave->shared->secs.attributes.flags & SGX_FLAGS_MODE64BIT, soft_gp());
-    SOFT_CHECK(EENTER_13, (enclave->shared->secs.attributes.xfrm & ~soft_cpu_xcr0()) == 0, soft_gp());
+    SOFT_CHECK(EENTER_13, (enclave->shared->secs.attributes.xfrm & ~soft_cpu_xcr0()) == 0,
+               soft_gp());
     return soft_done();
 }
 
@@ -112,8 +115,8 @@ static struct soft_outcome check_tcs(uint64_t tcs, uint64_t aep, struct soft_enc
 static struct soft_outcome check_ssa(struct soft_enclave *enclave, uint64_t frame)
 {
     const uint32_t want = SOFT_EPCM_VALID | SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W;
-    const uint32_t mask = want | SGX_SECINFO_TYPE_MASK | SGX_SECINFO_PENDING | SGX_SECINFO_MODIFIED |
-                          SOFT_EPCM_BLOCKED;
+    const uint32_t mask = want | SGX_SECINFO_TYPE_MASK | SGX_SECINFO_PENDING |
+                          SGX_SECINFO_MODIFIED | SOFT_EPCM_BLOCKED;
     for (uint32_t i = 0; i < enclave->shared->secs.ssa_frame_size; i++) {
         uint64_t page = frame + (uint64_t)i * SGX_PAGE_SIZE;
         SOFT_CHECK(EENTER_15, soft_in_elrange(enclave, page, SGX_PAGE_SIZE),
@@ -265,7 +268,8 @@ struct soft_outcome soft_eresume(uint64_t tcs, uint64_t aep, struct soft_thread 
     entry->enclave = enclave;
     entry->aep = aep;
     entry->ssa_gpr = (struct sgx_gprsgx *)gpr;
-    entry->generation = atomic_load(&enclave->shared->generation) - 1; /* the next EENTER checks anew */
+    entry->generation =
+        atomic_load(&enclave->shared->generation) - 1; /* the next EENTER checks anew */
     entry->generation_at = &enclave->shared->generation;
     entry->tcs = tcs;
     page->aep = aep;
@@ -356,7 +360,7 @@ static void store_gprs(struct sgx_gprsgx *gpr, const greg_t *from)
 /* The synthetic state (SDM 35.9.3, table 38-1 of "Asynchronous Enclave Exits"). */
 static void synthesize(greg_t *registers, const struct soft_entry *entry)
 {
-    static const int cleared[] = {REG_RDX, REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10,
+    static const int cleared[] = {REG_RDX, REG_RSI, REG_RDI, REG_R8,  REG_R9, REG_R10,
                                   REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
     for (size_t i = 0; i < sizeof(cleared) / sizeof(cleared[0]); i++) {
         registers[cleared[i]] = 0;

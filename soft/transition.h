@@ -93,7 +93,7 @@ struct soft_entry {
     struct sgx_gprsgx *ssa_gpr; /* of SSA[CSSA], in the alias */
     uint64_t fs_base;
     uint64_t gs_base;
-    uint64_t rip; /* BASE + OENTRY */
+    uint64_t rip;     /* BASE + OENTRY */
     uint64_t host_fs; /* while inside */
     uint64_t host_gs;
     uint64_t aep;
@@ -120,11 +120,12 @@ struct soft_resume {
 struct soft_thread {
     uint8_t selector; /* Syscall User Dispatch reads it */
     uint8_t reserved1[7];
-    uint64_t inside; /* 1 from the first step of EENTER to the last of EEXIT or AEX: FS may be foreign */
-    struct soft_entry *entry; /* current while inside */
+    uint64_t
+        inside; /* 1 from the first step of EENTER to the last of EEXIT or AEX: FS may be foreign */
+    struct soft_entry *entry;      /* current while inside */
     struct soft_resume *resume_at; /* = &resume */
-    uint64_t blocked; /* synchronous signals that the application believes blocked */
-    stack_t app_stack; /* the application's alternate stack */
+    uint64_t blocked;              /* synchronous signals that the application believes blocked */
+    stack_t app_stack;             /* the application's alternate stack */
     uint32_t index;
     uint8_t reserved2[256 - 68];
     struct soft_entry entries[SOFT_ENTRY_COUNT];

@@ -236,8 +236,8 @@ static size_t fetch(uint64_t rip, uint8_t opcode[OPCODE_MAX])
         {.iov_base = (void *)rip, .iov_len = first},
         {.iov_base = (void *)(rip + first), .iov_len = OPCODE_MAX - first},
     };
-    long got = soft_syscall(SYS_process_vm_readv, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), &to, 1,
-                            from, first < OPCODE_MAX ? 2 : 1, 0);
+    long got = soft_syscall(SYS_process_vm_readv, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), &to,
+                            1, from, first < OPCODE_MAX ? 2 : 1, 0);
     return got < 0 ? 0 : (size_t)got;
 }
 
@@ -569,9 +569,9 @@ static int fault_outside(int number, siginfo_t *info, ucontext_t *context, uint6
 
 /* How far the transition was that a signal interrupted. */
 enum settled {
-    SETTLED_INSIDE, /* none: the thread is in enclave code */
+    SETTLED_INSIDE,  /* none: the thread is in enclave code */
     SETTLED_OUTSIDE, /* none, or rolled: the context is the host's now */
-    SETTLED_FAULT, /* rolled, and the fault was the transition's own: it is dealt with */
+    SETTLED_FAULT,   /* rolled, and the fault was the transition's own: it is dealt with */
 };
 
 static enum settled settle(struct soft_thread *thread, ucontext_t *context, bool fault)

@@ -86,9 +86,17 @@ static uint64_t real_symbol(const uint8_t *base, const char *name)
 static void collect(struct builder *b, const uint8_t *real)
 {
     static const char *const kept[] = {
-        "__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time",      "__vdso_clock_getres",
-        "__vdso_getcpu",        "__vdso_getrandom",    "clock_gettime",    "gettimeofday",
-        "time",                 "clock_getres",        "getcpu",
+        "__vdso_clock_gettime",
+        "__vdso_gettimeofday",
+        "__vdso_time",
+        "__vdso_clock_getres",
+        "__vdso_getcpu",
+        "__vdso_getrandom",
+        "clock_gettime",
+        "gettimeofday",
+        "time",
+        "clock_getres",
+        "getcpu",
     };
     b->symbols[b->count++] =
         (struct symbol){SGX_LINUX_VDSO_SYMBOL, (uint64_t)(uintptr_t)soft_vdso_enter};
@@ -327,7 +335,8 @@ bool soft_vdso_publish(char **environment)
     while (*environment) {
         environment++;
     }
-    for (Elf64_auxv_t *entry = (Elf64_auxv_t *)(environment + 1); entry->a_type != AT_NULL; entry++) {
+    for (Elf64_auxv_t *entry = (Elf64_auxv_t *)(environment + 1); entry->a_type != AT_NULL;
+         entry++) {
         if (entry->a_type == AT_SYSINFO_EHDR) {
             uint64_t image = build((const uint8_t *)entry->a_un.a_val);
             entry->a_un.a_val = image ? image : entry->a_un.a_val;

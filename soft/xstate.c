@@ -8,7 +8,8 @@
 #include <cpuid.h>
 #include <string.h>
 
-#define COMPONENTS 10u /* x87, SSE, AVX, MPX (2), AVX-512 (3), PT, PKRU: all that an enclave may have */
+#define COMPONENTS                                                                                 \
+    10u /* x87, SSE, AVX, MPX (2), AVX-512 (3), PT, PKRU: all that an enclave may have */
 #define LEGACY_SIZE 416u /* up to the bytes software may use */
 #define FX_SW_BYTES 464u
 #define FX_MAGIC1 0x46505853u

@@ -42,7 +42,8 @@ int main(int argc, char **argv)
     if (cella_is_ok(result)) {
         printf("enclave (%s processor): %.*s\n", cella_enclave_processor(enclave), (int)size, text);
     } else {
-        fprintf(stderr, "greet: %s %s\n", cella_result_text(result), cella_enclave_abort_text(enclave));
+        fprintf(stderr, "greet: %s %s\n", cella_result_text(result),
+                cella_enclave_abort_text(enclave));
     }
     cella_enclave_destroy(enclave);
     return cella_is_ok(result) ? 0 : 1;

@@ -165,13 +165,13 @@ int main(int argc, char **argv)
     must(fd >= 0, SGX_LINUX_ENCLAVE_NODE);
     uint64_t tcs = build(fd, &image, &secs);
     sgx_linux_enter_fn function = find_enter();
-    void *arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *arena =
+        mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     must(arena != MAP_FAILED, "arena");
     static _Alignas(64) struct cella_call_init init;
     init.arenas = (uint64_t)(uintptr_t)arena;
     init.arena_stride = ARENA_SIZE;
-    struct probe_call start = {
-        .in = {CELLA_ENTER_INIT, (uint64_t)(uintptr_t)&init, sizeof(init)}};
+    struct probe_call start = {.in = {CELLA_ENTER_INIT, (uint64_t)(uintptr_t)&init, sizeof(init)}};
     enter(function, tcs, &start);
     static _Alignas(16) char text[64];
     struct probe_call hello = {

@@ -79,9 +79,9 @@ static void add_all(struct probe *p, EVP_MD_CTX *context, const struct probe_opt
 static void map(struct probe *p, uint64_t page, uint64_t count, int prot)
 {
     void *at = (void *)(p->base + page * SGX_PAGE_SIZE);
-    assert_int_equal(p->processor->mmap(at, count * SGX_PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED,
-                                        p->fd, 0),
-                     (long)at);
+    assert_int_equal(
+        p->processor->mmap(at, count * SGX_PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED, p->fd, 0),
+        (long)at);
 }
 
 static void map_all(struct probe *p)

@@ -21,7 +21,7 @@
 
 struct probe_options {
     uint64_t flags; /* ATTRIBUTES beyond MODE64BIT */
-    uint64_t xfrm; /* 0: x87, SSE, AVX */
+    uint64_t xfrm;  /* 0: x87, SSE, AVX */
     uint32_t misc_select;
     uint64_t tcs_flags;
 };

@@ -29,7 +29,8 @@ static void look(const ucontext_t *context)
 {
     uint64_t rip = (uint64_t)context->uc_mcontext.gregs[REG_RIP];
     uint64_t rsp = (uint64_t)context->uc_mcontext.gregs[REG_RSP];
-    bool inside = soft_in_elrange(g_probe.enclave, rip, 1) || soft_in_elrange(g_probe.enclave, rsp, 1);
+    bool inside =
+        soft_in_elrange(g_probe.enclave, rip, 1) || soft_in_elrange(g_probe.enclave, rsp, 1);
     bool resumes = context->uc_mcontext.gregs[REG_RAX] == SGX_ERESUME &&
                    context->uc_mcontext.gregs[REG_RCX] == (greg_t)rip;
     if (inside || g_marker != 0x4D41524B) {

@@ -199,7 +199,8 @@ static void test_eenter_order(void **state)
     (void)state;
     for (size_t i = 0; i < ROWS; i++) {
         for (size_t j = i + 1; j < ROWS; j++) {
-            if (g_rows[i].alone || g_rows[j].alone || strcmp(g_rows[i].check, g_rows[j].check) == 0) {
+            if (g_rows[i].alone || g_rows[j].alone ||
+                strcmp(g_rows[i].check, g_rows[j].check) == 0) {
                 continue;
             }
             struct probe p;
@@ -234,8 +235,8 @@ static void test_eenter_address(void **state)
     probe_close(&p);
     /* Before EINIT nothing fills the hole. */
     probe_build(&p, &(struct probe_options){0});
-    assert_int_equal(probe_run(&p, hole - hole + p.base + PROBE_PAGE_HOLE * SGX_PAGE_SIZE, SGX_EENTER,
-                               PROBE_NONE, &call),
+    assert_int_equal(probe_run(&p, hole - hole + p.base + PROBE_PAGE_HOLE * SGX_PAGE_SIZE,
+                               SGX_EENTER, PROBE_NONE, &call),
                      0);
     assert_string_equal(soft_last_check, SDM_COVERS("EENTER_03"));
     assert_int_equal(p.run.exception_vector, SGX_VECTOR_PF);
@@ -421,9 +422,9 @@ static void test_pattern(void **state)
     assert_int_equal(gpr->r15 != 0, 1);
     assert_int_equal(gpr->r14, 0x0E0E0E0E0E0E0E0E);
     assert_int_equal(gpr->rflags & 0x401, 0x401); /* DF, CF */
-    assert_int_equal(gpr->rflags & 0x100, 0); /* TF */
+    assert_int_equal(gpr->rflags & 0x100, 0);     /* TF */
     const uint8_t *ssa = probe_ssa(&p, p.tcs, 0);
-    assert_memory_equal(ssa + 160, vectors, 16); /* XMM0 */
+    assert_memory_equal(ssa + 160, vectors, 16);                /* XMM0 */
     assert_memory_equal(ssa + 160 + 15 * 16, vectors + 32, 16); /* XMM15 */
     assert_memory_equal(ssa + 576, vectors + 16, 16); /* high half of YMM0, XSAVE standard format */
     uint64_t header[8];
@@ -452,8 +453,8 @@ static void test_avx512(void **state)
     for (size_t i = 0; i < sizeof(in); i++) {
         in[i] = (uint8_t)(0x80 + i);
     }
-    probe_open(&p, &(struct probe_options){
-                       .xfrm = SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512});
+    probe_open(&p,
+               &(struct probe_options){.xfrm = SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512});
     struct probe_call call = {.in = {0, (uint64_t)(uintptr_t)in, (uint64_t)(uintptr_t)out}};
     probe_expect_fault(&p, p.tcs, PROBE_AVX512, &call, SGX_VECTOR_UD);
     assert_int_equal(probe_gpr(&p, p.tcs, 0)->rip, p.base + PROBE_AT(avx512));
@@ -479,7 +480,8 @@ static void test_nested_exceptions(void **state)
     assert_int_equal(p.run.function, SGX_EENTER);
     assert_int_equal(p.run.exception_vector, SGX_VECTOR_GP);
     assert_string_equal(soft_last_check, SDM_COVERS("EENTER_14"));
-    probe_gpr(&p, p.tcs, 2)->rip = p.base; /* OENTRY with RDI as it was: an operation out of range */
+    probe_gpr(&p, p.tcs, 2)->rip =
+        p.base; /* OENTRY with RDI as it was: an operation out of range */
     probe_gpr(&p, p.tcs, 2)->rdi = PROBE_COUNT;
     probe_gpr(&p, p.tcs, 2)->rcx = probe_gpr(&p, p.tcs, 2)->r15;
     assert_int_equal(probe_run(&p, p.tcs, SGX_ERESUME, 0, &call), 0);
@@ -591,8 +593,8 @@ static void test_eaccept_inside(void **state)
     uint64_t data = p.base + PROBE_PAGE_DATA * SGX_PAGE_SIZE;
     uint64_t hole = p.base + PROBE_PAGE_HOLE * SGX_PAGE_SIZE;
     struct sgx_secinfo *secinfo = soft_alias(p.enclave, data);
-    *secinfo = (struct sgx_secinfo){
-        .flags = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_PENDING};
+    *secinfo = (struct sgx_secinfo){.flags = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W |
+                                             SGX_SECINFO_PENDING};
     struct probe_call call = {.in = {0, data, hole, SGX_EACCEPT}};
     assert_int_equal(probe_run(&p, p.tcs, SGX_EENTER, PROBE_ENCLU, &call), 0);
     assert_int_equal(p.run.function, SGX_EEXIT);
@@ -632,8 +634,8 @@ static void test_aex_notify(void **state)
     (void)state;
     struct probe p;
     struct probe_call call = {0};
-    probe_open(&p, &(struct probe_options){.flags = SGX_FLAGS_AEXNOTIFY,
-                                           .tcs_flags = SGX_TCS_AEXNOTIFY});
+    probe_open(
+        &p, &(struct probe_options){.flags = SGX_FLAGS_AEXNOTIFY, .tcs_flags = SGX_TCS_AEXNOTIFY});
     probe_expect_fault(&p, p.tcs, PROBE_UNDEFINED, &call, SGX_VECTOR_UD);
     probe_gpr(&p, p.tcs, 0)->aex_notify = 1;
     call = (struct probe_call){.in = {0, 0xBEEF}};

@@ -84,7 +84,6 @@ static int count_where(struct query *q, const char *text)
     return say(q, 0, "%zu", count);
 }
 
-
 static int compare_cells(const void *left, const void *right, void *text)
 {
     const struct table_cell *a = left, *b = right;

@@ -65,8 +65,8 @@ static void summarize(struct vault_summary *ret_summary)
     ret_summary->size = g_size;
     for (size_t i = 0, used = 0; i < g_table.columns && used < sizeof(ret_summary->header); i++) {
         struct table_cell name = table_at(&g_table, -1, i);
-        int length = snprintf(ret_summary->header + used, sizeof(ret_summary->header) - used, "%s%.*s",
-                              i ? ", " : "", (int)name.size, g_table.text + name.at);
+        int length = snprintf(ret_summary->header + used, sizeof(ret_summary->header) - used,
+                              "%s%.*s", i ? ", " : "", (int)name.size, g_table.text + name.at);
         used += length > 0 ? (size_t)length : 0;
     }
 }
@@ -150,8 +150,8 @@ static cella_result seal(const void *in, size_t in_size, void *out, size_t out_c
     (void)in;
     (void)in_size;
     pthread_mutex_lock(&g_lock);
-    cella_result result = cella_seal(CELLA_SEAL_MRSIGNER, g_purpose, sizeof(g_purpose), g_file, g_size,
-                                     out, out_capacity, ret_size);
+    cella_result result = cella_seal(CELLA_SEAL_MRSIGNER, g_purpose, sizeof(g_purpose), g_file,
+                                     g_size, out, out_capacity, ret_size);
     pthread_mutex_unlock(&g_lock);
     return result;
 }
@@ -229,7 +229,8 @@ static cella_result audit(const void *in, size_t in_size, void *out, size_t out_
 
 CELLA_ECALLS([VAULT_APPEND] = {append, VAULT_CHUNK, 0},
              [VAULT_PARSE] = {parse, 0, sizeof(struct vault_summary)},
-             [VAULT_QUERY] = {query, QUESTION_MAX, ANSWER_MAX}, [VAULT_SEAL] = {seal, 0, SEALED_MAX},
+             [VAULT_QUERY] = {query, QUESTION_MAX, ANSWER_MAX},
+             [VAULT_SEAL] = {seal, 0, SEALED_MAX},
              [VAULT_UNSEAL] = {unseal, SEALED_MAX, sizeof(struct vault_summary)},
              [VAULT_IDENTITY] = {identity, 0, sizeof(struct sgx_report)},
              [VAULT_AUDIT] = {audit, QUESTION_MAX + ANSWER_MAX, 32});

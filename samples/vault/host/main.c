@@ -91,7 +91,8 @@ static cella_enclave *start(const char *image, const char *role)
     }
     struct sgx_report report;
     char mr_enclave[65], mr_signer[65];
-    if (!cella_is_ok(cella_ecall(enclave, VAULT_IDENTITY, NULL, 0, &report, sizeof(report), NULL))) {
+    if (!cella_is_ok(
+            cella_ecall(enclave, VAULT_IDENTITY, NULL, 0, &report, sizeof(report), NULL))) {
         fprintf(stderr, "vault: %s: no identity\n", image);
         return NULL;
     }
@@ -126,7 +127,8 @@ static int load(cella_enclave *enclave, const char *path, const char *sealed_pat
     }
     for (size_t at = 0; at < file.size; at += VAULT_CHUNK) {
         size_t size = file.size - at < VAULT_CHUNK ? file.size - at : VAULT_CHUNK;
-        cella_result result = cella_ecall(enclave, VAULT_APPEND, file.data + at, size, NULL, 0, NULL);
+        cella_result result =
+            cella_ecall(enclave, VAULT_APPEND, file.data + at, size, NULL, 0, NULL);
         if (!cella_is_ok(result)) {
             return fail("append", result, enclave);
         }
@@ -271,7 +273,8 @@ int main(int argc, char **argv)
     if (!enclave || (second && !(auditor = start(second, "auditor")))) {
         return 1;
     }
-    int status = loads ? load(enclave, argv[at + 1], argv[at + 2]) : open_sealed(enclave, argv[at + 1]);
+    int status =
+        loads ? load(enclave, argv[at + 1], argv[at + 2]) : open_sealed(enclave, argv[at + 1]);
     for (int i = at + (loads ? 3 : 2); status == 0 && i < argc; i++) {
         status = ask(enclave, auditor, argv[i]);
     }

@@ -25,12 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                               \
-    do {                                                               \
-        if (!(condition)) {                                            \
-            printf("%d: %s: errno %d\n", __LINE__, #condition, errno); \
-            exit(1);                                                   \
-        }                                                              \
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            printf("%d: %s: errno %d\n", __LINE__, #condition, errno);                             \
+            exit(1);                                                                               \
+        }                                                                                          \
     } while (0)
 
 extern unsigned long shim_count;
