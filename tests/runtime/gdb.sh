@@ -30,6 +30,6 @@ want '^#[0-9]+ .* in ecall_run .*dispatch\.c:[0-9]+'
 want '^#[0-9]+ .* in cella_host_run .*host/call\.c:[0-9]+'
 want '^#[0-9]+ .* in test_[a-z_]+ .*test_calls\.c:[0-9]+'
 want '^#[0-9]+ .* in main .*test_calls\.c:[0-9]+'
-want '^\$1 = 8$'
+want '^.1 = 8$'
 want 'exited normally'
 exit $failures

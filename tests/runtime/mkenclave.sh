@@ -74,5 +74,6 @@ glibc-c++) g++ $link -o "$elf" $objects $libs -Wl,--end-group ;;
     exit 2
     ;;
 esac
+# shellcheck disable=SC2086 # no flags, or some
 "$cella" sign "$elf" --config "$config" --key "$key" --date 20260101 --out "$out" \
     ${CELLA_SIGN_FLAGS:-} >/dev/null
