@@ -22,8 +22,10 @@ namespace
 {
 struct global {
     std::string text;
-    global() : text("constructed")
+    global()
     {
+        std::thread early([this] { text = "constructed"; }); /* before the enclave is ready */
+        early.join();
     }
     ~global()
     {
