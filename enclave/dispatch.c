@@ -144,16 +144,22 @@ _Noreturn void cella_kernel_stack_check_failed(void)
     cella_kernel_abort(CELLA_ABORT_CANARY);
 }
 
+static struct cella_pair call_run(struct cella_td *td, const struct cella_pending_call *call)
+{
+    return call->worker ? cella_kernel_worker(td, call->in)
+                        : cella_kernel_ecall(call->number, call->in, call->in_size, call->out,
+                                             call->out_capacity);
+}
+
 void cella_kernel_park(uint64_t result)
 {
     struct cella_td *td = cella_td_self();
     uint64_t size = 0;
     if (td->pending.valid) {
-        const struct cella_pending_ecall call = td->pending;
+        const struct cella_pending_call call = td->pending;
         td->pending.valid = false;
         cella_kernel_thread_ready(td);
-        struct cella_pair answer =
-            cella_kernel_ecall(call.number, call.in, call.in_size, call.out, call.out_capacity);
+        struct cella_pair answer = call_run(td, &call);
         result = answer.first;
         size = answer.second;
     }
@@ -161,20 +167,17 @@ void cella_kernel_park(uint64_t result)
     (void)cella_kernel_leave(CELLA_EXIT_DONE, result, size, 0, 0);
 }
 
-/* An ecall on a TCS that has not served one yet. */
-static struct cella_pair ecall_first(struct cella_td *td, uint64_t number, uint64_t in,
-                                     uint64_t in_size, uint64_t out, uint64_t out_capacity)
+/*
+ * An ecall, or a worker, on a TCS that has not served one yet: without its thread-local variables in place they would
+ * lie in the pages below the TD.
+ */
+static struct cella_pair call_first(struct cella_td *td, const struct cella_pending_call *call)
 {
-    if (td->slot >= cella_ecall_slots()) {
+    if (td->state != TD_BOOTED || td->slot >= cella_ecall_slots()) {
         return pair_of(CELLA_RESULT(WRONG_STATE), 0);
     }
     if (td->start_bound) {
-        td->pending = (struct cella_pending_ecall){.valid = true,
-                                                   .number = number,
-                                                   .in = in,
-                                                   .in_size = in_size,
-                                                   .out = out,
-                                                   .out_capacity = out_capacity};
+        td->pending = *call;
         for (const struct cella_module *const *m = __start_cella_modules; m < __stop_cella_modules;
              m++) {
             if (*m && (*m)->start_thread) {
@@ -191,7 +194,12 @@ static struct cella_pair ecall_first(struct cella_td *td, uint64_t number, uint6
         return pair_of(attached, 0);
     }
     cella_kernel_thread_ready(td);
-    return cella_kernel_ecall(number, in, in_size, out, out_capacity);
+    return call_run(td, call);
+}
+
+static struct cella_pair enter_call(struct cella_td *td, const struct cella_pending_call *call)
+{
+    return td->state == TD_READY ? call_run(td, call) : call_first(td, call);
 }
 
 static struct cella_pair enter_thread(struct cella_td *td)
@@ -285,9 +293,15 @@ struct cella_pair cella_kernel_enter_slow(uint64_t code, uint64_t rsi, uint64_t 
     }
     switch (code & 0xFF) {
     case CELLA_ENTER_ECALL:
-        return ecall_first(td, code >> 32, rsi, rdx, r8, r9);
+        return enter_call(td, &(struct cella_pending_call){.valid = true,
+                                                           .number = code >> 32,
+                                                           .in = rsi,
+                                                           .in_size = rdx,
+                                                           .out = r8,
+                                                           .out_capacity = r9});
     case CELLA_ENTER_WORKER:
-        return cella_kernel_worker(td, rsi);
+        return enter_call(
+            td, &(struct cella_pending_call){.valid = true, .worker = true, .in = rsi});
     case CELLA_ENTER_DESTROY:
         return enter_destroy(td);
     default:

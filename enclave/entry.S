@@ -14,7 +14,7 @@
 #define FCW_DEFAULT 0x37F
 #define RFLAGS_FORBIDDEN 0x44400 /* AC, NT, DF: never set while the kernel runs, nor given to the host */
 #define XSTATE_X87 0x1
-#define XSTATE_XMM 0x6
+#define XSTATE_XMM 0x46 /* SSE, AVX, and the upper halves of ZMM0 … 15, which are tracked apart: one VZEROALL clears all */
 #define XSTATE_ZMM 0xE0
 
         .cfi_sections .debug_frame             /* for debuggers only: not in the measured image */

@@ -61,8 +61,15 @@ static cella_result ocall_over(struct cella_td *td, const struct ocall *call, ui
     }
     struct cella_pair (*leave)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) =
         call->preserve ? cella_kernel_leave_preserving : cella_kernel_leave;
+    /*
+     * An ecall on top of a system call would run in the middle of whatever the libc was about to finish, its recursive
+     * locks taken by this very thread. Only the application's own ocalls may be answered by an ecall.
+     */
+    const uint32_t state = td->state;
+    td->state = (call->number & CELLA_OCALL_SYSTEM) != 0 ? TD_AWAY : state;
     struct cella_pair answer = leave(CELLA_EXIT_OCALL | (uint64_t)call->number << 32, slice,
                                      call->in_size, call->out_capacity, td->depth + 1);
+    td->state = state;
     cella_result result = cella_result_from_host(answer.first);
     if (!cella_is_ok(result)) {
         return result;

@@ -27,6 +27,7 @@
 #define TD_UNTOUCHED 0 /* as loaded: zeros */
 #define TD_BOOTED 1    /* canary, stack and TCS are known */
 #define TD_READY 2     /* serves ecalls: the fast path may be taken */
+#define TD_AWAY 3      /* waits for the kernel's own ocall: nothing may run on top of it */
 
 /* struct cella_regs, in the order in which entry.S stores it */
 #define REGS_R15 0
@@ -71,9 +72,10 @@ _Static_assert(sizeof(struct cella_regs) == REGS_SIZE, "entry.S");
 _Static_assert(offsetof(struct cella_regs, rax) == REGS_RAX, "entry.S");
 _Static_assert(offsetof(struct cella_regs, rsp) == REGS_RSP, "entry.S");
 
-/* An ecall that waits until the libc thread of its TCS has started. */
-struct cella_pending_ecall {
+/* An ecall, or a worker's entry (its ring is `in`), that waits until the libc thread of its TCS has started. */
+struct cella_pending_call {
     bool valid;
+    bool worker;
     uint64_t number, in, in_size, out, out_capacity;
 };
 
@@ -106,7 +108,7 @@ struct cella_td {
     uint64_t clear_tid;    /* address inside, 0: none */
     uint64_t robust_list;
     uint64_t signal_mask;
-    struct cella_pending_ecall pending;
+    struct cella_pending_call pending;
     bool start_bound; /* `start` waits for the first entry on this TCS */
     bool is_enclave_thread;
     bool in_pool_use;

@@ -235,6 +235,27 @@ ECALL(registers)
     return CELLA_OK;
 }
 
+/* XRSTOR can make the upper halves of ZMM0 … 15 the only vector state that the processor knows to be in use. */
+ECALL(upper)
+{
+    (void)out;
+    (void)out_capacity;
+    (void)ret_size;
+    static _Alignas(64) uint64_t area[512];
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    CELLA_ENSURE((low & 0xE0) == 0xE0, UNSUPPORTED);
+    CELLA_ENSURE(in_size == 4 && *(const uint32_t *)in <= sizeof(area) - 512, INVALID_ARGUMENT);
+    const uint32_t at = *(const uint32_t *)in / 8;
+    CELLA_ENSURE(at >= 72, INVALID_ARGUMENT);
+    area[64] = 0x40; /* XSTATE_BV */
+    for (uint32_t i = 0; i < 64; i++) {
+        area[at + i] = 0x5EC12E75EC12E700ull;
+    }
+    __asm__ volatile("xrstor64 %0" : : "m"(area), "a"(0xE6), "d"(0) : "memory");
+    return CELLA_OK;
+}
+
 /* What the entry has left in flags, MXCSR and x87. */
 ECALL(state)
 {
@@ -336,6 +357,7 @@ CELLA_ECALLS([NONE_ADD] = {add, 64, 64}, [NONE_ECHO] = {echo, BIG, BIG},
              [NONE_BUFFER] = {buffer, 8, 4}, [NONE_SMASH] = {smash, 0, 0},
              [NONE_RESULT] = {result, 4, 0}, [NONE_CPUID] = {cpuid, 4, 16},
              [NONE_TARGET] = {target, 512, 4096}, [NONE_WAIT] = {wait, 64, 0},
-             [NONE_KEY] = {key, 512, 16}, [NONE_SWITCHLESS] = {switchless, BIG, BIG});
+             [NONE_KEY] = {key, 512, 16}, [NONE_SWITCHLESS] = {switchless, BIG, BIG},
+             [NONE_UPPER] = {upper, 4, 0});
 _Static_assert(sizeof(cella_ecall_table) / sizeof(cella_ecall_table[0]) == NONE_ECALL_COUNT,
                "calls.h");
