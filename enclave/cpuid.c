@@ -12,6 +12,12 @@ static uint32_t cpuid_count;
 #define ECX1_OSXSAVE (1u << 27)
 #define ECX1_AVX_GROUP (1u << 12 | 1u << 28 | 1u << 29) /* FMA, AVX, F16C */
 #define ECX1_RDRAND (1u << 30)
+/*
+ * What every processor with SGX has: SSE3, PCLMULQDQ, SSSE3, CX16, SSE4.1, SSE4.2, POPCNT, AES. A host that denied them
+ * would send libraries to ciphers in tables, whose cache lines it can watch.
+ */
+#define ECX1_BASE                                                                                  \
+    (1u << 0 | 1u << 1 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23 | 1u << 25)
 #define EDX1_BASE                                                                                  \
     (1u << 0 | 1u << 8 | 1u << 15 | 1u << 24 | 1u << 25 | 1u << 26) /* x86-64 baseline */
 #define EBX7_AVX2 (1u << 5)
@@ -30,7 +36,7 @@ static uint32_t cpuid_count;
 static void leaf1_check(struct cella_call_cpuid *row, uint64_t xfrm)
 {
     row->edx |= EDX1_BASE;
-    row->ecx |= ECX1_XSAVE | ECX1_OSXSAVE | ECX1_RDRAND;
+    row->ecx |= ECX1_BASE | ECX1_XSAVE | ECX1_OSXSAVE | ECX1_RDRAND;
     if ((xfrm & SGX_XFRM_AVX) == 0) {
         row->ecx &= ~ECX1_AVX_GROUP;
     }
@@ -101,8 +107,10 @@ cella_result cella_cpuid_init(uint64_t table, uint32_t count)
     CELLA_TRY(
         cella_copy_in(cpuid_table, cella_host_pointer(table), count * sizeof(cpuid_table[0])));
     cpuid_count = count;
+    bool has_leaf1 = false;
     for (uint32_t i = 0; i < count; i++) {
         if (cpuid_table[i].leaf == 1) {
+            has_leaf1 = true;
             leaf1_check(&cpuid_table[i], xfrm);
         } else if (cpuid_table[i].leaf == 7) {
             leaf7_check(&cpuid_table[i], xfrm);
@@ -113,6 +121,7 @@ cella_result cella_cpuid_init(uint64_t table, uint32_t count)
     /* The host's word for the size is not enough: the frame, which ECREATE has checked, bounds it from above. */
     cella_xsave_size = (frame + 63) & ~63ull;
     CELLA_ENSURE(xsave_size_of(xfrm) <= frame, HOST_VALUE);
+    CELLA_ENSURE(has_leaf1, HOST_VALUE);
     return CELLA_OK;
 }
 

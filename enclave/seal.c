@@ -207,6 +207,7 @@ cella_result cella_seal(enum cella_seal_policy policy, const void *additional,
     CELLA_ENSURE(policy == CELLA_SEAL_MRENCLAVE || policy == CELLA_SEAL_MRSIGNER, INVALID_ARGUMENT);
     CELLA_ENSURE(size != 0, OUT_OF_RANGE);
     CELLA_ENSURE(out_capacity >= size, BUFFER_TOO_SMALL);
+    CELLA_ENSURE(cella_enclave_inside(out, size), INVALID_ARGUMENT);
     CELLA_TRY(header_fill(&header, policy, additional_size, data_size));
     CELLA_TRY(key_for_sealing(&header, &key));
     memcpy(at, &header, sizeof(header));
@@ -276,6 +277,9 @@ cella_result cella_unseal(const void *sealed, size_t size, void *out, size_t out
     CELLA_ENSURE(cella_enclave_inside(sealed, size), INVALID_ARGUMENT);
     CELLA_TRY(sealed_parse(cella_bytes_of(sealed, size), &parsed));
     CELLA_ENSURE(out_capacity >= parsed.data.size, BUFFER_TOO_SMALL);
+    /* Decrypted bytes are in `out` before the tag is known to be right: nobody else may see them there. */
+    CELLA_ENSURE(parsed.data.size == 0 || cella_enclave_inside(out, parsed.data.size),
+                 INVALID_ARGUMENT);
     memcpy(tag, parsed.tag.data, sizeof(tag));
     CELLA_TRY(key_derive(&parsed.header, &key));
     cella_result result =

@@ -28,7 +28,8 @@ size_t cella_seal_size(size_t additional_size, size_t data_size);
 
 /*
  * Seals data_size bytes (AES-256-GCM). `additional` is authenticated and stored in the clear. `out` takes
- * cella_seal_size() bytes and must not overlap the inputs. BUFFER_TOO_SMALL, CRYPTO, ENTROPY. Thread-safe.
+ * cella_seal_size() bytes of enclave memory and must not overlap the inputs. BUFFER_TOO_SMALL, CRYPTO, ENTROPY,
+ * INVALID_ARGUMENT. Thread-safe.
  */
 CELLA_MUST_USE cella_result cella_seal(enum cella_seal_policy policy, const void *additional,
                                        size_t additional_size, const void *data, size_t data_size,

@@ -155,13 +155,40 @@ static void test_upper_halves(void **state)
     assert_int_equal(code, CELLA_CODE_OK);
 }
 
+static bool g_denies_aes;
+
+uint32_t __real_cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity);
+uint32_t __wrap_cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity);
+uint32_t __wrap_cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity)
+{
+    uint32_t count = __real_cella_processor_cpuid(rows, capacity);
+    for (uint32_t i = 0; i < count && g_denies_aes; i++) {
+        rows[i].ecx = rows[i].leaf == 1 ? 0 : rows[i].ecx;
+    }
+    return count;
+}
+
+/* A host that says the processor has no AES instructions, to make libraries use tables whose cache lines it watches. */
+static void test_denied_aes(void **state)
+{
+    (void)state;
+    const uint32_t leaf = 1, base = bit_AES | bit_PCLMUL | bit_SSSE3 | bit_RDRND | bit_OSXSAVE;
+    uint32_t inside[4] = {0};
+    size_t size = 0;
+    g_denies_aes = true;
+    cella_enclave *enclave = enclave_new(g_images[0]);
+    g_denies_aes = false;
+    assert_code(cella_ecall(enclave, NONE_CPUID, &leaf, 4, inside, 16, &size), OK);
+    assert_int_equal(inside[2] & base, base);
+    cella_enclave_destroy(enclave);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_worker_first),
-        cmocka_unit_test(test_worker_first_libc),
-        cmocka_unit_test(test_ecall_on_system_call),
-        cmocka_unit_test(test_upper_halves),
+        cmocka_unit_test(test_worker_first),         cmocka_unit_test(test_worker_first_libc),
+        cmocka_unit_test(test_ecall_on_system_call), cmocka_unit_test(test_upper_halves),
+        cmocka_unit_test(test_denied_aes),
     };
     if (argc < 3) {
         fprintf(stderr, "usage: %s IMAGE LIBC-IMAGE...\n", argv[0]);
