@@ -27,15 +27,16 @@ shift 7
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 common="-O2 -g -fPIE -ffunction-sections -fdata-sections -fvisibility=hidden -fcf-protection=none
-    -Wall -Wextra -Werror -I$root -I$root/include"
+    -Wall -Wextra -Werror"
 link="-static-pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,-z,max-page-size=4096
     -Wl,--hash-style=gnu -Wl,--build-id=none -Wl,-z,relro -Wl,-z,now -Wl,-u,cella_enclave_entry"
 musl=/usr/lib/x86_64-linux-musl
 gcc_dir=$(dirname "$(gcc -print-libgcc-file-name)")
 
+# The inputs turn into objects in their places; folders may have blanks in their names.
 count=0
-objects=
 for input; do
+    shift
     case $input in
     *.c | *.cpp)
         count=$((count + 1))
@@ -46,29 +47,34 @@ for input; do
         *) compile="g++ -std=c++17" ;;
         esac
         # shellcheck disable=SC2086 # lists of flags
-        $compile $common -ffile-prefix-map="$root"=. -c "$input" -o "$work/$count.o"
-        objects="$objects $work/$count.o"
+        $compile $common -I"$root" -I"$root/include" -ffile-prefix-map="$root"=. -c "$input" \
+            -o "$work/$count.o"
+        set -- "$@" "$work/$count.o"
         ;;
     -D*) common="$common $input" ;;
-    *) objects="$objects $input" ;;
+    *) set -- "$@" "$input" ;;
     esac
 done
 
 elf=$work/image
-libs="-Wl,--start-group $lib/libcella_enclave_libc.a $lib/libcella_enclave.a"
+kernel=$lib/libcella_enclave.a
+layer=$lib/libcella_enclave_libc.a
 # shellcheck disable=SC2086 # lists of flags
 case $kind in
 none)
-    gcc $link -nostdlib -Wl,-e,cella_enclave_entry -Wl,--no-dynamic-linker -o "$elf" $objects \
-        "$lib/libcella_enclave.a" "$lib/libcella_enclave_bare.a"
+    gcc $link -nostdlib -Wl,-e,cella_enclave_entry -Wl,--no-dynamic-linker -o "$elf" "$@" \
+        "$kernel" "$lib/libcella_enclave_bare.a"
     ;;
 musl)
     gcc $link -nostdlib -nostartfiles -Wl,--no-dynamic-linker -o "$elf" $musl/rcrt1.o $musl/crti.o \
-        "$gcc_dir/crtbeginS.o" $objects -L$musl $libs $musl/libc.a -lgcc -lgcc_eh -Wl,--end-group \
+        "$gcc_dir/crtbeginS.o" "$@" -L$musl -Wl,--start-group "$layer" "$kernel" $musl/libc.a -lgcc -lgcc_eh -Wl,--end-group \
         "$gcc_dir/crtendS.o" $musl/crtn.o
     ;;
-glibc) gcc $link -o "$elf" $objects $libs -Wl,--end-group >"$work/log" 2>&1 || (cat "$work/log" >&2 && false) ;;
-glibc-c++) g++ $link -o "$elf" $objects $libs -Wl,--end-group ;;
+glibc)
+    gcc $link -o "$elf" "$@" -Wl,--start-group "$layer" "$kernel" -Wl,--end-group >"$work/log" 2>&1 ||
+        (cat "$work/log" >&2 && false)
+    ;;
+glibc-c++) g++ $link -o "$elf" "$@" -Wl,--start-group "$layer" "$kernel" -Wl,--end-group ;;
 *)
     usage >&2
     exit 2
