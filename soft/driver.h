@@ -187,6 +187,7 @@ bool soft_probe_fd(int fd);
 void soft_close_fd(int fd);
 void soft_dup_fd(int fd);
 bool soft_owns_fd(int fd);
+int soft_next_own_fd(int from); /* the lowest of them that is not below `from`; -1: none */
 void soft_overlay(void *address, size_t length);
 bool soft_is_stale(const struct soft_enclave *enclave);
 void soft_refresh(struct soft_enclave *enclave);

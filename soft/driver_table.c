@@ -25,6 +25,13 @@ _Atomic uint32_t g_process_lock;
 static _Atomic uint32_t g_high; /* entries ever used */
 static _Atomic uint32_t g_live;
 static uint64_t g_fork_mask;
+static _Atomic long g_pid; /* of the process that the table is of */
+
+/* The child of a vfork runs on its parent's memory, with descriptors of its own. */
+static bool is_borrowed(void)
+{
+    return soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0) != atomic_load(&g_pid);
+}
 
 /* Two enclaves may have been created for one range: the one that is mapped there counts. */
 struct soft_enclave *soft_enclave_at(uint64_t address)
@@ -117,6 +124,7 @@ static struct driver_enclave *table_attach(int fd, uint64_t device, uint64_t ino
     e->inode = inode;
     e->seen_generation = control->shared.generation;
     atomic_store_explicit(&e->pub.used, 1, memory_order_release);
+    atomic_store(&g_pid, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0));
     if (index >= g_high) {
         atomic_store_explicit(&g_high, index + 1, memory_order_release);
     }
@@ -347,7 +355,7 @@ static void count_fd(int fd, int change)
     uint64_t mask = soft_signals_block();
     soft_lock(&g_process_lock);
     struct driver_enclave *e = table_find(device, inode);
-    if (e && e->pub.fd != fd) {
+    if (e && e->pub.fd != fd && !is_borrowed()) {
         e->opens = change > 0 ? e->opens + 1 : e->opens ? e->opens - 1 : 0;
         driver_release_idle(e);
     }
@@ -376,6 +384,18 @@ bool soft_owns_fd(int fd)
     return false;
 }
 
+int soft_next_own_fd(int from)
+{
+    int found = -1;
+    for (uint32_t i = 0; i < g_high; i++) {
+        const int fd = g_enclaves[i].pub.fd;
+        if (g_enclaves[i].pub.used && fd >= from && (found < 0 || fd < found)) {
+            found = fd;
+        }
+    }
+    return found;
+}
+
 /* The lock is taken over the fork, so that the child's copy of the tables is whole. */
 void soft_fork_prepare(void)
 {
@@ -394,6 +414,7 @@ void soft_fork_parent(void)
 void soft_fork_child(void)
 {
     uint64_t mask = g_fork_mask;
+    atomic_store(&g_pid, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0));
     for (uint32_t i = 0; i < g_high; i++) {
         g_enclaves[i].pins = 0; /* the calls at work were other threads' */
         if (g_enclaves[i].scratch) {
