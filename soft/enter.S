@@ -420,6 +420,35 @@ soft_signal_entry:
         .cfi_endproc
         .size   soft_signal_entry, . - soft_signal_entry
 
+/*
+ * Host code that could not be given its alternate stack in the handler comes here: at RSP lie a stack_t and the address
+ * to go on at. Every register and flag is as it was afterwards.
+ */
+        .globl  soft_restack
+        .hidden soft_restack
+        .type   soft_restack, @function
+        .p2align 4
+soft_restack:
+        pushfq
+        push    %rax
+        push    %rcx
+        push    %rdi
+        push    %rsi
+        push    %r11
+        lea     48(%rsp), %rdi
+        xor     %esi, %esi
+        mov     $131, %eax                      /* sigaltstack */
+        syscall
+        pop     %r11
+        pop     %rsi
+        pop     %rdi
+        pop     %rcx
+        pop     %rax
+        popfq
+        lea     24(%rsp), %rsp
+        ret     $SOFT_RESTACK_SKIP
+        .size   soft_restack, . - soft_restack
+
 /* The one place whose system call is exempt from dispatch: it runs with the selector already at BLOCK. */
         .globl  soft_restorer_begin, soft_restorer_end, soft_restorer
         .hidden soft_restorer_begin, soft_restorer_end, soft_restorer

@@ -73,13 +73,47 @@ static void thread_dispatch(struct soft_thread *thread)
     }
 }
 
-static void thread_set_stack(struct soft_thread *thread)
+static stack_t thread_stack(const struct soft_thread *thread)
 {
-    stack_t stack = {
+    return (stack_t){
         .ss_sp = (void *)(thread_block(thread) + SOFT_BLOCK_GUARD),
         .ss_size = SOFT_THREAD_OFFSET - SOFT_BLOCK_GUARD,
     };
-    soft_syscall(SYS_sigaltstack, &stack, &thread->app_stack, 0, 0, 0, 0);
+}
+
+/* false: a handler runs on the application's alternate stack, and the kernel lets nobody change it meanwhile. */
+static bool thread_set_stack(struct soft_thread *thread)
+{
+    const stack_t stack = thread_stack(thread);
+    if (soft_syscall(SYS_sigaltstack, &stack, &thread->app_stack, 0, 0, 0, 0) == 0) {
+        return true;
+    }
+    soft_syscall(SYS_sigaltstack, 0, &thread->app_stack, 0, 0, 0, 0);
+    thread->app_stack.ss_flags &= ~SS_ONSTACK;
+    return false;
+}
+
+/*
+ * The interrupted code will set the stack itself, by soft_restack, and then go on where it was: below its red zone lie
+ * the new stack and the place to go on.
+ */
+static void thread_restack_later(const struct soft_thread *thread, ucontext_t *context)
+{
+    greg_t *registers = context->uc_mcontext.gregs;
+    struct {
+        stack_t stack;
+        uint64_t rip;
+    } *frame = (void *)((uint64_t)registers[REG_RSP] - SOFT_RESTACK_SKIP - sizeof(*frame));
+    frame->stack = thread_stack(thread);
+    frame->rip = (uint64_t)registers[REG_RIP];
+    registers[REG_RSP] = (greg_t)frame;
+    registers[REG_RIP] = (greg_t)soft_restack;
+}
+
+static void thread_give_block(struct soft_thread *thread)
+{
+    soft_syscall(SYS_madvise, thread_block(thread), SOFT_BLOCK_SIZE, MADV_DONTNEED, 0, 0, 0);
+    atomic_store(&g_used[(thread_block(thread) - soft_arena_base) / SOFT_BLOCK_SIZE], BLOCK_FREE);
 }
 
 /* At thread exit: gives the kernel back what it had before the block goes to another thread. */
@@ -89,8 +123,7 @@ static void thread_exit(void *argument)
     soft_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, SOFT_DISPATCH_OFF, 0, 0, 0, 0);
     soft_syscall(SYS_sigaltstack, &thread->app_stack, 0, 0, 0, 0, 0);
     soft_thread_tls = NULL;
-    soft_syscall(SYS_madvise, thread_block(thread), SOFT_BLOCK_SIZE, MADV_DONTNEED, 0, 0, 0);
-    atomic_store(&g_used[(thread_block(thread) - soft_arena_base) / SOFT_BLOCK_SIZE], BLOCK_FREE);
+    thread_give_block(thread);
 }
 
 /* The arena is reserved once: one range check then tells whether a stack pointer is in some block. */
@@ -136,15 +169,13 @@ static struct soft_thread *thread_take_block(void)
     return NULL;
 }
 
-struct soft_thread *soft_thread_arm(void)
+/* `ret_restack` NULL: fails where the stack cannot be set now. */
+static struct soft_thread *thread_prepare(bool *ret_restack)
 {
     if (soft_thread_tls) {
         return soft_thread_tls;
     }
-    if (!thread_arena()) {
-        return NULL;
-    }
-    struct soft_thread *thread = thread_take_block();
+    struct soft_thread *thread = thread_arena() ? thread_take_block() : NULL;
     if (!thread) {
         return NULL;
     }
@@ -153,14 +184,55 @@ struct soft_thread *soft_thread_arm(void)
         thread->entries[i].thread = thread;
     }
     uint64_t mask = soft_signals_block();
-    thread_set_stack(thread);
-    thread_dispatch(thread);
-    soft_cpuid_thread();
-    soft_thread_tls = thread;
+    bool good = thread_set_stack(thread);
+    soft_thread_tls = good || ret_restack ? thread : NULL;
     soft_signals_restore(mask);
+    if (ret_restack) {
+        *ret_restack = !good;
+    } else if (!good) {
+        thread_give_block(thread);
+        return NULL;
+    }
     if (g_exit_key_made) {
         pthread_setspecific(g_exit_key, thread);
     }
+    return thread;
+}
+
+static void thread_arm(struct soft_thread *thread)
+{
+    if (!thread->dispatching) {
+        thread_dispatch(thread);
+        soft_cpuid_thread();
+        thread->dispatching = true;
+    }
+}
+
+struct soft_thread *soft_thread_prepare(void)
+{
+    return thread_prepare(NULL);
+}
+
+struct soft_thread *soft_thread_arm(void)
+{
+    struct soft_thread *thread = thread_prepare(NULL);
+    if (thread) {
+        thread_arm(thread);
+    }
+    return thread;
+}
+
+struct soft_thread *soft_thread_arm_handling(ucontext_t *context, bool *ret_again)
+{
+    bool restack = false;
+    struct soft_thread *thread = thread_prepare(&restack);
+    if (thread) {
+        thread_arm(thread);
+    }
+    if (restack && thread) {
+        thread_restack_later(thread, context);
+    }
+    *ret_again = restack;
     return thread;
 }
 
@@ -176,7 +248,7 @@ void soft_thread_rearm(void)
             atomic_store(&g_used[i], BLOCK_FREE);
         }
     }
-    if (self) {
+    if (self && self->dispatching) {
         thread_dispatch(self); /* not inherited over fork; the alternate stack is */
     }
 }

@@ -73,6 +73,9 @@
 #define SOFT_RETURN_HANDLER 2
 #define SOFT_FRAME_INFO 304 /* siginfo behind the ucontext in the kernel's frame */
 
+/* Red zone of the interrupted code that soft_restack leaves alone. */
+#define SOFT_RESTACK_SKIP 128
+
 #ifndef __ASSEMBLER__
 
 #include <signal.h>
@@ -127,7 +130,8 @@ struct soft_thread {
     uint64_t blocked;              /* synchronous signals that the application believes blocked */
     stack_t app_stack;             /* the application's alternate stack */
     uint32_t index;
-    uint8_t reserved2[256 - 68];
+    bool dispatching; /* Syscall User Dispatch is armed */
+    uint8_t reserved2[256 - 69];
     struct soft_entry entries[SOFT_ENTRY_COUNT];
     struct soft_resume resume;
     _Alignas(64) uint8_t xsave[4096];
@@ -137,8 +141,17 @@ struct soft_thread {
 extern uint64_t soft_arena_base, soft_arena_size;
 /* This thread's block, or NULL while it has never entered an enclave. */
 struct soft_thread *soft_thread_self(void);
-/* Arms this thread: alternate stack, Syscall User Dispatch, CPUID faulting. NULL: out of memory. */
+/*
+ * Gives this thread its block and alternate stack; arming adds Syscall User Dispatch and CPUID faulting. NULL: out of
+ * memory, or called inside a handler on the application's own alternate stack.
+ */
+struct soft_thread *soft_thread_prepare(void);
 struct soft_thread *soft_thread_arm(void);
+/*
+ * The same while the signal of `context` is handled. *ret_again: the handler runs on the application's alternate stack;
+ * the context has been changed to set the stack first and then to do the interrupted instruction again.
+ */
+struct soft_thread *soft_thread_arm_handling(ucontext_t *context, bool *ret_again);
 /* In the child of a fork: kernel state that is not inherited is set again. */
 void soft_thread_rearm(void);
 void soft_thread_forget(const struct soft_enclave *enclave);
@@ -186,6 +199,7 @@ extern uint64_t soft_exit_delta[SOFT_MAX_ENCLAVES];
 #define SOFT_EXIT_STUB_SIZE 16
 void soft_signal_entry(int number, siginfo_t *info, void *context);
 void soft_restorer(void);
+void soft_restack(void);
 int soft_vdso_enter(unsigned long rdi, unsigned long rsi, unsigned long rdx, unsigned int function,
                     unsigned long r8, unsigned long r9, struct sgx_linux_run *run);
 

@@ -517,8 +517,12 @@ static int enclu_outside(siginfo_t *info, ucontext_t *context, uint64_t *bases)
     uint32_t leaf = (uint32_t)registers[REG_RAX];
     uint64_t tcs = (uint64_t)registers[REG_RBX], aep = (uint64_t)registers[REG_RCX];
     struct soft_outcome outcome = {.kind = SOFT_FAULT, .vector = SGX_VECTOR_GP};
-    struct soft_thread *thread = soft_thread_arm();
     struct soft_entry *entry = NULL;
+    bool again;
+    struct soft_thread *thread = soft_thread_arm_handling(context, &again);
+    if (again) {
+        return SOFT_RETURN_HOST;
+    }
     bool notify = leaf == SGX_EENTER;
     if (thread && leaf == SGX_ERESUME) {
         outcome = soft_eresume(tcs, aep, thread, &notify);

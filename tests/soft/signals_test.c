@@ -548,6 +548,46 @@ static void test_raw_enclu(void **state)
     signal(SIGFPE, SIG_DFL);
 }
 
+/*
+ * A thread with an alternate stack of its own whose first entry is a raw ENCLU: it traps onto that stack, where nobody
+ * may change stacks. Signals that come while it is inside must not land there.
+ */
+static void *raw_on_own_stack(void *argument)
+{
+    static uint8_t own[65536];
+    stack_t stack = {.ss_sp = own, .ss_size = sizeof(own)}, now;
+    uint8_t ymm[32] = {0};
+    struct probe_call call = {
+        .in = {PROBE_SPIN, (uint64_t)(uintptr_t)&g_stop, (uint64_t)(uintptr_t)ymm}};
+    assert_int_equal(sigaltstack(&stack, NULL), 0);
+    mark_thread();
+    probe_raw(&call, g_probe.tcs, 0);
+    *(uint64_t *)argument = call.out[1];
+    assert_int_equal(sigaltstack(NULL, &now), 0);
+    assert_ptr_equal(now.ss_sp, own);
+    assert_int_equal(now.ss_flags, 0);
+    return NULL;
+}
+
+static void test_raw_on_own_stack(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    uint64_t result = UINT64_MAX;
+    handle(SIGALRM, on_storm, SA_RESTART);
+    alarm_mask(SIG_BLOCK);
+    assert_int_equal(pthread_create(&thread, NULL, raw_on_own_stack, &result), 0);
+    storm(true);
+    sleep_ms(200);
+    atomic_store(&g_stop, 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    storm(false);
+    alarm_mask(SIG_UNBLOCK);
+    assert_true(result != UINT64_MAX);
+    assert_true(g_at_aep > 50);
+    assert_int_equal(g_bad, 0);
+}
+
 static void test_raw_enclu_refused(void **state)
 {
     (void)state;
@@ -611,6 +651,7 @@ int main(int argc, char **argv)
         TEST(test_fork),
         TEST(test_host_faults),
         TEST(test_raw_enclu),
+        TEST(test_raw_on_own_stack),
         TEST(test_raw_enclu_refused),
         TEST(test_dispositions),
     };
