@@ -118,6 +118,20 @@ void soft_signals_activate(void)
     actions_unlock(mask & ~SYNCHRONOUS);
 }
 
+/* A thread may have blocked everything before the processor was there: inside an enclave it would die at the next trap. */
+void soft_signals_open(void)
+{
+    static __thread bool t_open __attribute__((tls_model("initial-exec")));
+    struct soft_thread *thread = soft_thread_self();
+    uint64_t open = SYNCHRONOUS, old = 0;
+    if (t_open || !thread) {
+        return;
+    }
+    t_open = true;
+    soft_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &open, &old, sizeof(open), 0, 0);
+    thread->blocked |= old & SYNCHRONOUS;
+}
+
 /* Ends the process as the default action does, with the interrupted state in the core file. */
 static void die_by_default(int number, siginfo_t *info)
 {

@@ -290,6 +290,7 @@ int soft_enclu_slow(uint32_t leaf, uint64_t tcs, struct soft_entry_fault *ret_fa
     struct soft_outcome outcome = soft_gp();
     struct soft_thread *thread = soft_thread_arm();
     uint64_t aep = (uint64_t)(uintptr_t)soft_aep;
+    soft_signals_open();
     if (thread && leaf == SGX_EENTER) {
         outcome = soft_eenter_check(tcs, aep, thread, &entry);
     } else if (thread && leaf == SGX_ERESUME) {

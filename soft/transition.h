@@ -169,6 +169,8 @@ struct soft_outcome soft_edeccssa(struct soft_thread *thread);
 
 /* signals.c */
 void soft_signals_activate(void);
+/* Opens the synchronous signals in this thread, once. */
+void soft_signals_open(void);
 /*
  * Turns the frame of the signal being handled into a call of the application's own handler, on the stack and
  * with the mask it asked for; or does what its disposition says. Gives a SOFT_RETURN_*; for

@@ -10,10 +10,13 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "abi/sgx.h"
 #include "cella/host.h"
@@ -642,6 +645,30 @@ static void test_altered_image(void **state)
     assert_null(enclave);
 }
 
+/* A thread of a pool that blocked every signal long before there was an enclave. */
+static void *all_blocked(void *argument)
+{
+    const uint64_t all = ~0ull;
+    const uint32_t in[2] = {TRAP_UD2, 1};
+    uint32_t out[4] = {0};
+    size_t size = 0;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
+    if (cella_is_ok(cella_ecall(g_enclave, NONE_TRAP, in, 8, out, 16, &size))) {
+        *(uint32_t *)argument = out[0];
+    }
+    return NULL;
+}
+
+static void test_all_blocked(void **state)
+{
+    (void)state;
+    uint32_t after = 0;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, all_blocked, &after), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(after, 0x600D);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +689,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_growing_heap),
         cmocka_unit_test(test_cpuid),
         cmocka_unit_test(test_traps_handled),
+        cmocka_unit_test(test_all_blocked),
         cmocka_unit_test(test_traps_end),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_state_is_ordered),
