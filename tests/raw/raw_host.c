@@ -3,6 +3,7 @@
  * an SGX machine. The signed file is read by image/, nothing else of the repository is linked.
  * Side: host (test). Run under `cella soft --`; on SGX hardware it runs as it is.
  */
+#include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -171,6 +172,12 @@ int main(int argc, char **argv)
     static _Alignas(64) struct cella_call_init init;
     init.arenas = (uint64_t)(uintptr_t)arena;
     init.arena_stride = ARENA_SIZE;
+    static struct cella_call_cpuid rows[] = {{.leaf = 0}, {.leaf = 1}, {.leaf = 7}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        __cpuid_count(rows[i].leaf, 0, rows[i].eax, rows[i].ebx, rows[i].ecx, rows[i].edx);
+    }
+    init.cpuid = (uint64_t)(uintptr_t)rows;
+    init.cpuid_count = sizeof(rows) / sizeof(rows[0]);
     struct probe_call start = {.in = {CELLA_ENTER_INIT, (uint64_t)(uintptr_t)&init, sizeof(init)}};
     enter(function, tcs, &start);
     static _Alignas(16) char text[64];
