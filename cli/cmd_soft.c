@@ -134,6 +134,36 @@ static void offer_cpuid_sites(const char *path)
     }
 }
 
+/* Puts `first` before what the variable already holds. */
+static bool prepend(const char *variable, const char *first)
+{
+    const char *before = getenv(variable);
+    char *value;
+    if (asprintf(&value, "%s%s%s", first, before && *before ? ":" : "", before ? before : "") < 0) {
+        return false;
+    }
+    bool set = setenv(variable, value, 1) == 0;
+    free(value);
+    return set;
+}
+
+/* The loader ends names in LD_PRELOAD at blanks, but not those of folders in LD_LIBRARY_PATH. */
+static bool preload(const char *library)
+{
+    if (strpbrk(library, ":;")) {
+        fprintf(stderr, "cella soft: %s: the loader takes no library whose path has a ':' or ';'\n",
+                library);
+        return false;
+    }
+    if (!strpbrk(library, " \t\n")) {
+        return prepend("LD_PRELOAD", library);
+    }
+    char folder[4096];
+    snprintf(folder, sizeof(folder), "%s", library);
+    *strrchr(folder, '/') = '\0';
+    return prepend("LD_LIBRARY_PATH", folder) && prepend("LD_PRELOAD", CELLA_SOFT_LIBRARY);
+}
+
 static int run(char **program, const char *library)
 {
     char path[4096];
@@ -146,14 +176,9 @@ static int run(char **program, const char *library)
         fprintf(stderr, "cella soft: %s: %s\n", path, reason);
         return 126;
     }
-    const char *before = getenv("LD_PRELOAD");
-    char *preload;
-    if (asprintf(&preload, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") <
-        0) {
+    if (!preload(library)) {
         return 126;
     }
-    setenv("LD_PRELOAD", preload, 1);
-    free(preload);
     offer_cpuid_sites(path);
     execv(path, program);
     int saved = errno;

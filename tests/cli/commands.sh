@@ -47,6 +47,12 @@ gcc -static -o "$work/static" "$work/static.c"
 status=0
 "$cella" soft -- "$work/static" 2>"$work/err" || status=$?
 { [ "$status" = 126 ] && grep -q "statically linked" "$work/err"; } || fail "soft: static program"
+# From a folder that the loader would cut in two.
+mkdir -p "$work/two words/bin" "$work/two words/lib"
+cp "$cella" "$work/two words/bin/"
+cp "$(dirname "$cella")/../soft/libcella-soft.so" "$work/two words/lib/"
+"$work/two words/bin/cella" soft -- cat /proc/self/maps >"$work/maps" 2>&1
+grep -q "two words/lib/libcella-soft.so$" "$work/maps" || fail "soft: a blank in its own path"
 # Ordinary programs do not notice.
 [ "$("$cella" soft -- timeout 5 seq 3 | tr '\n' ' ')" = "1 2 3 " ] || fail "soft: timeout"
 "$cella" soft -- python3 -c 'import subprocess; assert subprocess.run(["true"]).returncode == 0' ||
