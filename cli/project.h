@@ -1,6 +1,6 @@
 /*
  * A project: a folder with host/, enclave/ and the file cella.project.
- * Side: tools. Called by cella build, run and new. docs/formats/project.md describes the file.
+ * Side: tools. Called by cella build, run and new. cella-build(1) describes the file.
  * Never runs anything.
  */
 #ifndef CELLA_CLI_PROJECT_H

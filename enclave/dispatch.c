@@ -300,8 +300,8 @@ struct cella_pair cella_kernel_enter_slow(uint64_t code, uint64_t rsi, uint64_t 
                                                            .out = r8,
                                                            .out_capacity = r9});
     case CELLA_ENTER_WORKER:
-        return enter_call(
-            td, &(struct cella_pending_call){.valid = true, .worker = true, .in = rsi});
+        return enter_call(td,
+                          &(struct cella_pending_call){.valid = true, .worker = true, .in = rsi});
     case CELLA_ENTER_DESTROY:
         return enter_destroy(td);
     default:

@@ -73,7 +73,8 @@ static void child_bind(struct cella_td *td, const struct cella_regs *regs, uint3
     td->signal_mask = cella_td_self()->signal_mask;
     td->unmap_size = 0;
     td->is_enclave_thread = slot >= cella_ecall_slots();
-    __atomic_store_n(&td->start_bound, true, __ATOMIC_RELEASE); /* last: the host may enter at once */
+    __atomic_store_n(&td->start_bound, true,
+                     __ATOMIC_RELEASE); /* last: the host may enter at once */
 }
 
 static bool ids_are_ours(const struct cella_regs *regs)
