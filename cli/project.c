@@ -175,36 +175,43 @@ static cella_result read_line(struct project *project, const char *path, unsigne
     return set_value(project, &line, error);
 }
 
-cella_result project_read(const char *folder, struct project *ret_project,
-                          struct cella_error *error)
+cella_result project_parse(struct cella_bytes text, const char *path, struct project *ret_project,
+                           struct cella_error *error)
 {
-    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
-    char path[sizeof(ret_project->folder) + 32];
+    unsigned number = 1;
     memset(ret_project, 0, sizeof(*ret_project));
     ret_project->libc = PROJECT_LIBC_GLIBC;
-    if (snprintf(ret_project->folder, sizeof(ret_project->folder), "%s", folder) >=
-        (int)sizeof(ret_project->folder)) {
-        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: path too long", folder);
-    }
-    snprintf(path, sizeof(path), "%s/%s", ret_project->folder, PROJECT_FILE);
-    CELLA_TRY(cella_file_read(path, PROJECT_SIZE_MAX, &file, error));
-    unsigned number = 1;
-    for (size_t at = 0; at < file.size; number++) {
-        char text[2048];
-        const uint8_t *end = memchr(file.data + at, '\n', file.size - at);
-        size_t length = end ? (size_t)(end - (file.data + at)) : file.size - at;
-        if (length >= sizeof(text) || memchr(file.data + at, 0, length)) {
+    for (size_t at = 0; at < text.size; number++) {
+        char line[2048];
+        const uint8_t *end = memchr(text.data + at, '\n', text.size - at);
+        size_t length = end ? (size_t)(end - (text.data + at)) : text.size - at;
+        if (length >= sizeof(line) || memchr(text.data + at, 0, length)) {
             return cella_error_set(error, CELLA_RESULT(BAD_SYNTAX),
                                    "%s:%u: a line longer than %zu bytes, or a zero byte", path,
-                                   number, sizeof(text) - 1);
+                                   number, sizeof(line) - 1);
         }
-        memcpy(text, file.data + at, length);
-        text[length] = '\0';
-        CELLA_TRY(read_line(ret_project, path, number, text, error));
+        memcpy(line, text.data + at, length);
+        line[length] = '\0';
+        CELLA_TRY(read_line(ret_project, path, number, line, error));
         at += length + 1;
     }
     if (ret_project->name[0] == '\0') {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD), "%s: no 'name = NAME'", path);
     }
+    return CELLA_OK;
+}
+
+cella_result project_read(const char *folder, struct project *ret_project,
+                          struct cella_error *error)
+{
+    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
+    char path[sizeof(ret_project->folder) + 32];
+    if (strlen(folder) >= sizeof(ret_project->folder)) {
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: path too long", folder);
+    }
+    snprintf(path, sizeof(path), "%s/%s", folder, PROJECT_FILE);
+    CELLA_TRY(cella_file_read(path, PROJECT_SIZE_MAX, &file, error));
+    CELLA_TRY(project_parse(cella_file_bytes(&file), path, ret_project, error));
+    strcpy(ret_project->folder, folder);
     return CELLA_OK;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "common/bytes.h"
 #include "common/error.h"
 
 #define PROJECT_FILE "cella.project"
@@ -39,6 +40,10 @@ struct project {
     struct project_words host_flags;
     char key[4096]; /* PEM, relative to the folder; empty: the machine's debug key */
 };
+
+/* `path` is for the error text, which gives the line. Leaves `folder` empty. */
+CELLA_MUST_USE cella_result project_parse(struct cella_bytes text, const char *path,
+                                          struct project *ret_project, struct cella_error *error);
 
 /* Reads FOLDER/cella.project. Errors give file, line and what was expected. */
 CELLA_MUST_USE cella_result project_read(const char *folder, struct project *ret_project,
