@@ -5,9 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -292,38 +290,4 @@ SOFT_EXPORT int access(const char *path, int mode)
     }
     NEXT((int (*)(const char *, int))0, "access")
     return next(path, mode);
-}
-
-/* ------------------------------------------------------------------------- threads */
-
-struct start {
-    void *(*function)(void *);
-    void *argument;
-};
-
-/* Before the thread's own code: its runtime may give it an alternate stack that must stay on record, not in use. */
-static void *start_prepared(void *argument)
-{
-    const struct start start = *(struct start *)argument;
-    free(argument);
-    (void)soft_thread_prepare();
-    return start.function(start.argument);
-}
-
-typedef int (*create_fn)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-
-SOFT_EXPORT int pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes,
-                               void *(*function)(void *), void *argument)
-{
-    NEXT((create_fn)0, "pthread_create")
-    struct start *start = g_nodes ? malloc(sizeof(*start)) : NULL;
-    if (!start) {
-        return next(ret_thread, attributes, function, argument);
-    }
-    *start = (struct start){function, argument};
-    int result = next(ret_thread, attributes, start_prepared, start);
-    if (result) {
-        free(start);
-    }
-    return result;
 }

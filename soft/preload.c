@@ -7,15 +7,12 @@
 
 #include <stdlib.h>
 
-#include "soft/transition.h"
-
 __attribute__((constructor)) static void preload(int argc, char **argv, char **environment)
 {
     (void)argc;
     (void)argv;
     soft_intercept_nodes();
     soft_activate();
-    (void)soft_thread_prepare();
     soft_cpuid_patch(getenv("CELLA_SOFT_CPUID_SITES"));
     (void)soft_vdso_publish(environment);
 }

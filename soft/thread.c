@@ -208,11 +208,6 @@ static void thread_arm(struct soft_thread *thread)
     }
 }
 
-struct soft_thread *soft_thread_prepare(void)
-{
-    return thread_prepare(NULL);
-}
-
 struct soft_thread *soft_thread_arm(void)
 {
     struct soft_thread *thread = thread_prepare(NULL);

@@ -142,10 +142,10 @@ extern uint64_t soft_arena_base, soft_arena_size;
 /* This thread's block, or NULL while it has never entered an enclave. */
 struct soft_thread *soft_thread_self(void);
 /*
- * Gives this thread its block and alternate stack; arming adds Syscall User Dispatch and CPUID faulting. NULL: out of
- * memory, or called inside a handler on the application's own alternate stack.
+ * Gives this thread its block and alternate stack, Syscall User Dispatch and CPUID faulting. NULL: out of memory, or
+ * called inside a handler on the application's own alternate stack. Not before the first EENTER: a Go runtime asks the
+ * kernel what alternate stack a new thread has, and would take ours for its own.
  */
-struct soft_thread *soft_thread_prepare(void);
 struct soft_thread *soft_thread_arm(void);
 /*
  * The same while the signal of `context` is handled. *ret_again: the handler runs on the application's alternate stack;
