@@ -3,7 +3,6 @@
  * Side: tests (host). A Go runtime asks by raw system calls, and runs its handlers where the kernel's answer says.
  * Never touches an SGX node.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
