@@ -80,6 +80,9 @@ soft_aep:
         mov     %rcx, SOFT_E_HOST_GS(%rax)
         mov     SOFT_E_THREAD(%rax), %rcx
         mov     %rax, SOFT_T_ENTRY(%rcx)
+        .globl  soft_enter_claim
+        .hidden soft_enter_claim
+soft_enter_claim:                               /* a handler that enters leaves its own entry there: begin anew */
         movq    $1, SOFT_T_INSIDE(%rcx)
 /* From here a signal takes the thread back to soft_aep with RAX = 2, RBX = TCS: as if nothing had happened. */
         .globl  soft_enter_window, soft_enter_decide, soft_enter_locked
@@ -197,6 +200,9 @@ soft_enter_window_end:
  * ERESUME: soft_enclu_slow checked everything and filled this thread's struct soft_resume. A signal in the
  * window is an AEX right after the ERESUME: the SSA frame is as it was, trap.c gives CSSA and the TCS back.
  */
+        .globl  soft_resume_claim
+        .hidden soft_resume_claim
+soft_resume_claim:                              /* a handler that enters here spoils it: begin anew */
 .Lresume:
         mov     soft_thread_tls@gottpoff(%rip), %rcx
         mov     %fs:(%rcx), %r15

@@ -165,8 +165,8 @@ static struct soft_entry *entry_slot(struct soft_thread *thread, uint64_t tcs)
     return &thread->entries[(tcs >> SGX_PAGE_SHIFT) & (SOFT_ENTRY_COUNT - 1)];
 }
 
-struct soft_outcome soft_eenter_check(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
-                                      struct soft_entry **ret_entry)
+static struct soft_outcome eenter_prepare(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
+                                          struct soft_entry **ret_entry)
 {
     struct soft_enclave *enclave = NULL;
     TRY(find_enclave(tcs, &enclave));
@@ -206,6 +206,27 @@ struct soft_outcome soft_eenter_check(uint64_t tcs, uint64_t aep, struct soft_th
     return soft_done();
 }
 
+/*
+ * A signal handler that enters an enclave prepares on the same thread, perhaps in the same slot, in the middle of what
+ * it interrupted. Then that is half its own: again.
+ */
+#define UNDISTURBED(thread, expression)                                                            \
+    ({                                                                                             \
+        struct soft_outcome outcome_;                                                              \
+        uint64_t serial_;                                                                          \
+        do {                                                                                       \
+            serial_ = atomic_fetch_add(&(thread)->serial, 1) + 1;                                  \
+            outcome_ = (expression);                                                               \
+        } while (atomic_load(&(thread)->serial) != serial_);                                       \
+        outcome_;                                                                                  \
+    })
+
+struct soft_outcome soft_eenter_check(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
+                                      struct soft_entry **ret_entry)
+{
+    return UNDISTURBED(thread, eenter_prepare(tcs, aep, thread, ret_entry));
+}
+
 /* XRSTOR's own checks on the image in the SSA (SDM Vol. 1, 13.8.1), so that it cannot fault in the window. */
 static struct soft_outcome resume_xsave(struct soft_thread *thread, const uint8_t *image,
                                         uint64_t xfrm)
@@ -240,8 +261,8 @@ static void resume_registers(struct soft_resume *resume, const struct sgx_gprsgx
 }
 
 /* SDM 37.3, ERESUME. With AEX-Notify asked for by the frame it enters anew: *ret_notify. */
-struct soft_outcome soft_eresume(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
-                                 bool *ret_notify)
+static struct soft_outcome eresume_prepare(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
+                                           bool *ret_notify)
 {
     struct soft_enclave *enclave = NULL;
     *ret_notify = false;
@@ -280,6 +301,12 @@ struct soft_outcome soft_eresume(uint64_t tcs, uint64_t aep, struct soft_thread 
     thread->resume.xfrm = xfrm;
     resume_registers(&thread->resume, gpr, page->flags & SGX_TCS_DBGOPTIN);
     return soft_done();
+}
+
+struct soft_outcome soft_eresume(uint64_t tcs, uint64_t aep, struct soft_thread *thread,
+                                 bool *ret_notify)
+{
+    return UNDISTURBED(thread, eresume_prepare(tcs, aep, thread, ret_notify));
 }
 
 int soft_enclu_slow(uint32_t leaf, uint64_t tcs, struct soft_entry_fault *ret_fault,

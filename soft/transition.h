@@ -131,7 +131,10 @@ struct soft_thread {
     stack_t app_stack;             /* the application's alternate stack */
     uint32_t index;
     bool dispatching; /* Syscall User Dispatch is armed */
-    uint8_t reserved2[256 - 69];
+    uint8_t reserved2[3];
+    _Atomic uint64_t
+        serial; /* counts preparations: a handler that enters spoils the one it interrupted */
+    uint8_t reserved3[256 - 80];
     struct soft_entry entries[SOFT_ENTRY_COUNT];
     struct soft_resume resume;
     _Alignas(64) uint8_t xsave[4096];
@@ -188,6 +191,7 @@ bool soft_cpuid_is_site(uint64_t address);
 
 /* enter.S */
 extern const char soft_aep[], soft_vdso_next[], soft_vdso_fixup[];
+extern const char soft_enter_claim[], soft_resume_claim[];
 extern const char soft_enter_window[], soft_enter_decide[], soft_enter_locked[];
 extern const char soft_enter_unlocked[], soft_enter_window_end[];
 extern const char soft_exit_window[], soft_exit_tail[], soft_exit_window_end[];

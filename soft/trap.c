@@ -583,6 +583,11 @@ static enum settled settle(struct soft_thread *thread, ucontext_t *context, bool
     greg_t *registers = context->uc_mcontext.gregs;
     uint64_t rip = (uint64_t)registers[REG_RIP];
     if (!thread->inside) {
+        if (within(rip, soft_enter_claim, soft_enter_window)) {
+            roll_back_enter(thread, registers);
+        } else if (within(rip, soft_resume_claim, soft_resume_window)) {
+            registers[REG_RIP] = (greg_t)soft_resume_claim; /* nothing but R12 is needed there */
+        }
         if (within(rip, soft_exit_tail, soft_exit_window_end)) {
             roll_forward_exit(thread, registers);
         }
