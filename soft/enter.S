@@ -461,8 +461,8 @@ soft_restack:
         .p2align 4
         nop
 soft_restorer_begin:
-soft_restorer:
-        mov     $15, %eax                       /* rt_sigreturn */
+soft_restorer:                                  /* by these bytes unwinders know a signal's frame */
+        .byte   0x48, 0xC7, 0xC0, 0x0F, 0, 0, 0 /* mov $15, %rax: rt_sigreturn */
 soft_sigreturn:
         syscall
         ud2

@@ -43,7 +43,7 @@ static bool is_node(const char *path)
 
 static int open_node(const char *path, int flags)
 {
-    soft_activate();
+    soft_before_open();
     return finish(soft_open_node(path, flags));
 }
 

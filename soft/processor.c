@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "soft/driver.h"
 #include "soft/processor.h"
@@ -56,6 +57,36 @@ static void activate(void)
     soft_signals_activate();
     map_slots();
     pthread_atfork(soft_fork_prepare, soft_fork_parent, fork_child);
+}
+
+static void *be_cancelled(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        pause();
+    }
+    return NULL;
+}
+
+/*
+ * glibc installs the handlers of its own two signals when the first thread is made and when the first is cancelled. Both
+ * have happened after this, so that the handlers are there to be taken over.
+ */
+static void provoke_libc_signals(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, be_cancelled, NULL) == 0) {
+        pthread_cancel(thread);
+        pthread_join(thread, NULL);
+    }
+}
+
+void soft_before_open(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    soft_activate();
+    pthread_once(&once, provoke_libc_signals);
+    soft_signals_activate(); /* handlers that came meanwhile by raw system calls, a Go runtime's for one */
 }
 
 void soft_activate(void)
@@ -113,7 +144,7 @@ void soft_forget_enclave(struct soft_enclave *enclave)
 
 static int table_open(const char *path, int flags)
 {
-    soft_activate();
+    soft_before_open();
     return soft_is_node(path) ? soft_open_node(path, flags) : -ENOENT;
 }
 

@@ -10,6 +10,8 @@
 
 /* Takes over signals and CPUID. Idempotent, thread-safe. */
 void soft_activate(void);
+/* Before an enclave is opened: activates, and takes over handlers that have come since. Thread-safe. */
+void soft_before_open(void);
 /* From now on open() of the SGX nodes is the software processor's. (preload) */
 void soft_intercept_nodes(void);
 bool soft_cpuid_faults(void);

@@ -43,6 +43,11 @@ struct signal_frame {
     siginfo_t info;
 };
 
+/* Synchronous signals that this thread believes blocked, and those of them that were sent meanwhile. */
+#define SOFT_TLS static __thread __attribute__((tls_model("initial-exec")))
+SOFT_TLS uint64_t t_blocked, t_held;
+SOFT_TLS siginfo_t t_held_info[SIGSYS + 1];
+
 static struct kernel_action g_actions[SIGNAL_COUNT + 1];
 static _Atomic uint32_t g_actions_lock;
 static _Atomic bool g_active;
@@ -115,6 +120,7 @@ void soft_signals_activate(void)
         }
     }
     atomic_store(&g_active, true);
+    t_blocked |= mask & SYNCHRONOUS;
     actions_unlock(mask & ~SYNCHRONOUS);
 }
 
@@ -122,14 +128,13 @@ void soft_signals_activate(void)
 void soft_signals_open(void)
 {
     static __thread bool t_open __attribute__((tls_model("initial-exec")));
-    struct soft_thread *thread = soft_thread_self();
     uint64_t open = SYNCHRONOUS, old = 0;
-    if (t_open || !thread) {
+    if (t_open || !soft_thread_self()) {
         return;
     }
     t_open = true;
     soft_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &open, &old, sizeof(open), 0, 0);
-    thread->blocked |= old & SYNCHRONOUS;
+    t_blocked |= old & SYNCHRONOUS;
 }
 
 /* Ends the process as the default action does, with the interrupted state in the core file. */
@@ -141,6 +146,36 @@ static void die_by_default(int number, siginfo_t *info)
         soft_syscall(SYS_rt_tgsigqueueinfo, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
                      soft_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0), number, info, 0, 0);
     }
+}
+
+/* Sends what was held and may come now to this thread again. */
+static void release_held(void)
+{
+    for (uint64_t bits = t_held & ~t_blocked; bits; bits &= bits - 1) {
+        const int number = __builtin_ctzll(bits) + 1;
+        t_held &= ~BIT(number);
+        soft_syscall(SYS_rt_tgsigqueueinfo, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
+                     soft_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0), number, &t_held_info[number], 0,
+                     0);
+    }
+}
+
+uint64_t soft_signals_held(void)
+{
+    return t_held;
+}
+
+bool soft_signals_take_held(uint64_t bits, siginfo_t *ret_info)
+{
+    uint64_t mask = soft_signals_block();
+    const uint64_t found = t_held & bits;
+    if (found) {
+        const int number = __builtin_ctzll(found) + 1;
+        *ret_info = t_held_info[number];
+        t_held &= ~BIT(number);
+    }
+    soft_signals_restore(mask);
+    return found != 0;
 }
 
 static size_t extended_size(const ucontext_t *context)
@@ -197,9 +232,15 @@ static struct signal_frame *copy_frame(const struct kernel_action *action, sigin
     return frame;
 }
 
-/* The mask while the handler runs. */
-static uint64_t handler_mask(const struct kernel_action *action, int number, uint64_t mask)
+/* The mask while the handler runs: on top of the interrupted one, or of that which an interrupted call waited with. */
+static uint64_t handler_mask(const struct kernel_action *action, int number,
+                             const ucontext_t *context)
 {
+    uint64_t mask = ((const struct kernel_context *)context)->mask;
+    if (soft_waiting.valid && context->uc_mcontext.gregs[REG_RAX] == -EINTR) {
+        soft_waiting.valid = false;
+        mask = soft_waiting.mask;
+    }
     mask |= action->mask;
     if (!(action->flags & SA_NODEFER)) {
         mask |= BIT(number);
@@ -220,7 +261,6 @@ static bool must_move(const struct kernel_action *action, const ucontext_t *cont
 static int enter_on_copy(const struct kernel_action *action, int number, siginfo_t *info,
                          ucontext_t *context)
 {
-    struct kernel_context *kernel = (struct kernel_context *)context;
     struct signal_frame *frame = copy_frame(action, info, context);
     greg_t *registers = context->uc_mcontext.gregs;
     registers[REG_RSP] = (greg_t)frame;
@@ -230,7 +270,7 @@ static int enter_on_copy(const struct kernel_action *action, int number, siginfo
     registers[REG_RDX] = (greg_t)&frame->context;
     registers[REG_RAX] = 0;
     registers[REG_EFL] &= ~(greg_t)0x10500; /* DF, TF, RF, as the kernel clears them */
-    kernel->mask = handler_mask(action, number, kernel->mask);
+    ((struct kernel_context *)context)->mask = handler_mask(action, number, context);
     return SOFT_RETURN_HOST;
 }
 
@@ -238,18 +278,26 @@ static int enter_on_copy(const struct kernel_action *action, int number, siginfo
 static int enter_in_place(const struct kernel_action *action, int number, ucontext_t *context,
                           uint64_t *ret_call)
 {
-    const struct kernel_context *kernel = (const struct kernel_context *)context;
     struct signal_frame *frame =
         (struct signal_frame *)((uint8_t *)context - offsetof(struct signal_frame, context));
     frame->restorer = restorer_of(action);
     ret_call[0] = (uint64_t)(uintptr_t)action->handler;
     ret_call[1] = (uint64_t)number;
-    soft_signals_restore(handler_mask(action, number, kernel->mask));
+    soft_signals_restore(handler_mask(action, number, context));
     return SOFT_RETURN_HANDLER;
 }
 
 int soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context, uint64_t *ret_call)
 {
+    if (is_synchronous(number) && (t_blocked & BIT(number))) {
+        if (info->si_code > 0) { /* a fault that cannot wait ends the process */
+            die_by_default(number, info);
+        } else {
+            t_held |= BIT(number);
+            t_held_info[number] = *info;
+        }
+        return SOFT_RETURN_HOST;
+    }
     uint64_t mask = actions_lock();
     struct kernel_action action = g_actions[number];
     if (is_handler(&action) && (action.flags & (uint64_t)SA_RESETHAND)) {
@@ -276,7 +324,8 @@ static void action_to_libc(const struct kernel_action *from, struct sigaction *t
 {
     memset(to, 0, sizeof(*to));
     to->sa_sigaction = (void (*)(int, siginfo_t *, void *))from->handler;
-    to->sa_flags = (int)(from->flags & 0xFFFFFFFFul) & ~(int)KERNEL_SA_RESTORER;
+    to->sa_flags = (int)(from->flags & 0xFFFFFFFFul);
+    to->sa_restorer = from->restorer;
     memcpy(&to->sa_mask, &from->mask, sizeof(from->mask));
 }
 
@@ -342,7 +391,6 @@ SOFT_EXPORT void (*__sysv_signal(int number, void (*handler)(int)))(int)
 /* Masks: the six synchronous signals stay open; the application is told what it asked for. */
 static int change_mask(int how, const sigset_t *set, sigset_t *ret_old)
 {
-    struct soft_thread *thread = soft_thread_self();
     uint64_t wanted = 0, open, old;
     if (set) {
         memcpy(&wanted, set, sizeof(wanted));
@@ -354,15 +402,16 @@ static int change_mask(int how, const sigset_t *set, sigset_t *ret_old)
         return (int)-result;
     }
     if (ret_old) {
-        old |= thread ? thread->blocked : 0;
+        old |= t_blocked;
         memset(ret_old, 0, sizeof(*ret_old));
         memcpy(ret_old, &old, sizeof(old));
     }
-    if (set && thread) {
-        uint64_t mine = wanted & SYNCHRONOUS;
-        thread->blocked = how == SIG_SETMASK ? mine
-                          : how == SIG_BLOCK ? thread->blocked | mine
-                                             : thread->blocked & ~mine;
+    if (set) {
+        const uint64_t mine = wanted & SYNCHRONOUS;
+        t_blocked = how == SIG_SETMASK ? mine
+                    : how == SIG_BLOCK ? t_blocked | mine
+                                       : t_blocked & ~mine;
+        release_held();
     }
     return 0;
 }

@@ -127,8 +127,8 @@ struct soft_thread {
         inside; /* 1 from the first step of EENTER to the last of EEXIT or AEX: FS may be foreign */
     struct soft_entry *entry;      /* current while inside */
     struct soft_resume *resume_at; /* = &resume */
-    uint64_t blocked;              /* synchronous signals that the application believes blocked */
-    stack_t app_stack;             /* the application's alternate stack */
+    uint64_t reserved4;
+    stack_t app_stack; /* the application's alternate stack */
     uint32_t index;
     bool dispatching; /* Syscall User Dispatch is armed */
     uint8_t reserved2[3];
@@ -172,6 +172,18 @@ struct soft_outcome soft_edeccssa(struct soft_thread *thread);
 
 /* signals.c */
 void soft_signals_activate(void);
+/*
+ * Synchronous signals that were sent while this thread believes them blocked: their bits; takes one of `bits` away.
+ */
+uint64_t soft_signals_held(void);
+bool soft_signals_take_held(uint64_t bits, siginfo_t *ret_info);
+/* signals_wait.c: the mask of the call that this thread waits in, while `valid`. */
+struct soft_waiting {
+    bool valid;
+    uint64_t mask;
+};
+extern __thread struct soft_waiting soft_waiting
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
 /* Opens the synchronous signals in this thread, once. */
 void soft_signals_open(void);
 /*

@@ -4,11 +4,14 @@
  */
 #include "tests/soft/probe_bench.h"
 
+#include "soft/transition.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -486,6 +489,99 @@ static void test_host_faults(void **state)
     signal(SIGSEGV, SIG_DFL);
 }
 
+/* A handler that a raw system call installed (a Go runtime's) is taken over when the next enclave is opened. */
+static void test_raw_handler(void **state)
+{
+    struct {
+        void *handler;
+        uint64_t flags;
+        void (*restorer)(void);
+        uint64_t mask;
+    } action = {
+        .handler = (void *)on_storm, .flags = SA_SIGINFO | SA_RESTART | 0x04000000, .mask = 0};
+    struct sigaction libc_action;
+    handle(SIGALRM, on_storm, SA_RESTART);
+    teardown(state);
+    action.restorer = soft_restorer; /* any will do that makes the system call */
+    assert_int_equal(soft_syscall(SYS_rt_sigaction, SIGALRM, &action, NULL, 8, 0, 0), 0);
+    setup(state);
+    assert_int_equal(sigaction(SIGALRM, NULL, &libc_action), 0);
+    assert_ptr_equal(libc_action.sa_sigaction, on_storm);
+    storm(true);
+    spin(g_probe.tcs, 100);
+    storm(false);
+    assert_true(g_at_aep > 20);
+    assert_int_equal(g_bad, 0);
+}
+
+static void *change_group(void *unused)
+{
+    (void)unused;
+    while (probe_tcs(&g_probe)->state == 0) {
+    }
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(setegid(getegid()),
+                         0); /* glibc signals every thread, the one inside too */
+    }
+    atomic_store(&g_stop, 1);
+    return NULL;
+}
+
+static void test_libc_signals(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    uint8_t ymm[32] = {0};
+    start(&thread, change_group, NULL);
+    struct probe_call call = {.in = {0, (uint64_t)(uintptr_t)&g_stop, (uint64_t)(uintptr_t)ymm}};
+    assert_int_equal(probe_run(&g_probe, g_probe.tcs, SGX_EENTER, PROBE_SPIN, &call), 0);
+    assert_int_equal(g_probe.run.function, SGX_EEXIT);
+    assert_true(call.out[1] != UINT64_MAX);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static _Atomic int g_cleaned;
+static void clean(void *unused)
+{
+    (void)unused;
+    atomic_store(&g_cleaned, 1);
+}
+
+static void *be_cancelled_inside(void *unused)
+{
+    static struct sgx_linux_run run;
+    static uint8_t ymm[32];
+    (void)unused;
+    mark_thread();
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+    pthread_cleanup_push(clean, NULL);
+    struct probe_call call = {
+        .in = {PROBE_SPIN, (uint64_t)(uintptr_t)&g_stop, (uint64_t)(uintptr_t)ymm},
+        .function = SGX_EENTER};
+    memset(&run, 0, sizeof(run));
+    run.tcs = g_probe.tcs;
+    probe_call(g_probe.processor->enter(), &call, &run);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+/* Cancelled while inside: the thread ends, its TCS is left with one frame in the SSA. */
+static void test_cancel_inside(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *result = NULL;
+    start(&thread, be_cancelled_inside, NULL);
+    while (probe_tcs(&g_probe)->state == 0) {
+    }
+    sleep_ms(20); /* past the entry itself */
+    assert_int_equal(pthread_cancel(thread), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_ptr_equal(result, PTHREAD_CANCELED);
+    assert_int_equal(probe_tcs(&g_probe)->state, 0);
+    assert_int_equal(probe_tcs(&g_probe)->cssa, 1);
+}
+
 /* ------------------------------------------------------------------ hosts without the vDSO */
 
 static struct {
@@ -650,6 +746,9 @@ int main(int argc, char **argv)
         TEST(test_many_threads),
         TEST(test_fork),
         TEST(test_host_faults),
+        TEST(test_raw_handler),
+        TEST(test_libc_signals),
+        TEST(test_cancel_inside),
         TEST(test_raw_enclu),
         TEST(test_raw_on_own_stack),
         TEST(test_raw_enclu_refused),
