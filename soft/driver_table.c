@@ -25,10 +25,14 @@ _Atomic uint32_t g_process_lock;
 static _Atomic uint32_t g_high; /* entries ever used */
 static _Atomic uint32_t g_live;
 static uint64_t g_fork_mask;
-static _Atomic long g_pid; /* of the process that the table is of */
+static _Atomic long g_pid; /* of the process that tables and dispositions are of */
 
-/* The child of a vfork runs on its parent's memory, with descriptors of its own. */
-static bool is_borrowed(void)
+void soft_process_note(void)
+{
+    atomic_store(&g_pid, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0));
+}
+
+bool soft_is_borrowed(void)
 {
     return soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0) != atomic_load(&g_pid);
 }
@@ -124,7 +128,7 @@ static struct driver_enclave *table_attach(int fd, uint64_t device, uint64_t ino
     e->inode = inode;
     e->seen_generation = control->shared.generation;
     atomic_store_explicit(&e->pub.used, 1, memory_order_release);
-    atomic_store(&g_pid, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0));
+    soft_process_note();
     if (index >= g_high) {
         atomic_store_explicit(&g_high, index + 1, memory_order_release);
     }
@@ -355,7 +359,7 @@ static void count_fd(int fd, int change)
     uint64_t mask = soft_signals_block();
     soft_lock(&g_process_lock);
     struct driver_enclave *e = table_find(device, inode);
-    if (e && e->pub.fd != fd && !is_borrowed()) {
+    if (e && e->pub.fd != fd && !soft_is_borrowed()) {
         e->opens = change > 0 ? e->opens + 1 : e->opens ? e->opens - 1 : 0;
         driver_release_idle(e);
     }
@@ -414,7 +418,7 @@ void soft_fork_parent(void)
 void soft_fork_child(void)
 {
     uint64_t mask = g_fork_mask;
-    atomic_store(&g_pid, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0));
+    soft_process_note();
     for (uint32_t i = 0; i < g_high; i++) {
         g_enclaves[i].pins = 0; /* the calls at work were other threads' */
         if (g_enclaves[i].scratch) {

@@ -53,6 +53,7 @@ static void fork_child(void)
 
 static void activate(void)
 {
+    soft_process_note();
     soft_cpuid_activate();
     soft_signals_activate();
     map_slots();

@@ -350,7 +350,9 @@ SOFT_EXPORT int sigaction(int number, const struct sigaction *action, struct sig
     }
     uint64_t mask = actions_lock();
     struct kernel_action old = g_actions[number];
-    if (action) {
+    if (action && soft_is_borrowed()) {
+        kernel_sigaction(number, &wanted, NULL); /* the child's own, until it executes something */
+    } else if (action) {
         g_actions[number] = wanted;
         install(number);
     }
@@ -408,9 +410,12 @@ static int change_mask(int how, const sigset_t *set, sigset_t *ret_old)
     }
     if (set) {
         const uint64_t mine = wanted & SYNCHRONOUS;
-        t_blocked = how == SIG_SETMASK ? mine
-                    : how == SIG_BLOCK ? t_blocked | mine
-                                       : t_blocked & ~mine;
+        const uint64_t now = how == SIG_SETMASK ? mine
+                             : how == SIG_BLOCK ? t_blocked | mine
+                                                : t_blocked & ~mine;
+        if (now != t_blocked && !soft_is_borrowed()) {
+            t_blocked = now;
+        }
         release_held();
     }
     return 0;

@@ -125,6 +125,12 @@ long soft_mmap(void *address, size_t length, int prot, int flags, int fd, off_t 
 bool soft_munmap(void *address, size_t length, int *ret_result);
 bool soft_mprotect(void *address, size_t length, int prot, int *ret_result);
 bool soft_any_enclave(void);
+/*
+ * The child of a vfork runs on its parent's memory with signals and descriptors of its own: what it does must not be
+ * noted. soft_process_note: at activation and in the child of a fork.
+ */
+void soft_process_note(void);
+bool soft_is_borrowed(void);
 
 /* Called by the driver after a successful EINIT; patches the runtime's marked EEXIT sites. (transitions) */
 void soft_patch_exit_sites(struct soft_enclave *enclave);

@@ -123,6 +123,22 @@ static void check_deaths(void)
     }
 }
 
+/* What the child of a vfork does to its signals is its own, though the memory is not. */
+static void check_vfork(void)
+{
+    int status = 0;
+    handle(SIGUSR1, 0, SIGHUP);
+    g_count = 0;
+    pid_t child = vfork();
+    if (child == 0) {
+        signal(SIGUSR1, SIG_DFL);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(raise(SIGUSR1) == 0 && g_count == 1);
+    CHECK(raise(SIGUSR1) == 0 && g_count == 2);
+}
+
 int main(void)
 {
     for (int kind = 0; kind < 3; kind++) {
@@ -130,5 +146,6 @@ int main(void)
     }
     check_held();
     check_deaths();
+    check_vfork();
     return 0;
 }
