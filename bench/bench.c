@@ -124,10 +124,10 @@ static double time_batch(void *enclave)
 static double time_switchless(void *enclave)
 {
     double since = now();
-    for (int i = 0; i < CALLS / 10; i++) {
+    for (int i = 0; i < CALLS / 100; i++) {
         must(cella_ecall_switchless(enclave, BENCH_NOTHING, NULL, 0, NULL, 0, NULL), "switchless");
     }
-    return (now() - since) / (CALLS / 10);
+    return (now() - since) / (CALLS / 100);
 }
 
 static void bench_calls(cella_enclave *enclave, double getppid)
