@@ -6,6 +6,24 @@
 #include "soft/processor.h"
 
 #include <stdlib.h>
+#include <sys/auxv.h>
+
+#include "soft/transition.h"
+
+/*
+ * Libraries of the program are initialised before this one: a host runtime that looks for the vDSO in its constructor
+ * (Intel's does) must find the processor's there already.
+ */
+__attribute__((visibility("default"))) unsigned long getauxval(unsigned long type)
+{
+    static unsigned long (*next)(unsigned long);
+    if (!next) {
+        next = (unsigned long (*)(unsigned long))soft_next("getauxval");
+    }
+    unsigned long value = next(type);
+    unsigned long image = type == AT_SYSINFO_EHDR ? soft_vdso_image(value) : 0;
+    return image ? image : value;
+}
 
 __attribute__((constructor)) static void preload(int argc, char **argv, char **environment)
 {

@@ -7,6 +7,7 @@
 #define CELLA_SOFT_PROCESSOR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Takes over signals and CPUID. Idempotent, thread-safe. */
 void soft_activate(void);
@@ -17,6 +18,8 @@ void soft_intercept_nodes(void);
 bool soft_cpuid_faults(void);
 /* The main program's CPUID sites, where CPUID cannot be made to fault: see cli/cpuid_sites.h. */
 void soft_cpuid_patch(const char *sites);
+/* vdso.c: the synthetic vDSO's address, `real` being the kernel's; the same at every call. */
+uint64_t soft_vdso_image(uint64_t real);
 /* vdso.c: builds the image and puts it into the auxiliary vector found behind `environment`. */
 bool soft_vdso_publish(char **environment);
 

@@ -330,6 +330,16 @@ static uint64_t build(const uint8_t *real)
     return (uint64_t)at;
 }
 
+/* Made once; 0 when there is no memory. Called before main, by one thread. */
+uint64_t soft_vdso_image(uint64_t real)
+{
+    static uint64_t image;
+    if (image == 0 && real != 0) {
+        image = build((const uint8_t *)real);
+    }
+    return image;
+}
+
 bool soft_vdso_publish(char **environment)
 {
     while (*environment) {
@@ -338,7 +348,7 @@ bool soft_vdso_publish(char **environment)
     for (Elf64_auxv_t *entry = (Elf64_auxv_t *)(environment + 1); entry->a_type != AT_NULL;
          entry++) {
         if (entry->a_type == AT_SYSINFO_EHDR) {
-            uint64_t image = build((const uint8_t *)entry->a_un.a_val);
+            uint64_t image = soft_vdso_image(entry->a_un.a_val);
             entry->a_un.a_val = image ? image : entry->a_un.a_val;
             return image != 0;
         }
