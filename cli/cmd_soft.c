@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cli/cpuid_sites.h"
+#include "cli/sdk.h"
 
 #define ARCH_SET_CPUID_CODE 0x1012
 
@@ -33,7 +34,7 @@ static const char g_help[] =
     "\n"
     "It protects nothing from the machine's owner: see CAVEATS.\n";
 
-/* The first of `directories`' candidates below the program's own folder that exists. */
+/* The first of the places beside the program's own folder that has the library. */
 static bool find_library(char *ret_path, size_t size)
 {
     static const char *const places[] = {
@@ -42,14 +43,10 @@ static bool find_library(char *ret_path, size_t size)
         "../soft/" CELLA_SOFT_LIBRARY,
         "../" CELLA_LIBDIR "/" CELLA_SOFT_LIBRARY,
     };
-    char self[4096];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (length <= 0) {
+    char self[SDK_PATH_MAX];
+    if (!cella_is_ok(sdk_program_folder(self, sizeof(self), NULL))) {
         return false;
     }
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    *slash = '\0';
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         char *found;
         if (asprintf(&found, "%s/%s", self, places[i]) < 0) {

@@ -54,11 +54,6 @@ static inline bool soft_all_zero(const void *data, size_t size)
     return !any;
 }
 
-static inline bool soft_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 static inline bool soft_aligned(uint64_t address, uint64_t alignment)
 {
     return (address & (alignment - 1)) == 0;

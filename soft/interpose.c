@@ -18,8 +18,6 @@
 #include "soft/processor.h"
 #include "soft/transition.h"
 
-#define SOFT_EXPORT __attribute__((visibility("default")))
-
 static bool g_nodes;
 
 void soft_intercept_nodes(void)

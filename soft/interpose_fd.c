@@ -12,7 +12,6 @@
 #include "soft/driver.h"
 #include "soft/transition.h"
 
-#define SOFT_EXPORT __attribute__((visibility("default")))
 #define CLOSE_RANGE_NUMBER 436
 #define CLOSE_RANGE_CLOEXEC_FLAG 4u
 #define FD_LIMIT (1u << 20)

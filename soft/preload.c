@@ -14,7 +14,7 @@
  * Libraries of the program are initialised before this one: a host runtime that looks for the vDSO in its constructor
  * (Intel's does) must find the processor's there already.
  */
-__attribute__((visibility("default"))) unsigned long getauxval(unsigned long type)
+SOFT_EXPORT unsigned long getauxval(unsigned long type)
 {
     static unsigned long (*next)(unsigned long);
     if (!next) {

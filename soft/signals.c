@@ -5,6 +5,7 @@
  * Never lets an application handler see the enclave's registers, stack or FS base.
  */
 #include "soft/transition.h"
+#include "soft/xstate.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -178,17 +179,6 @@ bool soft_signals_take_held(uint64_t bits, siginfo_t *ret_info)
     return found != 0;
 }
 
-static size_t extended_size(const ucontext_t *context)
-{
-    const uint8_t *frame = (const uint8_t *)context->uc_mcontext.fpregs;
-    uint32_t words[2];
-    if (!frame) {
-        return 0;
-    }
-    memcpy(words, frame + 464, sizeof(words)); /* struct _fpx_sw_bytes: magic1, extended_size */
-    return words[0] == 0x46505853u ? words[1] : 512;
-}
-
 static bool on_stack(const stack_t *stack, uint64_t sp)
 {
     uint64_t base = (uint64_t)(uintptr_t)stack->ss_sp;
@@ -217,7 +207,7 @@ static struct signal_frame *copy_frame(const struct kernel_action *action, sigin
                                        ucontext_t *context)
 {
     struct kernel_context *kernel = (struct kernel_context *)context;
-    size_t extended = extended_size(context);
+    size_t extended = soft_xstate_frame_size(context);
     uint64_t sp = handler_stack(action, (uint64_t)context->uc_mcontext.gregs[REG_RSP]);
     uint64_t state = (sp - extended) & ~63ull;
     uint64_t at = ((state - sizeof(struct signal_frame)) & ~15ull) - 8;
@@ -317,8 +307,6 @@ int soft_signal_deliver(int number, siginfo_t *info, ucontext_t *context, uint64
 }
 
 /* ------------------------------------------------------------------------- what libc's callers call */
-
-#define SOFT_EXPORT __attribute__((visibility("default")))
 
 static void action_to_libc(const struct kernel_action *from, struct sigaction *to)
 {

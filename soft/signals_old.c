@@ -9,8 +9,6 @@
 #include <signal.h>
 #include <string.h>
 
-#define SOFT_EXPORT __attribute__((visibility("default")))
-
 typedef void (*handler_fn)(int);
 
 /* Declared here: libc's headers hide most of them, or warn about them. */

@@ -13,8 +13,6 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
-#define SOFT_EXPORT __attribute__((visibility("default")))
-
 __attribute__((visibility("hidden"),
                tls_model("initial-exec"))) __thread struct soft_waiting soft_waiting;
 

@@ -146,6 +146,15 @@ long soft_syscall6(long number, long a, long b, long c, long d, long e, long f);
 uint64_t soft_signals_block(void);
 void soft_signals_restore(uint64_t mask);
 
+/* A linear address that 48-bit paging can have (SDM Vol. 1, 3.3.7.1). */
+static inline bool soft_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+/* A function that applications call instead of libc's. */
+#define SOFT_EXPORT __attribute__((visibility("default")))
+
 /* This CPU: XCR0, and size in bytes of a standard-format XSAVE area for `xfrm`. (platform.c) */
 uint64_t soft_cpu_xcr0(void);
 uint32_t soft_cpu_xsave_size(uint64_t xfrm);

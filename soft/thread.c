@@ -40,16 +40,10 @@ static _Atomic uint8_t g_used[SOFT_MAX_THREADS];
 static _Atomic uint32_t g_arena_lock;
 static pthread_key_t g_exit_key;
 static bool g_exit_key_made;
-static _Atomic int g_dispatch_fails;
 
 struct soft_thread *soft_thread_self(void)
 {
     return soft_thread_tls;
-}
-
-bool soft_thread_dispatch_works(void)
-{
-    return atomic_load(&g_dispatch_fails) == 0;
 }
 
 static struct soft_thread *thread_at(uint32_t index)
@@ -63,14 +57,11 @@ static uint64_t thread_block(const struct soft_thread *thread)
     return (uint64_t)(uintptr_t)thread - SOFT_THREAD_OFFSET;
 }
 
+/* Fails on old kernels: then SYSCALL inside reaches the kernel (CAVEATS.md; cella doctor tells). */
 static void thread_dispatch(struct soft_thread *thread)
 {
-    long result =
-        soft_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, SOFT_DISPATCH_ON, soft_restorer_begin,
-                     soft_restorer_end - soft_restorer_begin, &thread->selector, 0);
-    if (result < 0) {
-        atomic_store(&g_dispatch_fails, (int)-result);
-    }
+    soft_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, SOFT_DISPATCH_ON, soft_restorer_begin,
+                 soft_restorer_end - soft_restorer_begin, &thread->selector, 0);
 }
 
 static stack_t thread_stack(const struct soft_thread *thread)

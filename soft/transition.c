@@ -68,11 +68,6 @@ struct soft_entry_fault {
 int soft_enclu_slow(uint32_t leaf, uint64_t tcs, struct soft_entry_fault *ret_fault,
                     uint64_t *leaf_slot) __attribute__((visibility("hidden")));
 
-static bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 /* The driver fills a hole before the processor sees the access, as the kernel's fault handler does. */
 static void fill_hole(struct soft_enclave *enclave, uint64_t address)
 {
@@ -94,7 +89,7 @@ static struct soft_outcome check_tcs(uint64_t tcs, uint64_t aep, struct soft_enc
     SOFT_CHECK(EENTER_05, (flags & SGX_SECINFO_TYPE_MASK) == SGX_SECINFO_TCS,
                soft_pf(tcs, SGX_PF_PRESENT | SGX_PF_USER | SGX_PF_SGX));
     SOFT_CHECK(EENTER_06, !(flags & busy), soft_pf(tcs, SGX_PF_PRESENT | SGX_PF_USER | SGX_PF_SGX));
-    SOFT_CHECK(EENTER_07, is_canonical(aep), soft_gp());
+    SOFT_CHECK(EENTER_07, soft_canonical(aep), soft_gp());
     const struct sgx_tcs *page = soft_alias(enclave, tcs);
     SOFT_CHECK(EENTER_08, (page->ossa & PAGE_MASK) == 0, soft_gp());
     SOFT_CHECK(EENTER_09, (page->ofs_base & PAGE_MASK) == 0 && (page->ogs_base & PAGE_MASK) == 0,
@@ -180,10 +175,10 @@ static struct soft_outcome eenter_prepare(uint64_t tcs, uint64_t aep, struct sof
     SOFT_CHECK(EENTER_14, cssa < page->nssa, soft_gp());
     uint64_t frame = ssa_frame(enclave, page, cssa);
     TRY(check_ssa(enclave, frame));
-    SOFT_CHECK(EENTER_17, is_canonical(enclave->base + page->oentry), soft_gp());
+    SOFT_CHECK(EENTER_17, soft_canonical(enclave->base + page->oentry), soft_gp());
     SOFT_CHECK(EENTER_18,
-               is_canonical(enclave->base + page->ofs_base) &&
-                   is_canonical(enclave->base + page->ogs_base),
+               soft_canonical(enclave->base + page->ofs_base) &&
+                   soft_canonical(enclave->base + page->ogs_base),
                soft_gp());
     SOFT_CHECK(EENTER_19, __atomic_load_n(&page->state, __ATOMIC_ACQUIRE) == 0, soft_gp());
     page->aep = aep;
@@ -277,8 +272,8 @@ static struct soft_outcome eresume_prepare(uint64_t tcs, uint64_t aep, struct so
         *ret_notify = true;
         return soft_done();
     }
-    SOFT_CHECK(ERESUME_02, is_canonical(gpr->rip), soft_gp());
-    SOFT_CHECK(ERESUME_03, is_canonical(gpr->fs_base) && is_canonical(gpr->gs_base), soft_gp());
+    SOFT_CHECK(ERESUME_02, soft_canonical(gpr->rip), soft_gp());
+    SOFT_CHECK(ERESUME_03, soft_canonical(gpr->fs_base) && soft_canonical(gpr->gs_base), soft_gp());
     uint64_t xfrm = enclave->shared->secs.attributes.xfrm;
     TRY(resume_xsave(thread, soft_alias(enclave, frame), xfrm));
     SOFT_CHECK(ERESUME_07, __atomic_load_n(&page->state, __ATOMIC_ACQUIRE) == 0, soft_gp());

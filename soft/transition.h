@@ -158,7 +158,6 @@ struct soft_thread *soft_thread_arm_handling(ucontext_t *context, bool *ret_agai
 /* In the child of a fork: kernel state that is not inherited is set again. */
 void soft_thread_rearm(void);
 void soft_thread_forget(const struct soft_enclave *enclave);
-bool soft_thread_dispatch_works(void);
 
 /* transition.c */
 struct soft_outcome soft_eenter_check(uint64_t tcs, uint64_t aep, struct soft_thread *thread,

@@ -332,11 +332,6 @@ static void store_result(greg_t *registers, uint32_t leaf, const struct soft_out
     registers[REG_RAX] = outcome->kind == SOFT_CODE ? (greg_t)outcome->code : 0;
 }
 
-static bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 static int enclu_inside(struct soft_thread *thread, size_t length, siginfo_t *info,
                         ucontext_t *context, uint64_t *bases)
 {
@@ -345,7 +340,7 @@ static int enclu_inside(struct soft_thread *thread, size_t length, siginfo_t *in
     struct soft_outcome outcome = {.kind = SOFT_FAULT, .vector = SGX_VECTOR_GP};
     switch (leaf) {
     case SGX_EEXIT:
-        if (is_canonical((uint64_t)registers[REG_RBX])) {
+        if (soft_canonical((uint64_t)registers[REG_RBX])) {
             roll_forward_exit(thread, registers);
             return SOFT_RETURN_HOST;
         }

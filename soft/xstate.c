@@ -56,6 +56,17 @@ static uint64_t frame_features(const uint8_t *frame)
     return features;
 }
 
+size_t soft_xstate_frame_size(const ucontext_t *context)
+{
+    const uint8_t *frame = (const uint8_t *)context->uc_mcontext.fpregs;
+    uint32_t words[2]; /* magic1, extended_size */
+    if (!frame) {
+        return 0;
+    }
+    memcpy(words, frame + FX_SW_BYTES, sizeof(words));
+    return words[0] == FX_MAGIC1 ? words[1] : SOFT_XSTATE_HEADER;
+}
+
 void soft_xstate_save(uint8_t *image, const ucontext_t *context, uint64_t xfrm)
 {
     const uint8_t *frame = (const uint8_t *)context->uc_mcontext.fpregs;

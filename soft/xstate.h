@@ -7,6 +7,7 @@
 #define CELLA_SOFT_XSTATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -23,6 +24,8 @@ struct soft_xstate_header {
 void soft_xstate_learn(void);
 /* The MXCSR bits that this CPU has. */
 uint32_t soft_xstate_mxcsr_mask(void);
+/* Bytes of the extended state in a signal frame; 0: none. */
+size_t soft_xstate_frame_size(const ucontext_t *context);
 /* Stores what of `xfrm` is in use in the signal frame at `image`, as XSAVE does; the header is whole. */
 void soft_xstate_save(uint8_t *image, const ucontext_t *context, uint64_t xfrm);
 /* The reverse: the signal frame will restore `xfrm` out of an image that passed XRSTOR's checks. */
