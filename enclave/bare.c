@@ -4,7 +4,6 @@
  * Never more than that: an enclave that wants a libc links one.
  */
 #include <stddef.h>
-#include <stdint.h>
 
 #include "cella/enclave.h"
 
@@ -15,44 +14,30 @@ int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *text);
 _Noreturn void __stack_chk_fail(void);
 
+/* The kernel's own, enclave/string.c. */
+void *cella_kernel_memcpy(void *to, const void *from, size_t size);
+void *cella_kernel_memmove(void *to, const void *from, size_t size);
+void *cella_kernel_memset(void *at, int value, size_t size);
+int cella_kernel_memcmp(const void *a, const void *b, size_t size);
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
-    void *out = to;
-    __asm__ volatile("rep movsb" : "+D"(out), "+S"(from), "+c"(size) : : "memory");
-    return to;
+    return cella_kernel_memcpy(to, from, size);
 }
 
 void *memmove(void *to, const void *from, size_t size)
 {
-    if ((uintptr_t)to - (uintptr_t)from >= size) {
-        return memcpy(to, from, size);
-    }
-    uint8_t *out = (uint8_t *)to + size;
-    const uint8_t *source = (const uint8_t *)from + size;
-    while (size-- > 0) {
-        *--out = *--source;
-        __asm__ volatile("" : : : "memory"); /* or the loop becomes a call of memmove */
-    }
-    return to;
+    return cella_kernel_memmove(to, from, size);
 }
 
 void *memset(void *at, int value, size_t size)
 {
-    void *out = at;
-    __asm__ volatile("rep stosb" : "+D"(out), "+c"(size) : "a"(value) : "memory");
-    return at;
+    return cella_kernel_memset(at, value, size);
 }
 
 int memcmp(const void *a, const void *b, size_t size)
 {
-    const uint8_t *left = a;
-    const uint8_t *right = b;
-    for (size_t i = 0; i < size; i++) {
-        if (left[i] != right[i]) {
-            return left[i] < right[i] ? -1 : 1;
-        }
-    }
-    return 0;
+    return cella_kernel_memcmp(a, b, size);
 }
 
 size_t strlen(const char *text)
