@@ -18,6 +18,8 @@ static const char g_build_help[] =
     "  host/*      -> build/NAME           the untrusted program\n"
     "  enclave/*   -> build/NAME.signed    the enclave image\n"
     "The project is described by cella.project and enclave/enclave.conf; `cella new` makes one.\n"
+    "A project with `build = COMMAND` there runs that, in an environment where it finds Cella in\n"
+    "place of the Open Enclave SDK and the Intel SGX SDK (see cella env).\n"
     "\n"
     "  --key PEM    sign with this key instead of the project's or the machine's debug key\n"
     "  --rebuild    compile everything anew\n"
@@ -66,18 +68,25 @@ static void parse(int argc, char **argv, const char *help, struct build_line *re
     }
 }
 
+static cella_result build_project(const struct build_line *line, const struct project *project,
+                                  struct compile_result *ret_result, struct cella_error *error)
+{
+    static struct sdk sdk;
+    if (project_builds_itself(project)) {
+        return compile_by_itself(project, &line->options, ret_result, error);
+    }
+    CELLA_TRY(sdk_find(&sdk, error));
+    return compile_project(project, &sdk, &line->options, ret_result, error);
+}
+
 static int build(const char *command, const struct build_line *line,
                  struct compile_result *ret_result)
 {
     static struct project project;
-    static struct sdk sdk;
     struct cella_error error = {0};
     cella_result result = project_read(line->folder, &project, &error);
     if (cella_is_ok(result)) {
-        result = sdk_find(&sdk, &error);
-    }
-    if (cella_is_ok(result)) {
-        result = compile_project(&project, &sdk, &line->options, ret_result, &error);
+        result = build_project(line, &project, ret_result, &error);
     }
     if (!cella_is_ok(result)) {
         fprintf(stderr, "cella %s: %s\n", command, error.text);
@@ -100,7 +109,9 @@ int cella_cmd_build(int argc, char **argv)
     }
     int status = build("build", &line, &result);
     if (status == 0) {
-        printf("%s\n%s%s\n", result.host, result.image, result.up_to_date ? " (up to date)" : "");
+        const char *slash = result.folder[0] ? "/" : "";
+        printf("%s%s%s\n%s%s%s%s\n", result.folder, slash, result.host, result.folder, slash,
+               result.image, result.up_to_date ? " (up to date)" : "");
     }
     return status;
 }
@@ -121,6 +132,10 @@ int cella_cmd_run(int argc, char **argv)
     int status = build("run", &line, &result);
     if (status) {
         return status;
+    }
+    if (result.folder[0] && chdir(result.folder) < 0) {
+        fprintf(stderr, "cella run: %s: %s\n", result.folder, strerror(errno));
+        return 1;
     }
     int count = 0;
     words[count++] = result.host;

@@ -15,15 +15,18 @@
 #include "common/cleanup.h"
 
 static const char g_help[] =
-    "usage: cella new NAME [--libc none|musl|glibc] [--language c|c++]\n"
+    "usage: cella new NAME [--template TEMPLATE] [--libc none|musl|glibc]\n"
     "\n"
-    "Makes the folder NAME with a project: host/ (the untrusted program), enclave/ (the trusted\n"
-    "one), shared/ (what both include), cella.project and enclave/enclave.conf.\n"
-    "Then: cd NAME && cella run\n"
+    "Makes the folder NAME with a project that builds and runs at once:\n"
+    "  cd NAME && cella run\n"
     "\n"
-    "  --libc LIBC      the enclave's libc: none is smallest, musl small, glibc (default) the "
-    "most\n"
-    "  --language LANG  c (default) or c++ (glibc only)\n";
+    "  --template c            host and enclave in C (the default)\n"
+    "             cpp          the enclave in C++17, on glibc\n"
+    "             openenclave  sources and Makefile as for the Open Enclave SDK\n"
+    "             intel        sources and Makefile as for the Intel SGX SDK\n"
+    "  --libc LIBC             for c: the enclave's libc; none is smallest, musl small, glibc\n"
+    "                          (default) the most\n"
+    "  --language c|c++        the same as --template c or cpp\n";
 
 #define DECLARE(name) extern const char template_##name[], template_##name##_end[]
 DECLARE(calls);
@@ -34,17 +37,79 @@ DECLARE(main_c);
 DECLARE(project);
 DECLARE(conf);
 DECLARE(gitignore);
+DECLARE(oe_edl);
+DECLARE(oe_enclave);
+DECLARE(oe_conf);
+DECLARE(oe_host);
+DECLARE(oe_makefile);
+DECLARE(oe_project);
+DECLARE(oe_gitignore);
+DECLARE(intel_edl);
+DECLARE(intel_enclave);
+DECLARE(intel_config);
+DECLARE(intel_script);
+DECLARE(intel_app);
+DECLARE(intel_makefile);
+DECLARE(intel_project);
+DECLARE(intel_gitignore);
 #define TEMPLATE(name) template_##name, template_##name##_end
 
+/* One file of a template. */
 struct output {
     const char *file;
     const char *text, *end;
 };
 
+#define FILES_MAX 8u
+#define FOLDERS_MAX 3u
+
+struct template
+{
+    const char *name;
+    const char *folders[FOLDERS_MAX];
+    struct output files[FILES_MAX];
+};
+
+#define OWN_FILES                                                                                  \
+    {"host/main.c", TEMPLATE(main_c)}, {"shared/calls.h", TEMPLATE(calls)},                        \
+        {"enclave/enclave.conf", TEMPLATE(conf)}, {PROJECT_FILE, TEMPLATE(project)},               \
+    {                                                                                              \
+        ".gitignore", TEMPLATE(gitignore)                                                          \
+    }
+
+static const struct template g_templates[] = {
+    {"c", {"host", "enclave", "shared"}, {{"enclave/enclave.c", TEMPLATE(enclave_c)}, OWN_FILES}},
+    {"cpp",
+     {"host", "enclave", "shared"},
+     {{"enclave/enclave.cpp", TEMPLATE(enclave_cpp)}, OWN_FILES}},
+    {"openenclave",
+     {"host", "enclave"},
+     {{"hello.edl", TEMPLATE(oe_edl)},
+      {"enclave/enclave.c", TEMPLATE(oe_enclave)},
+      {"enclave/hello.conf", TEMPLATE(oe_conf)},
+      {"host/host.c", TEMPLATE(oe_host)},
+      {"Makefile", TEMPLATE(oe_makefile)},
+      {PROJECT_FILE, TEMPLATE(oe_project)},
+      {".gitignore", TEMPLATE(oe_gitignore)}}},
+    {"intel",
+     {"App", "Enclave"},
+     {{"Enclave/Enclave.edl", TEMPLATE(intel_edl)},
+      {"Enclave/Enclave.c", TEMPLATE(intel_enclave)},
+      {"Enclave/Enclave.config.xml", TEMPLATE(intel_config)},
+      {"Enclave/Enclave.lds", TEMPLATE(intel_script)},
+      {"App/App.c", TEMPLATE(intel_app)},
+      {"Makefile", TEMPLATE(intel_makefile)},
+      {PROJECT_FILE, TEMPLATE(intel_project)},
+      {".gitignore", TEMPLATE(intel_gitignore)}}},
+};
+/* In the place of C's enclave source when there is no libc. */
+static const struct template g_bare = {
+    "c", {"host", "enclave", "shared"}, {{"enclave/enclave.c", TEMPLATE(enclave_bare)}, OWN_FILES}};
+
 struct choice {
     const char *name;
-    const char *libc;
-    bool cxx;
+    const char *libc; /* NULL: not said */
+    const struct template *template;
 };
 
 /* The template with @NAME@ and @LIBC@ replaced, in memory to be freed. */
@@ -85,31 +150,25 @@ static cella_result write_one(const struct output *output, const struct choice *
     return result;
 }
 
+static cella_result make_folder(const char *name, const char *slash, const char *folder,
+                                struct cella_error *error)
+{
+    char path[PROJECT_NAME_MAX + 16];
+    snprintf(path, sizeof(path), "%s%s%s", name, slash, folder);
+    if (mkdir(path, 0777) < 0) {
+        return cella_error_errno(error, CELLA_RESULT(ALREADY_EXISTS), errno, "%s", path);
+    }
+    return CELLA_OK;
+}
+
 static cella_result write_all(const struct choice *choice, struct cella_error *error)
 {
-    const bool bare = strcmp(choice->libc, "none") == 0;
-    const struct output enclave =
-        choice->cxx ? (struct output){"enclave/enclave.cpp", TEMPLATE(enclave_cpp)}
-        : bare      ? (struct output){"enclave/enclave.c", TEMPLATE(enclave_bare)}
-                    : (struct output){"enclave/enclave.c", TEMPLATE(enclave_c)};
-    const struct output outputs[] = {
-        enclave,
-        {"host/main.c", TEMPLATE(main_c)},
-        {"shared/calls.h", TEMPLATE(calls)},
-        {"enclave/enclave.conf", TEMPLATE(conf)},
-        {PROJECT_FILE, TEMPLATE(project)},
-        {".gitignore", TEMPLATE(gitignore)},
-    };
-    static const char *const folders[] = {"", "/host", "/enclave", "/shared"};
-    for (size_t i = 0; i < CELLA_COUNT(folders); i++) {
-        char path[PROJECT_NAME_MAX + 16];
-        snprintf(path, sizeof(path), "%s%s", choice->name, folders[i]);
-        if (mkdir(path, 0777) < 0) {
-            return cella_error_errno(error, CELLA_RESULT(ALREADY_EXISTS), errno, "%s", path);
-        }
+    CELLA_TRY(make_folder(choice->name, "", "", error));
+    for (size_t i = 0; i < FOLDERS_MAX && choice->template->folders[i]; i++) {
+        CELLA_TRY(make_folder(choice->name, "/", choice->template->folders[i], error));
     }
-    for (size_t i = 0; i < CELLA_COUNT(outputs); i++) {
-        CELLA_TRY(write_one(&outputs[i], choice, error));
+    for (size_t i = 0; i < FILES_MAX && choice->template->files[i].file; i++) {
+        CELLA_TRY(write_one(&choice->template->files[i], choice, error));
     }
     return CELLA_OK;
 }
@@ -124,23 +183,68 @@ static bool is_one_of(const char *word, const char *const *words, size_t count)
     return false;
 }
 
+static const struct template *template_find(const char *name)
+{
+    if (strcmp(name, "c++") == 0) {
+        name = "cpp";
+    }
+    for (size_t i = 0; i < CELLA_COUNT(g_templates); i++) {
+        if (strcmp(g_templates[i].name, name) == 0) {
+            return &g_templates[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether the words went together; the exit status if not. */
+static int settle(struct choice *choice)
+{
+    const bool is_c = strcmp(choice->template->name, "c") == 0;
+    if (!choice->name) {
+        fputs(g_help, stderr);
+        return 2;
+    }
+    if (!project_name_is_good(choice->name)) {
+        fprintf(stderr, "cella new: %s: a name is letters, digits, '-' and '_', at most %d\n",
+                choice->name, PROJECT_NAME_MAX - 1);
+        return 2;
+    }
+    if (!is_c && choice->libc && strcmp(choice->libc, "glibc") != 0) {
+        fprintf(stderr,
+                "cella new: --libc %s: only --template c has a choice; cpp needs --libc "
+                "glibc\n",
+                choice->libc);
+        return 2;
+    }
+    if (!choice->libc) {
+        choice->libc = "glibc";
+    }
+    if (is_c && strcmp(choice->libc, "none") == 0) {
+        choice->template = &g_bare;
+    }
+    return -1;
+}
+
 /* The exit status, or -1 to go on. */
 static int parse(int argc, char **argv, struct choice *ret_choice)
 {
     static const char *const libcs[] = {"none", "musl", "glibc"};
     static const char *const languages[] = {"c", "c++"};
-    *ret_choice = (struct choice){.libc = "glibc"};
+    *ret_choice = (struct choice){.template = &g_templates[0]};
     for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--help") == 0) {
             fputs(g_help, stdout);
             return 0;
         }
-        if (strcmp(argv[i], "--libc") == 0 && i + 1 < argc &&
-            is_one_of(argv[i + 1], libcs, CELLA_COUNT(libcs))) {
-            ret_choice->libc = argv[++i];
-        } else if (strcmp(argv[i], "--language") == 0 && i + 1 < argc &&
-                   is_one_of(argv[i + 1], languages, CELLA_COUNT(languages))) {
-            ret_choice->cxx = strcmp(argv[++i], "c++") == 0;
+        if (strcmp(argv[i], "--libc") == 0 && is_one_of(value, libcs, CELLA_COUNT(libcs))) {
+            ret_choice->libc = value;
+            i++;
+        } else if ((strcmp(argv[i], "--template") == 0 && template_find(value)) ||
+                   (strcmp(argv[i], "--language") == 0 &&
+                    is_one_of(value, languages, CELLA_COUNT(languages)))) {
+            ret_choice->template = template_find(value);
+            i++;
         } else if (argv[i][0] != '-' && !ret_choice->name) {
             ret_choice->name = argv[i];
         } else {
@@ -151,20 +255,7 @@ static int parse(int argc, char **argv, struct choice *ret_choice)
             return 2;
         }
     }
-    if (!ret_choice->name) {
-        fputs(g_help, stderr);
-        return 2;
-    }
-    if (!project_name_is_good(ret_choice->name)) {
-        fprintf(stderr, "cella new: %s: a name is letters, digits, '-' and '_', at most %d\n",
-                ret_choice->name, PROJECT_NAME_MAX - 1);
-        return 2;
-    }
-    if (ret_choice->cxx && strcmp(ret_choice->libc, "glibc") != 0) {
-        fputs("cella new: --language c++ needs --libc glibc\n", stderr);
-        return 2;
-    }
-    return -1;
+    return settle(ret_choice);
 }
 
 int cella_cmd_new(int argc, char **argv)

@@ -20,11 +20,18 @@ struct compile_result {
     char host[4608];
     char image[4608];
     bool up_to_date;
+    char folder[4608]; /* where the other two start, and the program has to be run; may be empty */
 };
 
 CELLA_MUST_USE cella_result compile_project(const struct project *project, const struct sdk *sdk,
                                             const struct compile_options *options,
                                             struct compile_result *ret_result,
                                             struct cella_error *error);
+
+/* The same for a project with a build of its own: runs its command in its folder, and finds what it has made. */
+CELLA_MUST_USE cella_result compile_by_itself(const struct project *project,
+                                              const struct compile_options *options,
+                                              struct compile_result *ret_result,
+                                              struct cella_error *error);
 
 #endif

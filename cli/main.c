@@ -16,6 +16,8 @@ static const struct cella_command g_commands[] = {
     {"new", "make a project of a host program and an enclave", cella_cmd_new},
     {"build", "compile, link and sign a project", cella_cmd_build},
     {"run", "build a project if needed, and run it", cella_cmd_run},
+    {"env", "print the environment for builds made for Open Enclave or the Intel SGX SDK",
+     cella_cmd_env},
     {"doctor", "say what this machine offers for enclaves, what is missing and the mend",
      cella_cmd_doctor},
     {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},

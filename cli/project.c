@@ -42,6 +42,11 @@ bool project_has_module(const struct project *project, const char *name)
     return false;
 }
 
+bool project_builds_itself(const struct project *project)
+{
+    return project->build.count > 0;
+}
+
 static cella_result set_words(struct project_words *words, const struct line *line,
                               struct cella_error *error)
 {
@@ -110,6 +115,28 @@ static cella_result set_modules(struct project *project, const struct line *line
     return CELLA_OK;
 }
 
+/* Its name is the name of the generated files, and a part of C identifiers. */
+static cella_result set_edl(struct project *project, const struct line *line,
+                            struct cella_error *error)
+{
+    const size_t length = strlen(line->value);
+    bool good = length > 4 && length < sizeof(project->edl) &&
+                strcmp(line->value + length - 4, ".edl") == 0 &&
+                !isdigit((unsigned char)line->value[0]);
+    for (size_t i = 0; good && i < length - 4; i++) {
+        good = isalnum((unsigned char)line->value[i]) || line->value[i] == '_';
+    }
+    if (!good) {
+        return cella_error_set(
+            error, CELLA_RESULT(BAD_FIELD),
+            "%s:%u: edl: expected NAME.edl, a file of the project's folder whose "
+            "name is letters, digits and '_', not '%s'",
+            line->path, line->number, line->value);
+    }
+    strcpy(project->edl, line->value);
+    return CELLA_OK;
+}
+
 static cella_result set_value(struct project *project, const struct line *line,
                               struct cella_error *error)
 {
@@ -134,13 +161,26 @@ static cella_result set_value(struct project *project, const struct line *line,
     if (strcmp(line->key, "host_flags") == 0) {
         return set_words(&project->host_flags, line, error);
     }
-    if (strcmp(line->key, "key") == 0 && strlen(line->value) < sizeof(project->key)) {
-        strcpy(project->key, line->value);
-        return CELLA_OK;
+    if (strcmp(line->key, "build") == 0) {
+        return set_words(&project->build, line, error);
+    }
+    if (strcmp(line->key, "edl") == 0) {
+        return set_edl(project, line, error);
+    }
+    const struct {
+        const char *key;
+        char *path;
+    } paths[] = {{"key", project->key}, {"host", project->host}, {"image", project->image}};
+    for (size_t i = 0; i < CELLA_COUNT(paths); i++) {
+        if (strcmp(line->key, paths[i].key) == 0 && strlen(line->value) < sizeof(project->key)) {
+            strcpy(paths[i].path, line->value);
+            return CELLA_OK;
+        }
     }
     return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
-                           "%s:%u: unknown key '%s'; there are name, libc, modules, libraries, "
-                           "enclave_flags, host_libraries, host_flags, key",
+                           "%s:%u: unknown key '%s'; there are name, libc, edl, modules, "
+                           "libraries, enclave_flags, host_libraries, host_flags, key; or build, "
+                           "host, image for a project with a build of its own",
                            line->path, line->number, line->key);
 }
 
@@ -197,6 +237,13 @@ cella_result project_parse(struct cella_bytes text, const char *path, struct pro
     }
     if (ret_project->name[0] == '\0') {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD), "%s: no 'name = NAME'", path);
+    }
+    if (project_builds_itself(ret_project) != (ret_project->host[0] && ret_project->image[0]) ||
+        !ret_project->host[0] != !ret_project->image[0]) {
+        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                               "%s: build, host and image go together: the command, and the two "
+                               "files that it makes",
+                               path);
     }
     return CELLA_OK;
 }

@@ -39,6 +39,11 @@ struct project {
     struct project_words host_libraries;
     struct project_words host_flags;
     char key[4096]; /* PEM, relative to the folder; empty: the machine's debug key */
+    char edl[PROJECT_NAME_MAX + 4]; /* the interface, in the folder; empty: a C table of calls */
+    /* Projects with a build of their own have these three and nothing else but the name. */
+    struct project_words build; /* command, run in the folder; no words: not such a project */
+    char host[4096];            /* the program it makes, relative to the folder */
+    char image[4096];           /* the signed image it makes, likewise */
 };
 
 /* `path` is for the error text, which gives the line. Leaves `folder` empty. */
@@ -48,6 +53,8 @@ CELLA_MUST_USE cella_result project_parse(struct cella_bytes text, const char *p
 /* Reads FOLDER/cella.project. Errors give file, line and what was expected. */
 CELLA_MUST_USE cella_result project_read(const char *folder, struct project *ret_project,
                                          struct cella_error *error);
+/* Whether the project is built by a command of its own. */
+bool project_builds_itself(const struct project *project);
 bool project_has_module(const struct project *project, const char *name);
 /* Letters, digits, '-' and '_', not empty, not too long. */
 bool project_name_is_good(const char *name);

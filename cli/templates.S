@@ -21,4 +21,21 @@ template_\name\()_end:
         template conf, "enclave.conf"
         template gitignore, "gitignore"
 
+        template oe_edl, "openenclave/hello.edl"
+        template oe_enclave, "openenclave/enclave.c"
+        template oe_conf, "openenclave/hello.conf"
+        template oe_host, "openenclave/host.c"
+        template oe_makefile, "openenclave/Makefile"
+        template oe_project, "openenclave/cella.project"
+        template oe_gitignore, "openenclave/gitignore"
+
+        template intel_edl, "intel/Enclave.edl"
+        template intel_enclave, "intel/Enclave.c"
+        template intel_config, "intel/Enclave.config.xml"
+        template intel_script, "intel/Enclave.lds"
+        template intel_app, "intel/App.c"
+        template intel_makefile, "intel/Makefile"
+        template intel_project, "intel/cella.project"
+        template intel_gitignore, "intel/gitignore"
+
         .section .note.GNU-stack, "", @progbits
