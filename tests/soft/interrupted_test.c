@@ -30,6 +30,7 @@
 struct shared {
     _Atomic bool stop;
     _Atomic unsigned signals; /* handled */
+    bool enters;              /* the handler enters by the other TCS, faults there and resumes */
     _Atomic bool inside;      /* the place of this trial is in the enclave */
     _Atomic bool failed;
     uint64_t base, size; /* of the enclave */
@@ -59,6 +60,35 @@ static void complain(const char *what, uint64_t value, uint64_t wanted)
 
 /* ------------------------------------------------------------------ the child */
 
+static void run_in_handler(uint32_t function, uint64_t operation, struct probe_call *call,
+                           uint32_t wanted)
+{
+    static struct sgx_linux_run run;
+    memset(&run, 0, sizeof(run));
+    run.tcs = g_probe.tcs2;
+    call->in[0] = operation;
+    call->function = function;
+    EXPECT(probe_call(g_probe.processor->enter(), call, &run), 0);
+    EXPECT(run.function, wanted);
+}
+
+/* All on one stack frame: AEX gives back the RSP that EENTER saw. */
+static void enter_in_handler(void)
+{
+    static _Alignas(64) uint8_t stack[32768];
+    const uint64_t gpr = (uint64_t)(uintptr_t)probe_gpr(&g_probe, g_probe.tcs2, 0);
+    struct probe_call call = {
+        .in = {0, gpr - (uint64_t)(uintptr_t)g_probe.enclave->alias + g_probe.base, 2, 3, 4,
+               g_probe.tcs2},
+        .stack = (uint64_t)(uintptr_t)stack + sizeof(stack)};
+    run_in_handler(SGX_EENTER, PROBE_MARKED, &call, SGX_EEXIT);
+    EXPECT(call.out[2], 2);
+    run_in_handler(SGX_EENTER, PROBE_UNDEFINED, &call, SGX_ERESUME);
+    run_in_handler(SGX_EENTER, PROBE_ADVANCE, &call, SGX_EEXIT);
+    run_in_handler(SGX_ERESUME, 0, &call, SGX_EEXIT);
+    EXPECT(((struct sgx_tcs *)soft_alias(g_probe.enclave, g_probe.tcs2))->cssa, 0);
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     static const int cleared[] = {REG_RDX, REG_RSI, REG_RDI, REG_R8,  REG_R9, REG_R10,
@@ -76,6 +106,9 @@ static void on_signal(int number, siginfo_t *info, void *context)
         for (size_t i = 0; i < sizeof(cleared) / sizeof(cleared[0]); i++) {
             EXPECT(registers[cleared[i]], 0);
         }
+    }
+    if (g_shared->enters) {
+        enter_in_handler();
     }
     atomic_fetch_add(&g_shared->signals, 1);
 }
@@ -244,12 +277,13 @@ static int finish(pid_t child)
     return status;
 }
 
-static void test_every_instruction(void **state)
+static void interrupt_everywhere(bool enters)
 {
-    (void)state;
     g_shared =
         mmap(NULL, sizeof(*g_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(g_shared, MAP_FAILED);
+    g_shared->enters = enters;
+    g_place_count = 0;
     const pid_t child = fork();
     if (child == 0) {
         child_main();
@@ -284,8 +318,23 @@ static void test_every_instruction(void **state)
     assert_int_equal(g_shared->signals, hits);
 }
 
+static void test_every_instruction(void **state)
+{
+    (void)state;
+    interrupt_everywhere(false);
+}
+
+static void test_handler_enters_everywhere(void **state)
+{
+    (void)state;
+    interrupt_everywhere(true);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_instruction)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_instruction),
+        cmocka_unit_test(test_handler_enters_everywhere),
+    };
     return cmocka_run_group_tests_name("soft_interrupted", tests, NULL, NULL);
 }
