@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "image/check.h"
 #include "image/pages.h"
+#include "image/relocate.h"
 #include "image/sections.h"
 
 #define CODE_ALIGNMENT 16u
@@ -220,6 +221,7 @@ cella_result cella_image_build(struct cella_bytes input, const struct cella_imag
     CELLA_TRY(cella_image_check(&elf, &facts, error));
     uint64_t loaded_end = loaded_end_of(&elf, &facts);
     CELLA_TRY(cella_buffer_append(output, input.data, loaded_end));
+    CELLA_TRY(cella_relocate_settle(&elf, &facts, output, error));
     if (facts.syscall_entry && !build->keep_syscalls) {
         CELLA_TRY(rewrite(&elf, &facts, build, output, &code, &addition, error));
     }

@@ -22,9 +22,11 @@ struct cella_image_build {
 /*
  * `input` is the linker's output. The result, appended to the empty buffer `output`, is a Cella
  * image with an empty signature; the same input and configuration give the same bytes. Refuses,
- * each with its own text: another SDK's or an already signed file, an interpreter or a needed
- * library, W+X segments, an executable stack, text relocations, relocation types that nobody in the
- * enclave applies, undefined symbols, a missing entry or information object.
+ * each with its own text: another SDK's or an already signed file, a needed library, W+X segments,
+ * an executable stack, text relocations, relocation types that nobody in the enclave applies,
+ * undefined symbols, a missing entry or information object. An interpreter's name without a needed
+ * library is what a link without -static-pie leaves, and means nothing; relocations against the
+ * image's own symbols are settled (image/relocate.h).
  */
 CELLA_MUST_USE cella_result cella_image_build(struct cella_bytes input,
                                               const struct cella_image_config *config,

@@ -29,12 +29,6 @@ static CELLA_MUST_USE cella_result check_headers(const struct cella_elf *elf,
     for (unsigned i = 0; i < elf->header.e_phnum; i++) {
         Elf64_Phdr phdr;
         CELLA_TRY(cella_elf_phdr(elf, i, &phdr));
-        if (phdr.p_type == PT_INTERP) {
-            return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                                   "program header %u: the image asks for a program interpreter; "
-                                   "expected a static PIE (link with -static-pie)",
-                                   i);
-        }
         if (phdr.p_type == PT_GNU_STACK && (phdr.p_flags & PF_X)) {
             return cella_error_set(
                 error, CELLA_RESULT(UNSUPPORTED),
@@ -90,6 +84,9 @@ static bool relocation_known(uint32_t type)
 {
     switch (type) {
     case R_X86_64_NONE:
+    case R_X86_64_64:
+    case R_X86_64_GLOB_DAT:
+    case R_X86_64_JUMP_SLOT:
     case R_X86_64_RELATIVE:
     case R_X86_64_IRELATIVE:
     case R_X86_64_TPOFF64:
@@ -111,8 +108,9 @@ static CELLA_MUST_USE cella_result check_relocation(const struct cella_image_fac
 
     if (!relocation_known(type)) {
         return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "%s: relocation %llu at 0x%llx has type %u; a static PIE may have "
-                               "RELATIVE (8), IRELATIVE (37) and TLS types (16, 17, 18) only",
+                               "%s: relocation %llu at 0x%llx has type %u; an image may have "
+                               "RELATIVE (8), IRELATIVE (37), TLS types (16, 17, 18), and 64 (1), "
+                               "GLOB_DAT (6) and JUMP_SLOT (7) against its own symbols only",
                                table, (unsigned long long)index, (unsigned long long)rela->r_offset,
                                type);
     }
@@ -298,12 +296,11 @@ cella_result cella_image_check(const struct cella_elf *elf, struct cella_image_f
 {
     struct cella_image_facts *facts = ret_facts;
     Elf64_Shdr section;
-    uint64_t plt_address;
-    uint32_t plt_count;
 
     memset(facts, 0, sizeof(*facts));
-    if (cella_is_ok(cella_elf_section_find(elf, ".oeinfo", &section)) ||
-        cella_is_ok(cella_elf_section_find(elf, ".note.sgxmeta", &section))) {
+    if (!cella_is_ok(cella_elf_section_find(elf, CELLA_IMAGE_INFO_SECTION, &section)) &&
+        (cella_is_ok(cella_elf_section_find(elf, ".oeinfo", &section)) ||
+         cella_is_ok(cella_elf_section_find(elf, ".note.sgxmeta", &section)))) {
         return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
                                "the file is an enclave of another SDK; expected one linked with "
                                "libcella_enclave.a");
@@ -315,8 +312,8 @@ cella_result cella_image_check(const struct cella_elf *elf, struct cella_image_f
     CELLA_TRY(check_dynamic(elf, error));
     CELLA_TRY(check_relocations(elf, facts, "DT_RELA", DT_RELA, DT_RELASZ, &facts->rela_offset,
                                 &facts->rela_count, error));
-    CELLA_TRY(check_relocations(elf, facts, "DT_JMPREL", DT_JMPREL, DT_PLTRELSZ, &plt_address,
-                                &plt_count, error));
+    CELLA_TRY(check_relocations(elf, facts, "DT_JMPREL", DT_JMPREL, DT_PLTRELSZ, &facts->plt_offset,
+                                &facts->plt_count, error));
     CELLA_TRY(check_undefined(elf, SHT_DYNSYM, error));
     CELLA_TRY(check_undefined(elf, SHT_SYMTAB, error));
     CELLA_TRY(find_info(elf, facts, error));

@@ -18,7 +18,9 @@ struct cella_image_facts {
     uint64_t libc_entry;    /* 0: none */
     uint64_t syscall_entry; /* 0: no kernel personality in the image */
     uint64_t rela_offset;
+    uint64_t plt_offset; /* DT_JMPREL */
     uint32_t rela_count;
+    uint32_t plt_count;
 };
 
 CELLA_MUST_USE cella_result cella_image_check(const struct cella_elf *elf,

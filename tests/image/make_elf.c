@@ -82,7 +82,8 @@ static void write_symbols(const struct make_elf *spec, struct cella_buffer *tabl
         const struct make_symbol *symbol = &spec->symbols[i];
         Elf64_Sym row = {
             .st_name = add_name(names, symbol->name),
-            .st_info = ELF64_ST_INFO(STB_GLOBAL, symbol->type),
+            .st_info =
+                ELF64_ST_INFO(symbol->type & MAKE_WEAK ? STB_WEAK : STB_GLOBAL, symbol->type & 0xF),
             .st_shndx = symbol->section,
             .st_value = symbol->address,
             .st_size = symbol->size,

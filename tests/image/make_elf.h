@@ -33,11 +33,13 @@ struct make_section {
     uint64_t alignment;
 };
 
+#define MAKE_WEAK 0x10u
+
 struct make_symbol {
     const char *name;
     uint64_t address;
     uint64_t size;
-    uint8_t type;     /* STT_… */
+    uint8_t type;     /* STT_…, with MAKE_WEAK for a weak one */
     uint16_t section; /* 0: undefined */
 };
 

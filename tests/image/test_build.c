@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "image/build.h"
+#include "image/elf64.h"
 #include "tests/image/samples.h"
 
 static cella_result build(const struct make_elf *spec, const struct cella_image_config *config,
@@ -44,11 +45,6 @@ static void set_rela(struct make_elf *spec, uint64_t offset, uint32_t type)
     uint8_t *head = (uint8_t *)spec->segments[0].data;
     g_rela = (Elf64_Rela){.r_offset = offset, .r_info = ELF64_R_INFO(0, type)};
     memcpy(head + SAMPLE_RELA - MAKE_ELF_HEADERS_SIZE, &g_rela, sizeof(g_rela));
-}
-
-static void interpreter(struct make_elf *spec)
-{
-    spec->headers[spec->header_count++] = (Elf64_Phdr){.p_type = PT_INTERP, .p_vaddr = 0x700};
 }
 
 static void executable_stack(struct make_elf *spec)
@@ -99,7 +95,29 @@ static void rel(struct make_elf *spec)
 
 static void relocation_type(struct make_elf *spec)
 {
-    set_rela(spec, 0x3100, R_X86_64_GLOB_DAT);
+    set_rela(spec, 0x3100, R_X86_64_COPY);
+}
+
+/* Symbol 0 is the null symbol, 1 the first of the sample's. */
+static void set_symbolic(struct make_elf *spec, uint32_t symbol, uint32_t type, int64_t addend)
+{
+    uint8_t *head = (uint8_t *)spec->segments[0].data;
+    g_rela = (Elf64_Rela){.r_offset = SAMPLE_DATA + 0xC0,
+                          .r_info = ELF64_R_INFO((uint64_t)symbol, type),
+                          .r_addend = addend};
+    memcpy(head + SAMPLE_RELA - MAKE_ELF_HEADERS_SIZE, &g_rela, sizeof(g_rela));
+    memset((uint8_t *)spec->segments[2].data + 0xC0, 0x77, 8);
+}
+
+static void relocation_of_no_symbol(struct make_elf *spec)
+{
+    set_symbolic(spec, 999, R_X86_64_GLOB_DAT, 0);
+}
+
+static void relocation_of_tls(struct make_elf *spec)
+{
+    spec->symbols[spec->symbol_count++] = (struct make_symbol){"t", 0x10, 4, STT_TLS, 1};
+    set_symbolic(spec, spec->symbol_count, R_X86_64_64, 0);
 }
 
 static void relocation_of_code(struct make_elf *spec)
@@ -185,7 +203,6 @@ static const struct {
     enum cella_code code;
     const char *says; /* part of the error */
 } g_refused[] = {
-    {"interpreter", interpreter, CELLA_CODE_UNSUPPORTED, "program interpreter"},
     {"executable stack", executable_stack, CELLA_CODE_UNSUPPORTED, "executable stack"},
     {"W+X segment", writable_code, CELLA_CODE_UNSUPPORTED, "writable and executable"},
     {"execute-only segment", execute_only, CELLA_CODE_UNSUPPORTED, "not readable"},
@@ -195,7 +212,9 @@ static const struct {
     {"DF_TEXTREL", text_relocations_flag, CELLA_CODE_UNSUPPORTED, "DF_TEXTREL"},
     {"DT_RELR", packed_relocations, CELLA_CODE_UNSUPPORTED, "DT_RELR"},
     {"DT_REL", rel, CELLA_CODE_UNSUPPORTED, "DT_REL:"},
-    {"relocation type", relocation_type, CELLA_CODE_UNSUPPORTED, "has type 6"},
+    {"relocation type", relocation_type, CELLA_CODE_UNSUPPORTED, "has type 5"},
+    {"relocation of no symbol", relocation_of_no_symbol, CELLA_CODE_BAD_FIELD, "symbol 999"},
+    {"relocation of a TLS symbol", relocation_of_tls, CELLA_CODE_UNSUPPORTED, "no ordinary symbol"},
     {"text relocation", relocation_of_code, CELLA_CODE_UNSUPPORTED, "read-only segment"},
     {"relocation outside", relocation_outside, CELLA_CODE_BAD_FIELD, "in no segment"},
     {"relocation at the edge", relocation_at_the_edge, CELLA_CODE_BAD_FIELD, "in no segment"},
@@ -276,10 +295,73 @@ static void additions_are_visible(void **state)
     cella_buffer_done(&file);
 }
 
+static uint64_t file_offset_of_data(const struct cella_buffer *file)
+{
+    struct cella_elf elf;
+    struct cella_error error = {0};
+    Elf64_Phdr phdr = {0};
+    assert_true(cella_is_ok(cella_elf_parse(cella_buffer_bytes(file), &elf, &error)));
+    for (unsigned i = 0; i < elf.header.e_phnum; i++) {
+        assert_true(cella_is_ok(cella_elf_phdr(&elf, i, &phdr)));
+        if (phdr.p_type == PT_LOAD && phdr.p_vaddr == SAMPLE_DATA) {
+            return phdr.p_offset;
+        }
+    }
+    fail();
+    return 0;
+}
+
+/* What a link without -static-pie leaves: an interpreter's name, relocations that name symbols. */
+static void symbols_are_settled(void **state)
+{
+    static const struct {
+        const char *what;
+        bool defined;
+        uint32_t type;
+        int64_t addend;
+        uint32_t becomes;
+        int64_t value;
+    } cases[] = {
+        {"GLOB_DAT", true, R_X86_64_GLOB_DAT, 5, R_X86_64_RELATIVE, SAMPLE_DATA + 0x40},
+        {"JUMP_SLOT", true, R_X86_64_JUMP_SLOT, 0, R_X86_64_RELATIVE, SAMPLE_DATA + 0x40},
+        {"64", true, R_X86_64_64, 8, R_X86_64_RELATIVE, SAMPLE_DATA + 0x48},
+        {"weak GLOB_DAT", false, R_X86_64_GLOB_DAT, 0, R_X86_64_NONE, 0},
+        {"weak 64", false, R_X86_64_64, 16, R_X86_64_NONE, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct make_elf spec;
+        struct cella_image_config config;
+        struct cella_buffer output;
+        struct cella_error error = {0};
+        const uint64_t zero = 0;
+        uint64_t word = 1;
+
+        print_message("%s\n", cases[i].what);
+        sample_config(&config);
+        sample_elf(&spec);
+        spec.headers[spec.header_count++] = (Elf64_Phdr){.p_type = PT_INTERP, .p_vaddr = 0x700};
+        spec.symbols[spec.symbol_count++] =
+            (struct make_symbol){"own", cases[i].defined ? SAMPLE_DATA + 0x40 : 0, 8,
+                                 STT_OBJECT | (cases[i].defined ? 0 : MAKE_WEAK), cases[i].defined};
+        set_symbolic(&spec, spec.symbol_count, cases[i].type, cases[i].addend);
+        assert_true(cella_is_ok(build(&spec, &config, &output, &error)));
+        memcpy(&g_rela, output.data + SAMPLE_RELA, sizeof(g_rela));
+        assert_int_equal(ELF64_R_TYPE(g_rela.r_info), cases[i].becomes);
+        assert_int_equal(ELF64_R_SYM(g_rela.r_info), 0);
+        assert_int_equal(g_rela.r_addend, cases[i].value);
+        memcpy(&word, output.data + file_offset_of_data(&output) + 0xC0, sizeof(word));
+        assert_true(cases[i].defined || word == zero);
+        cella_buffer_done(&output);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused),
+        cmocka_unit_test(symbols_are_settled),
         cmocka_unit_test(same_input_same_bytes),
         cmocka_unit_test(additions_are_visible),
     };
