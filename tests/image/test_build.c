@@ -182,7 +182,7 @@ static void info_filled(struct make_elf *spec)
 
 static void open_enclave(struct make_elf *spec)
 {
-    spec->sections[spec->section_count++] = (struct make_section){.name = ".oeinfo"};
+    spec->sections[0].name = ".oeinfo";
 }
 
 static void overlap(struct make_elf *spec)
