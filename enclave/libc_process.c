@@ -235,6 +235,26 @@ static long process_sleep(const struct cella_regs *regs, uint64_t clock, bool ab
                        &time);
 }
 
+/* Defined by the clock module, when it is linked. */
+extern const char cella_module_clock __attribute__((weak));
+
+/*
+ * No clock. Not ENOSYS: musl then asks gettimeofday, does not look at the answer and takes what lay in its buffer for the
+ * time. The buffer is cleared for those callers of a libc that do not look at all.
+ */
+static bool process_clock(const struct cella_regs *regs, long *ret_result)
+{
+    if (&cella_module_clock != NULL || regs->rax != __NR_clock_gettime) {
+        return false;
+    }
+    *ret_result = -EFAULT;
+    if (cella_user_range(ARG1(regs), sizeof(struct libc_timespec))) {
+        *(struct libc_timespec *)ARG1(regs) = (struct libc_timespec){0};
+        *ret_result = -EINVAL;
+    }
+    return true;
+}
+
 static bool process_signals(struct cella_regs *regs, long *ret_result)
 {
     switch (regs->rax) {
@@ -282,7 +302,8 @@ static bool process_ids(const struct cella_regs *regs, long *ret_result)
 
 bool cella_libc_process(struct cella_regs *regs, long *ret_result)
 {
-    if (process_ids(regs, ret_result) || process_signals(regs, ret_result)) {
+    if (process_ids(regs, ret_result) || process_signals(regs, ret_result) ||
+        process_clock(regs, ret_result)) {
         return true;
     }
     long result = 0;
