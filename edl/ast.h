@@ -139,6 +139,7 @@ struct cella_edl_composite {
     uint32_t item_count;
     /* A struct with at least one member that has size or count and is not itself a length: it is followed when passed. */
     bool is_deep;
+    bool has_pointers; /* it, or a member by value, holds addresses */
 };
 
 enum cella_edl_convention {

@@ -39,6 +39,10 @@ struct cella_edl_options {
 /* The warnings each dialect's own tool gives unasked. */
 void cella_edl_options_init(struct cella_edl_options *options, enum cella_edl_dialect dialect);
 
+const char *cella_edl_warning_name(enum cella_edl_warning warning); /* as behind -W */
+const char *cella_edl_warning_text(enum cella_edl_warning warning);
+bool cella_edl_warning_find(const char *name, enum cella_edl_warning *ret_warning);
+
 enum cella_edl_severity {
     CELLA_EDL_NOTE,
     CELLA_EDL_WARNING,
@@ -65,8 +69,7 @@ struct cella_edl; /* one compilation; owns everything it gives out */
 CELLA_MUST_USE cella_result cella_edl_compile(const char *path,
                                               const struct cella_edl_options *options,
                                               struct cella_edl **ret_edl);
-/* The same on text in memory, as file `path`; imports are still read from files unless `options` has no search paths
- * and the folder of `path` does not exist. */
+/* The same on text in memory, as file `path`; imports are still read from files. */
 CELLA_MUST_USE cella_result cella_edl_compile_text(const char *path, const char *text, size_t size,
                                                    const struct cella_edl_options *options,
                                                    struct cella_edl **ret_edl);
