@@ -4,6 +4,7 @@
  * Never believes the host's count of tickets: both rings are counted here.
  */
 #include "enclave/kernel.h"
+#include "enclave/slice.h"
 
 #define SPINS_MAX 10000000u
 #define AHEAD 4u         /* slots that are fetched before their turn */
@@ -105,9 +106,9 @@ static void answer_wait(const struct cella_ring *ring, uint32_t ticket)
     }
 }
 
-static cella_result ocall_over_ring(const struct cella_ring *ring, uint32_t ticket,
-                                    const struct cella_call_slot *request, void *out,
-                                    size_t *ret_size)
+/* Posts the request and waits for its answer; *ret_size is the host's word. */
+static cella_result ring_exchange(const struct cella_ring *ring, uint32_t ticket,
+                                  const struct cella_call_slot *request, uint64_t *ret_size)
 {
     struct cella_call_slot answer;
     cella_ring_request_set(ring, ticket, request);
@@ -117,14 +118,44 @@ static cella_result ocall_over_ring(const struct cella_ring *ring, uint32_t tick
     }
     answer_wait(ring, ticket);
     cella_ring_slot_get(ring, ticket, &answer);
-    cella_result result = cella_result_from_host(answer.result);
-    if (!cella_is_ok(result)) {
-        return result;
+    *ret_size = answer.out_size;
+    return cella_result_from_host(answer.result);
+}
+
+static void ring_release(const struct cella_ring *ring, uint32_t ticket)
+{
+    cella_ring_turn_set(ring, ticket, ticket + CELLA_RING_SLOTS);
+    atomic_fetch_and(&ocall_busy, ~(1ull << (ticket % CELLA_RING_SLOTS)));
+}
+
+bool cella_switchless_slice(const struct cella_slice *slice, uint32_t number,
+                            cella_result *ret_result, uint64_t *ret_size)
+{
+    const struct cella_ring *ring = &cella_kernel.ocall_ring;
+    uint32_t ticket;
+    if (ring->address == 0 || cella_ring_workers(ring) == 0 || !ocall_claim(&ticket)) {
+        return false;
     }
-    CELLA_ENSURE(answer.out_size <= request->out_capacity, HOST_VALUE);
-    CELLA_TRY(cella_copy_in(out, cella_host_pointer(request->out), answer.out_size));
+    const struct cella_call_slot request = {.number = number,
+                                            .in = slice->at,
+                                            .in_size = slice->in_size,
+                                            .out = slice->at + slice->in_size,
+                                            .out_capacity = slice->out_capacity};
+    *ret_result = ring_exchange(ring, ticket, &request, ret_size);
+    ring_release(ring, ticket);
+    return true;
+}
+
+static cella_result ocall_over_ring(const struct cella_ring *ring, uint32_t ticket,
+                                    const struct cella_call_slot *request, void *out,
+                                    size_t *ret_size)
+{
+    uint64_t size;
+    CELLA_TRY(ring_exchange(ring, ticket, request, &size));
+    CELLA_ENSURE(size <= request->out_capacity, HOST_VALUE);
+    CELLA_TRY(cella_copy_in(out, cella_host_pointer(request->out), size));
     if (ret_size) {
-        *ret_size = answer.out_size;
+        *ret_size = size;
     }
     return CELLA_OK;
 }
@@ -154,7 +185,6 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
         result = ocall_over_ring(ring, ticket, &request, out, ret_size);
     }
     td->arena_used -= size;
-    cella_ring_turn_set(ring, ticket, ticket + CELLA_RING_SLOTS);
-    atomic_fetch_and(&ocall_busy, ~(1ull << (ticket % CELLA_RING_SLOTS)));
+    ring_release(ring, ticket);
     return result;
 }

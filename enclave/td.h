@@ -116,6 +116,9 @@ struct cella_td {
     bool
         trapped; /* the running system call came by #UD: its child starts without the trampoline's frame */
     uint64_t unmap_at, unmap_size; /* the thread's own stack, unmapped when it is off it */
+    void *call_buffer;             /* spare buffer of generated calls, kept as `buffer` is */
+    uint64_t call_buffer_size;
+    uint32_t outstanding; /* the generated ocall that is being waited for, plus 1; 0: none */
 };
 
 #define TD_AT(member, at) _Static_assert(offsetof(struct cella_td, member) == (at), "entry.S")

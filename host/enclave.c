@@ -3,6 +3,7 @@
  * Side: host. Called by applications. Owns every resource of struct cella_enclave.
  * Never leaves a half-made enclave behind.
  */
+#include "host/bridge.h"
 #include "host/host.h"
 
 #include <errno.h>
@@ -206,6 +207,7 @@ static void enclave_free(cella_enclave *enclave)
     }
     pthread_mutex_destroy(&enclave->lock);
     cella_switchless_free(enclave);
+    cella_bindings_free(enclave);
     free(enclave->init);
     free(enclave->slots);
     free(enclave);

@@ -69,6 +69,7 @@ struct cella_host_thread {
 
 struct cella_switchless;
 struct cella_gdb;
+struct cella_bindings;
 
 struct cella_enclave {
     const struct cella_processor *processor;
@@ -99,6 +100,7 @@ struct cella_enclave {
     struct cella_gdb *gdb;
     struct cella_call_ring *ocall_ring;
     struct cella_call_init *init;
+    _Atomic(struct cella_bindings *) bindings; /* binding.c; NULL: called by number */
     uint8_t mr_enclave[32], mr_signer[32];
     char name[CELLA_IMAGE_NAME_SIZE];
 };
