@@ -4,6 +4,9 @@
  */
 #include "tests/soft/signals_bench.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static sigjmp_buf g_jump;
 
 static struct {
@@ -64,6 +67,42 @@ static void test_raw_enclu(void **state)
     assert_int_equal(g_raw.rbx, (greg_t)g_probe.tcs);
     assert_int_equal(probe_tcs(&g_probe)->cssa, 0);
     signal(SIGFPE, SIG_DFL);
+}
+
+static void on_raw_skip_breakpoint(int number, siginfo_t *info, void *context)
+{
+    record(number, info, context);
+    probe_gpr(&g_probe, g_probe.tcs, 0)->rip += 1;
+}
+
+/* INT3 of an enclave that is debugged: SIGTRAP at the AEP, to the handler or, by default, the end of the process. */
+static void test_raw_breakpoint(void **state)
+{
+    struct probe_call call = {.in = {PROBE_BREAKPOINT}};
+    signals_teardown(state);
+    probe_open(&g_probe, &(struct probe_options){.flags = SGX_FLAGS_DEBUG});
+    probe_tcs(&g_probe)->flags |= SGX_TCS_DBGOPTIN;
+    signals_handle(SIGTRAP, on_raw_skip_breakpoint, 0);
+    for (int i = 0; i < 2; i++) {
+        g_raw.number = 0;
+        probe_raw(&call, g_probe.tcs, 0);
+        assert_int_equal(g_raw.number, SIGTRAP);
+        assert_int_equal(g_raw.trap, SGX_VECTOR_BP);
+        assert_int_equal(g_raw.rip, (greg_t)probe_aep);
+        assert_int_equal(g_raw.rax, SGX_ERESUME);
+        assert_int_equal(probe_tcs(&g_probe)->cssa, 0);
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGTRAP, SIG_DFL);
+        probe_raw(&call, g_probe.tcs, 0);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGTRAP);
+    signal(SIGTRAP, SIG_DFL);
 }
 
 /*
@@ -131,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_raw_enclu),
+        TEST(test_raw_breakpoint),
         TEST(test_raw_on_own_stack),
         TEST(test_raw_enclu_refused),
     };
