@@ -23,6 +23,7 @@ struct cella_command {
 int cella_cmd_build(int argc, char **argv);
 int cella_cmd_completion(int argc, char **argv);
 int cella_cmd_doctor(int argc, char **argv);
+int cella_cmd_edl(int argc, char **argv);
 int cella_cmd_env(int argc, char **argv);
 int cella_cmd_inspect(int argc, char **argv);
 int cella_cmd_new(int argc, char **argv);

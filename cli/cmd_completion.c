@@ -8,7 +8,7 @@
 
 #include "cli/cli.h"
 
-#define COMMANDS "new build run env doctor inspect sign soft completion"
+#define COMMANDS "new build run edl env doctor inspect sign soft completion"
 
 static const char g_help[] = "usage: cella completion bash|zsh|fish\n"
                              "\n"
@@ -28,6 +28,8 @@ static const char g_bash[] =
     "    new) options=\"--template --libc --help\" ;;\n"
     "    build) options=\"--key --rebuild --verbose --help\" ;;\n"
     "    run) options=\"--verbose --help --\" ;;\n"
+    "    edl) options=\"--dialect --emit --trusted --untrusted --trusted-dir --untrusted-dir"
+    " --search-path --header-only --use-prefix --depfile --check --dump-ast --json --help\" ;;\n"
     "    env) options=\"--json --help --\" ;;\n"
     "    doctor) options=\"--json --help\" ;;\n"
     "    inspect) options=\"--json --pages --help\" ;;\n"
@@ -38,6 +40,7 @@ static const char g_bash[] =
     "    esac\n"
     "    case \"${COMP_WORDS[COMP_CWORD-1]}\" in\n"
     "    --libc) options=\"none musl glibc\" ;;\n"
+    "    --dialect | --emit) options=\"cella openenclave intel\" ;;\n"
     "    --template) options=\"c cpp openenclave intel\" ;;\n"
     "    esac\n"
     "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
@@ -51,6 +54,9 @@ static const char g_fish[] =
     "complete -c cella -n '__fish_seen_subcommand_from new' -l libc -x -a 'none musl glibc'\n"
     "complete -c cella -n '__fish_seen_subcommand_from new' -l template -x -a 'c cpp openenclave "
     "intel'\n"
+    "complete -c cella -n '__fish_seen_subcommand_from edl' -l dialect -x -a 'cella openenclave "
+    "intel'\n"
+    "complete -c cella -n '__fish_seen_subcommand_from edl' -l search-path -r\n"
     "complete -c cella -n '__fish_seen_subcommand_from build' -l key -r\n"
     "complete -c cella -n '__fish_seen_subcommand_from build' -l rebuild\n"
     "complete -c cella -n '__fish_seen_subcommand_from build run' -l verbose\n"

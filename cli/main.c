@@ -18,6 +18,7 @@ static const struct cella_command g_commands[] = {
     {"run", "build a project if needed, and run it", cella_cmd_run},
     {"env", "print the environment for builds made for Open Enclave or the Intel SGX SDK",
      cella_cmd_env},
+    {"edl", "make the C code of calls from an EDL file", cella_cmd_edl},
     {"doctor", "say what this machine offers for enclaves, what is missing and the mend",
      cella_cmd_doctor},
     {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},

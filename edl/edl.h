@@ -32,7 +32,7 @@ struct cella_edl_options {
     enum cella_edl_level warnings[CELLA_EDL_WARNING_COUNT];
     bool is_header_only;     /* Intel does not ask for a public ecall then */
     bool is_service_allowed; /* [cella_service=] in every file, whatever the dialect */
-    /* Files below this folder may use [cella_service=]; searched last for imports. May be NULL. */
+    /* Files below this folder may use [cella_service=]. May be NULL. */
     const char *system_folder;
 };
 

@@ -106,7 +106,7 @@ static const char *in_search_paths(struct cella_edl *edl, const char *name)
 
 /*
  * Open Enclave: the name as it is, then the search paths. Intel: the search paths, then the working folder. Cella: the
- * importing file's folder, the working folder, the search paths. All: the system folder last.
+ * importing file's folder, the working folder, the search paths.
  */
 const char *edl_find(struct cella_edl *edl, const char *name, const char *from)
 {
@@ -128,9 +128,6 @@ const char *edl_find(struct cella_edl *edl, const char *name, const char *from)
         }
         found = found ? found : is_file(name) ? name : NULL;
         found = found ? found : in_search_paths(edl, name);
-    }
-    if (!found && from && edl->options.system_folder) {
-        found = in_folder(edl, edl->options.system_folder, name);
     }
     return found && found[0] == '.' && found[1] == '/' ? found + 2 : found;
 }
