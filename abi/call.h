@@ -43,8 +43,7 @@
 #define CELLA_OCALL_TRACE (CELLA_OCALL_SYSTEM + 7) /* in: text; debug enclaves only */
 #define CELLA_OCALL_CLOCK                                                                          \
     (CELLA_OCALL_SYSTEM + 8) /* in: u64 clock; out: i64 seconds, i64 nanoseconds */
-#define CELLA_OCALL_FILE                                                                           \
-    (CELLA_OCALL_SYSTEM + 9) /* in: struct cella_call_file, bytes; out: i64, bytes */
+#define CELLA_OCALL_FILE (CELLA_OCALL_SYSTEM + 9)      /* abi/service.h, as all that name it */
 #define CELLA_OCALL_RESTRICT (CELLA_OCALL_SYSTEM + 10) /* in: u64 offset, length, permissions */
 #define CELLA_OCALL_TRIM (CELLA_OCALL_SYSTEM + 11)     /* in: u64 offset, length */
 #define CELLA_OCALL_REMOVE (CELLA_OCALL_SYSTEM + 12)   /* in: u64 offset, length */
@@ -52,6 +51,18 @@
 #define CELLA_OCALL_RING_WAIT                                                                      \
     (CELLA_OCALL_SYSTEM + 14) /* in: u32 ticket; OK: look again, else: stop */
 #define CELLA_OCALL_RING_WAKE (CELLA_OCALL_SYSTEM + 15) /* the workers of the ocall ring sleep */
+#define CELLA_OCALL_SOCKET (CELLA_OCALL_SYSTEM + 16)    /* abi/service.h */
+#define CELLA_OCALL_POLL (CELLA_OCALL_SYSTEM + 17)      /* abi/service.h */
+#define CELLA_OCALL_EPOLL (CELLA_OCALL_SYSTEM + 18)     /* abi/service.h */
+#define CELLA_OCALL_POLL_WAKE (CELLA_OCALL_SYSTEM + 19) /* in: u32 slot[] */
+#define CELLA_OCALL_RESOLVE (CELLA_OCALL_SYSTEM + 20)   /* abi/service.h */
+#define CELLA_OCALL_IDS (CELLA_OCALL_SYSTEM + 21)       /* abi/service.h */
+#define CELLA_OCALL_UNAME (CELLA_OCALL_SYSTEM + 22)     /* out: i64, char[6][65] and 2 zeros */
+
+#define CELLA_OCALL_SKIN (CELLA_OCALL_SYSTEM + 0x10000) /* and above: services of skins */
+
+/* Ecall numbers with this bit are those of skins (struct cella_system_ecall in enclave/kernel.h). */
+#define CELLA_ECALL_SYSTEM 0x80000000u
 
 #define CELLA_CALL_ARENA_MIN 4096
 #define CELLA_CALL_DEPTH_MAX 64 /* outstanding ocalls of one TCS */
@@ -118,38 +129,6 @@ struct cella_call_wait {
     int64_t nanoseconds;
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_call_wait) == 24);
-
-/* File operations: the module enclave/files.c asks, host/files.c answers. Paths and data follow the struct. */
-enum cella_call_file_operation {
-    CELLA_FILE_OPEN = 1, /* a: flags, b: mode; path */
-    CELLA_FILE_CLOSE,
-    CELLA_FILE_READ,     /* a: offset or -1, b: size */
-    CELLA_FILE_WRITE,    /* a: offset or -1; data */
-    CELLA_FILE_SEEK,     /* a: offset, b: whence */
-    CELLA_FILE_STAT,     /* handle -1: path; out: struct cella_call_stat */
-    CELLA_FILE_TRUNCATE, /* a: size */
-    CELLA_FILE_SYNC,
-    CELLA_FILE_UNLINK, /* path */
-    CELLA_FILE_RENAME, /* two zero-terminated paths */
-    CELLA_FILE_MKDIR,  /* b: mode; path */
-    CELLA_FILE_RMDIR,  /* path */
-    CELLA_FILE_ACCESS, /* a: mode; path */
-};
-
-struct cella_call_file {
-    uint32_t operation;
-    int32_t handle;
-    int64_t a;
-    int64_t b;
-};
-CELLA_ABI_ASSERT(sizeof(struct cella_call_file) == 24);
-
-struct cella_call_stat {
-    uint64_t device, inode, links, size, blocks;
-    uint32_t mode, block_size;
-    int64_t modified_seconds, modified_nanoseconds;
-};
-CELLA_ABI_ASSERT(sizeof(struct cella_call_stat) == 64);
 
 /*
  * Switchless calls: a bounded ring in host memory, one for calls in, one for calls out. A call takes the next ticket t

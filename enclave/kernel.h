@@ -88,6 +88,23 @@ CELLA_KERNEL void cella_kernel_thread_ready(struct cella_td *td);
 CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall(uint32_t number, const void *in,
                                                             size_t in_size, void *out,
                                                             size_t out_capacity, size_t *ret_size);
+/* Enclave memory in pieces (as struct iovec): `size` bytes from byte `skip` on. */
+struct cella_part {
+    uint64_t at, size;
+};
+struct cella_gather {
+    const struct cella_part *parts;
+    uint32_t count;
+    uint64_t skip, size;
+};
+/*
+ * The same with `gather` (may be NULL) behind the input, whose size is a multiple of 8, and `scatter` (may be NULL) for
+ * what follows the answer's head of `out_size` bytes: as many bytes as its first word, an i64, says (unless it has no
+ * room at all). The rest of the head is as it was when that word is negative.
+ */
+CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall_parts(
+    uint32_t number, const void *in, size_t in_size, const struct cella_gather *gather, void *out,
+    size_t out_size, const struct cella_gather *scatter);
 /* Copies an ocall's input into its slice, which is ours up to the next multiple of 8. */
 CELLA_KERNEL CELLA_MUST_USE cella_result cella_slice_fill(uint64_t slice, const void *in,
                                                           size_t size);
@@ -181,6 +198,7 @@ extern const struct cella_module *const __stop_cella_modules[] CELLA_KERNEL;
 /* -ENOSYS when no module knows the call. Also called by entry.S. */
 CELLA_KERNEL long cella_kernel_syscall(struct cella_regs *regs);
 
+    bool last; /* asked when no other module knows the call: the layer under the opt-in modules */
 /* dispatch.c: gives a TD that was never entered its first values. false: no randomness. */
 CELLA_KERNEL bool cella_td_boot(uint32_t slot);
 

@@ -111,6 +111,7 @@ static bool libc_syscall(struct cella_regs *regs, long *ret_result)
 
 static const struct cella_module libc_module = {
     .name = "libc",
+    .last = true,
     .syscall = libc_syscall,
     .start = libc_start,
     .start_thread = cella_libc_start_thread,

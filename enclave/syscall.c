@@ -7,14 +7,22 @@
 
 #define ENOSYS 38
 
-long cella_kernel_syscall(struct cella_regs *regs)
+static bool modules_ask(struct cella_regs *regs, bool last, long *ret_result)
 {
     for (const struct cella_module *const *m = __start_cella_modules; m < __stop_cella_modules;
          m++) {
-        long result = 0;
-        if (*m && (*m)->syscall && (*m)->syscall(regs, &result)) {
-            return result;
+        if (*m && (*m)->syscall && (*m)->last == last && (*m)->syscall(regs, ret_result)) {
+            return true;
         }
+    }
+    return false;
+}
+
+long cella_kernel_syscall(struct cella_regs *regs)
+{
+    long result = 0;
+    if (modules_ask(regs, false, &result) || modules_ask(regs, true, &result)) {
+        return result;
     }
     cella_trace("system call not supported:", regs->rax);
     return -ENOSYS;

@@ -205,6 +205,7 @@ static void enclave_free(cella_enclave *enclave)
     if (enclave->file_root >= 0) {
         close(enclave->file_root);
     }
+    cella_services_free(enclave);
     pthread_mutex_destroy(&enclave->lock);
     cella_switchless_free(enclave);
     cella_bindings_free(enclave);
@@ -261,6 +262,9 @@ static cella_result enclave_make(struct cella_bytes bytes, const char *name, con
         cella_gdb_register(enclave, path, bytes);
     }
     return enclave_start(enclave, options, error);
+    if (!cella_is_ok(cella_services_new(enclave))) {
+        return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: services", name);
+    }
 }
 
 static cella_result enclave_create(struct cella_bytes bytes, const char *name, const char *path,

@@ -1,227 +1,226 @@
 /*
- * File operations for the enclave's files module, below one directory.
- * Side: host. Called by service.c.
- * Never follows a path out of that directory: openat2 with RESOLVE_IN_ROOT, and no magic links.
+ * File operations for the enclave's files module, by handle; those by path are in files_paths.c.
+ * Side: host. Called by services.c.
+ * Never blocks without an end: what is not ready is waited for beside the enclave's end.
  */
-#include "host/host.h"
+#include "host/services.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <stdio.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-#define OPEN_FLAGS                                                                                 \
-    (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECTORY | O_NOFOLLOW | O_SYNC |       \
-     O_DSYNC | O_CLOEXEC)
+#define LOCK_PAUSE 5000000ll /* nanoseconds between two tries of a lock that somebody has */
 
-struct request {
-    struct cella_call_file head;
-    const uint8_t *bytes;
-    size_t size;
-};
-
-static int64_t errno_or(int64_t result)
+static bool would_block(int64_t result)
 {
-    return result < 0 ? -errno : result;
+    return result == -EAGAIN || result == -EWOULDBLOCK;
 }
 
-static int64_t open_below(const cella_enclave *enclave, const char *path, int flags, mode_t mode)
+static int64_t read_some(struct cella_service_call *call)
 {
-    const struct open_how how = {
-        .flags = (uint64_t)((flags & OPEN_FLAGS) | O_CLOEXEC),
-        .mode = (flags & O_CREAT) ? mode & 0777 : 0,
-        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-    };
-    return errno_or(syscall(SYS_openat2, enclave->file_root, path, &how, sizeof(how)));
-}
-
-/* A path is a zero-terminated string that ends in the request. */
-static const char *path_at(const struct request *request, size_t offset)
-{
-    if (offset >= request->size || !memchr(request->bytes + offset, 0, request->size - offset)) {
-        return NULL;
+    const struct cella_call_request *head = &call->head;
+    const size_t wanted = (uint64_t)head->b < call->capacity ? (size_t)head->b : call->capacity;
+    for (;;) {
+        const int64_t result =
+            cella_errno_or(head->a >= 0 ? pread(head->handle, call->out, wanted, head->a)
+                                        : read(head->handle, call->out, wanted));
+        if (result == -EINTR && !cella_is_stopping(call->enclave)) {
+            continue;
+        }
+        if (would_block(result) && head->a == CELLA_FILE_HERE) {
+            const int64_t ready =
+                cella_handle_wait(call->enclave, head->handle, POLLIN, CELLA_WAIT_FOR_EVER);
+            if (ready < 0) {
+                return ready;
+            }
+            continue;
+        }
+        call->extra = result > 0 ? (size_t)result : 0;
+        return result;
     }
-    return (const char *)request->bytes + offset;
 }
 
-/* The directory of a path, opened below the root, and its last component. */
-static int64_t parent_open(const cella_enclave *enclave, const char *path, char *directory,
-                           size_t capacity, const char **ret_name)
+/* SIGPIPE would end the host: a pipe without a reader is EPIPE, and nothing else. */
+static int64_t write_quietly(const struct cella_service_call *call, size_t done)
 {
-    const char *slash = strrchr(path, '/');
-    const size_t size = slash ? (size_t)(slash - path) : 0;
-    *ret_name = slash ? slash + 1 : path;
-    if (size + 2 > capacity) {
-        return -ENAMETOOLONG;
+    const uint8_t *from = call->bytes + done;
+    const size_t size = call->size - done;
+    sigset_t pipe, before, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    const int64_t result = cella_errno_or(write(call->head.handle, from, size));
+    if (result == -EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+        const struct timespec now = {0};
+        sigtimedwait(&pipe, NULL, &now);
     }
-    memcpy(directory, path, size);
-    memcpy(directory + size, size > 0 ? "" : "/", size > 0 ? 1 : 2);
-    return open_below(enclave, directory, O_RDONLY | O_DIRECTORY, 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return result;
 }
 
-static int64_t change_entry(const cella_enclave *enclave, const struct request *request)
+static int64_t write_once(const struct cella_service_call *call, size_t done)
 {
-    char directory[4096];
-    const char *name, *new_name;
-    const char *path = path_at(request, 0);
-    if (!path) {
+    const struct cella_call_request *head = &call->head;
+    if (head->a >= 0) {
+        return cella_errno_or(
+            pwrite(head->handle, call->bytes + done, call->size - done, head->a + (int64_t)done));
+    }
+    struct stat status;
+    if (fstat(head->handle, &status) == 0 && S_ISREG(status.st_mode)) {
+        return cella_errno_or(write(head->handle, call->bytes + done, call->size - done));
+    }
+    return write_quietly(call, done);
+}
+
+/* Where it may wait it writes all, as a blocking descriptor does. */
+static int64_t write_some(const struct cella_service_call *call)
+{
+    size_t done = 0;
+    const bool waits = call->head.a == CELLA_FILE_HERE;
+    do {
+        int64_t result = write_once(call, done);
+        if (result == -EINTR && !cella_is_stopping(call->enclave)) {
+            continue;
+        }
+        if (would_block(result) && waits) {
+            result =
+                cella_handle_wait(call->enclave, call->head.handle, POLLOUT, CELLA_WAIT_FOR_EVER);
+            if (result > 0) {
+                continue;
+            }
+        }
+        if (result <= 0) {
+            return done > 0 ? (int64_t)done : result;
+        }
+        done += (size_t)result;
+    } while (done < call->size && waits);
+    return (int64_t)done;
+}
+
+static int64_t entries(struct cella_service_call *call)
+{
+    const size_t wanted =
+        (uint64_t)call->head.b < call->capacity ? (size_t)call->head.b : call->capacity;
+    const int64_t result =
+        cella_errno_or(syscall(SYS_getdents64, call->head.handle, call->out, wanted));
+    call->extra = result > 0 ? (size_t)result : 0;
+    return result;
+}
+
+/* Somebody has the lock: tried again after a while, until the enclave ends. */
+static int64_t lock_pause(const struct cella_service_call *call)
+{
+    struct pollfd list[1];
+    return cella_list_wait(call->enclave, list, 0, LOCK_PAUSE);
+}
+
+static int64_t lock_file(const struct cella_service_call *call)
+{
+    const int operation = (int)call->head.a;
+    for (;;) {
+        const int64_t result = cella_errno_or(flock(call->head.handle, operation | LOCK_NB));
+        if (!would_block(result) || (operation & LOCK_NB) != 0) {
+            return result;
+        }
+        const int64_t paused = lock_pause(call);
+        if (paused < 0) {
+            return paused;
+        }
+    }
+}
+
+static int64_t lock_range(struct cella_service_call *call)
+{
+    struct flock lock;
+    int command = (int)call->head.a;
+    const bool waits = command == F_SETLKW || command == F_OFD_SETLKW;
+    if (call->size != sizeof(lock) || call->capacity < sizeof(lock)) {
         return -EINVAL;
     }
-    const int64_t parent = parent_open(enclave, path, directory, sizeof(directory), &name);
-    if (parent < 0) {
-        return parent;
+    if (waits) {
+        command = command == F_SETLKW ? F_SETLK : F_OFD_SETLK;
     }
-    int64_t result = -EINVAL;
-    switch (request->head.operation) {
-    case CELLA_FILE_UNLINK:
-        result = errno_or(unlinkat((int)parent, name, 0));
-        break;
-    case CELLA_FILE_RMDIR:
-        result = errno_or(unlinkat((int)parent, name, AT_REMOVEDIR));
-        break;
-    case CELLA_FILE_MKDIR:
-        result = errno_or(mkdirat((int)parent, name, (mode_t)request->head.b & 0777));
-        break;
-    case CELLA_FILE_RENAME: {
-        const char *target = path_at(request, strlen(path) + 1);
-        const int64_t to =
-            target ? parent_open(enclave, target, directory, sizeof(directory), &new_name)
-                   : -EINVAL;
-        result = to < 0 ? to : errno_or(renameat((int)parent, name, (int)to, new_name));
-        if (to >= 0) {
-            close((int)to);
-        }
-        break;
+    if (command != F_GETLK && command != F_SETLK && command != F_OFD_GETLK &&
+        command != F_OFD_SETLK) {
+        return -EINVAL;
     }
-    default:
-        break;
-    }
-    close((int)parent);
-    return result;
-}
-
-static int64_t access_below(const cella_enclave *enclave, const char *path, int64_t mode)
-{
-    const int64_t fd = path ? open_below(enclave, path, O_RDONLY, 0) : -EINVAL;
-    if (fd == -EACCES && mode == F_OK) {
-        return 0;
-    }
-    if (fd >= 0) {
-        close((int)fd);
-        if ((mode & W_OK) != 0) {
-            const int64_t writable = open_below(enclave, path, O_WRONLY, 0);
-            if (writable < 0) {
-                return writable;
+    for (;;) {
+        memcpy(&lock, call->bytes, sizeof(lock));
+        const int64_t result = cella_errno_or(fcntl(call->head.handle, command, &lock));
+        if (waits && (would_block(result) || result == -EACCES)) {
+            const int64_t paused = lock_pause(call);
+            if (paused < 0) {
+                return paused;
             }
-            close((int)writable);
+            continue;
         }
+        memcpy(call->out, &lock, sizeof(lock));
+        call->extra = sizeof(lock);
+        return result;
     }
-    return fd < 0 ? fd : 0;
 }
 
-static int64_t stat_take(const cella_enclave *enclave, const struct request *request,
-                         struct cella_call_stat *ret_stat)
+static int64_t control(struct cella_service_call *call)
 {
-    struct stat status;
-    int64_t fd = request->head.handle;
-    if (fd < 0) {
-        const char *path = path_at(request, 0);
-        fd = path ? open_below(enclave, path, O_RDONLY, 0) : -EINVAL;
-        if (fd < 0) {
-            return fd;
-        }
+    uint64_t word = 0;
+    if (call->capacity < sizeof(word) || (call->head.a != FIONREAD && call->head.a != TIOCGWINSZ)) {
+        return -ENOTTY;
     }
-    const int64_t result = errno_or(fstat((int)fd, &status));
-    if (request->head.handle < 0) {
-        close((int)fd);
-    }
-    if (result == 0) {
-        *ret_stat = (struct cella_call_stat){
-            .device = status.st_dev,
-            .inode = status.st_ino,
-            .links = status.st_nlink,
-            .size = (uint64_t)status.st_size,
-            .blocks = (uint64_t)status.st_blocks,
-            .mode = status.st_mode,
-            .block_size = (uint32_t)status.st_blksize,
-            .modified_seconds = status.st_mtim.tv_sec,
-            .modified_nanoseconds = status.st_mtim.tv_nsec,
-        };
-    }
+    const int64_t result =
+        cella_errno_or(ioctl(call->head.handle, (unsigned long)call->head.a, &word));
+    memcpy(call->out, &word, sizeof(word));
+    call->extra = sizeof(word);
     return result;
 }
 
-static int64_t read_some(const struct request *request, uint8_t *out, size_t capacity)
+static int64_t by_handle(struct cella_service_call *call)
 {
-    const size_t wanted = (uint64_t)request->head.b < capacity ? (size_t)request->head.b : capacity;
-    if (request->head.a < 0) {
-        return errno_or(read(request->head.handle, out, wanted));
-    }
-    return errno_or(pread(request->head.handle, out, wanted, request->head.a));
-}
-
-static int64_t write_some(const struct request *request)
-{
-    if (request->head.a < 0) {
-        return errno_or(write(request->head.handle, request->bytes, request->size));
-    }
-    return errno_or(pwrite(request->head.handle, request->bytes, request->size, request->head.a));
-}
-
-static int64_t file_do(const cella_enclave *enclave, const struct request *request, uint8_t *out,
-                       size_t capacity, size_t *ret_extra)
-{
-    const struct cella_call_file *head = &request->head;
-    const char *path = path_at(request, 0);
-    int64_t result;
+    const struct cella_call_request *head = &call->head;
     switch (head->operation) {
-    case CELLA_FILE_OPEN:
-        return path ? open_below(enclave, path, (int)head->a, (mode_t)head->b) : -EINVAL;
-    case CELLA_FILE_CLOSE:
-        return errno_or(close(head->handle));
     case CELLA_FILE_READ:
-        result = read_some(request, out, capacity);
-        *ret_extra = result > 0 ? (size_t)result : 0;
-        return result;
+        return read_some(call);
     case CELLA_FILE_WRITE:
-        return write_some(request);
+        return write_some(call);
     case CELLA_FILE_SEEK:
-        return errno_or(lseek(head->handle, head->a, (int)head->b));
-    case CELLA_FILE_STAT:
-        if (capacity < sizeof(struct cella_call_stat)) {
-            return -EINVAL;
-        }
-        result = stat_take(enclave, request, (struct cella_call_stat *)out);
-        *ret_extra = result == 0 ? sizeof(struct cella_call_stat) : 0;
-        return result;
-    case CELLA_FILE_TRUNCATE:
-        return errno_or(ftruncate(head->handle, head->a));
+        return cella_errno_or(lseek(head->handle, head->a, (int)head->b));
     case CELLA_FILE_SYNC:
-        return errno_or(fsync(head->handle));
-    case CELLA_FILE_ACCESS:
-        return access_below(enclave, path, head->a);
+        return cella_errno_or(head->a != 0 ? fdatasync(head->handle) : fsync(head->handle));
+    case CELLA_FILE_ENTRIES:
+        return entries(call);
+    case CELLA_FILE_FLOCK:
+        return lock_file(call);
+    case CELLA_FILE_LOCK:
+        return lock_range(call);
+    case CELLA_FILE_FLAGS:
+        return cella_errno_or(
+            fcntl(head->handle, F_SETFL,
+                  ((int)head->a & (O_APPEND | O_NOATIME | O_DIRECT)) | O_NONBLOCK));
+    case CELLA_FILE_CONTROL:
+        return control(call);
+    case CELLA_FILE_RESERVE:
+        return cella_errno_or(fallocate(head->handle, 0, head->a, head->b));
     default:
-        return change_entry(enclave, request);
+        return cella_files_paths(call);
     }
 }
 
-cella_result cella_host_file(cella_enclave *enclave, const void *in, size_t in_size, void *out,
-                             size_t out_capacity, size_t *ret_size)
+int64_t cella_files_serve(struct cella_service_call *call)
 {
-    struct request request;
-    size_t extra = 0;
-    CELLA_ENSURE(enclave->file_root >= 0, ACCESS_DENIED);
-    CELLA_ENSURE(in_size >= sizeof(request.head) && out_capacity >= sizeof(int64_t), TRUNCATED);
-    memcpy(&request.head, in, sizeof(request.head));
-    request.bytes = (const uint8_t *)in + sizeof(request.head);
-    request.size = in_size - sizeof(request.head);
-    const int64_t value = file_do(enclave, &request, (uint8_t *)out + sizeof(int64_t),
-                                  out_capacity - sizeof(int64_t), &extra);
-    memcpy(out, &value, sizeof(value));
-    *ret_size = sizeof(value) + extra;
-    return CELLA_OK;
+    const int32_t handle = call->head.handle;
+    if (call->head.operation == CELLA_FILE_CLOSE) {
+        return cella_handle_close(call->enclave, handle);
+    }
+    if (handle == -1) {
+        return call->enclave->file_root >= 0 ? cella_files_paths(call) : -EACCES;
+    }
+    return cella_handle_is_open(call->enclave, handle) ? by_handle(call) : -EBADF;
 }

@@ -69,6 +69,7 @@ struct cella_host_thread {
 
 struct cella_switchless;
 struct cella_gdb;
+struct cella_services;
 struct cella_bindings;
 
 struct cella_enclave {
@@ -88,8 +89,9 @@ struct cella_enclave {
     uint8_t *arenas;
     size_t arena_stride;
     int console[2];
-    int file_root;            /* directory descriptor, -1: no files */
-    _Atomic uint32_t waiters; /* ecalls that wait for a slot */
+    int file_root;                   /* directory descriptor, -1: no files */
+    struct cella_services *services; /* what the opt-in services have open */
+    _Atomic uint32_t waiters;        /* ecalls that wait for a slot */
     _Atomic uint32_t free_event;
     _Atomic uint32_t stopping;
     uint64_t abort_reason;
@@ -138,9 +140,14 @@ void cella_host_wake_all(cella_enclave *enclave);
 CELLA_MUST_USE cella_result cella_host_thread_start(cella_enclave *enclave, uint32_t slot);
 void cella_host_threads_join(cella_enclave *enclave);
 
-/* files.c */
-CELLA_MUST_USE cella_result cella_host_file(cella_enclave *enclave, const void *in, size_t in_size,
-                                            void *out, size_t out_capacity, size_t *ret_size);
+/* services.c: files, sockets, waiting, names, ids (abi/service.h). NOT_FOUND: not one of these. */
+CELLA_MUST_USE cella_result cella_services_new(cella_enclave *enclave);
+CELLA_MUST_USE cella_result cella_services_serve(cella_enclave *enclave, uint32_t number,
+                                                 const void *in, size_t in_size, void *out,
+                                                 size_t out_capacity, size_t *ret_size);
+/* Calls that wait come back. */
+void cella_services_stop(cella_enclave *enclave);
+void cella_services_free(cella_enclave *enclave);
 
 /* processor.c */
 const struct cella_processor *cella_hardware_processor(void);

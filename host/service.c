@@ -86,6 +86,7 @@ static void wake_slot(cella_enclave *enclave, uint32_t slot)
 
 void cella_host_wake_all(cella_enclave *enclave)
 {
+    cella_services_stop(enclave);
     for (uint32_t i = 0; i < enclave->thread_count; i++) {
         wake_slot(enclave, i);
     }
@@ -234,8 +235,6 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
     case CELLA_OCALL_TRACE:
         service_trace(in, in_size);
         return CELLA_OK;
-    case CELLA_OCALL_FILE:
-        return cella_host_file(enclave, in, in_size, out, out_capacity, ret_size);
     case CELLA_OCALL_RING_WAIT:
         memcpy(&index, in, sizeof(index));
         return cella_switchless_wait(enclave, index);
@@ -247,6 +246,6 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
     case CELLA_OCALL_REMOVE:
         return service_pages(enclave, number, in, in_size);
     default:
-        return CELLA_RESULT(NOT_FOUND);
+        return cella_services_serve(enclave, number, in, in_size, out, out_capacity, ret_size);
     }
 }
