@@ -3,6 +3,7 @@
  * Side: host. Called by applications. Owns every resource of struct cella_enclave.
  * Never leaves a half-made enclave behind.
  */
+#include "host/blocks.h"
 #include "host/bridge.h"
 #include "host/host.h"
 
@@ -202,6 +203,7 @@ static void enclave_free(cella_enclave *enclave)
     if (enclave->arenas) {
         munmap(enclave->arenas, enclave->arena_stride * enclave->thread_count);
     }
+    cella_host_blocks_end(enclave);
     if (enclave->file_root >= 0) {
         close(enclave->file_root);
     }

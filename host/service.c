@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/blocks.h"
+#include "host/blocks.h"
+
 #define CHUNK_MAX (1ull << 36)
 
 static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *timeout,
@@ -241,6 +244,8 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
     case CELLA_OCALL_RING_WAKE:
         cella_switchless_wake(enclave);
         return CELLA_OK;
+    case CELLA_OCALL_BLOCKS:
+        return cella_host_blocks(enclave, in, in_size, out, out_capacity, ret_size);
     case CELLA_OCALL_RESTRICT:
     case CELLA_OCALL_TRIM:
     case CELLA_OCALL_REMOVE:

@@ -1,0 +1,175 @@
+/*
+ * Reading nodes of a protected file, many at a time where they lie in a row.
+ * Side: enclave, with a libc. Called by protected_file.c.
+ * Never hands on a byte that was not authenticated.
+ */
+#include "enclave/protected.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+static const struct protected_entry g_hole;
+
+/* The entry of a data node; its leaf must be in memory. */
+static const struct protected_entry *entry_at(const cella_protected_file *file,
+                                              const struct protected_node *leaf, uint64_t index)
+{
+    if (!leaf) {
+        return index == 0 ? &file->root.top : &g_hole;
+    }
+    return &leaf->content.entries[index % PROTECTED_FANOUT];
+}
+
+static bool block_possible(const struct protected_entry *entry)
+{
+    return entry->block >= PROTECTED_FIRST && entry->block < PROTECTED_SIZE_MAX / PROTECTED_BLOCK;
+}
+
+/* How many of `limit` nodes from `index` on lie in a row in the host's file, none of them in memory. */
+static uint64_t row_length(cella_protected_file *file, const struct protected_node *leaf,
+                           uint64_t index, uint64_t limit)
+{
+    const uint64_t first = entry_at(file, leaf, index)->block;
+    uint64_t count = 1;
+    while (count < limit && entry_at(file, leaf, index + count)->block == first + count &&
+           !protected_cache_find(&file->cache, 0, index + count)) {
+        count++;
+    }
+    return count;
+}
+
+/* How much more will be wanted in the same way. */
+static size_t ahead_of(uint64_t wanted, size_t batch)
+{
+    return (size_t)(wanted < batch ? wanted : batch) * PROTECTED_BLOCK;
+}
+
+static cella_result row_read(cella_protected_file *file, const struct protected_node *leaf,
+                             uint64_t index, uint64_t count, uint64_t more, uint8_t *to)
+{
+    uint8_t *staging;
+    const size_t batch = protected_staging(file, &staging);
+    const struct protected_entry *entry = entry_at(file, leaf, index);
+    CELLA_ENSURE(block_possible(entry), AUTH_FAILED);
+    CELLA_TRY(file->store->read(file->handle, entry->block * PROTECTED_BLOCK, staging,
+                                (size_t)count * PROTECTED_BLOCK, ahead_of(more, batch)));
+    for (uint64_t i = 0; i < count; i++) {
+        CELLA_TRY(protected_decrypt(file, staging + i * PROTECTED_BLOCK, to + i * PROTECTED_BLOCK,
+                                    entry_at(file, leaf, index + i)));
+    }
+    return CELLA_OK;
+}
+
+/* The leaf over a data node, pinned; NULL with OK: there is none, the node is the top. */
+static cella_result leaf_get(cella_protected_file *file, uint64_t index,
+                             struct protected_node **ret_leaf)
+{
+    *ret_leaf = NULL;
+    if (file->root.height == 0) {
+        return CELLA_OK;
+    }
+    return protected_node_get(file, 1, index / PROTECTED_FANOUT, false, ret_leaf);
+}
+
+static void leaf_put(struct protected_node *leaf)
+{
+    if (leaf) {
+        protected_node_put(leaf);
+    }
+}
+
+static cella_result some_read(cella_protected_file *file, const struct protected_node *leaf,
+                              uint64_t index, uint64_t count, uint8_t *to, uint64_t *ret_done)
+{
+    uint8_t *staging;
+    struct protected_node *cached = protected_cache_find(&file->cache, 0, index);
+    const struct protected_entry *entry = entry_at(file, leaf, index);
+    *ret_done = 1;
+    if (cached) {
+        memcpy(to, cached->data, PROTECTED_BLOCK);
+        return CELLA_OK;
+    }
+    if (entry->block == 0) {
+        memset(to, 0, PROTECTED_BLOCK);
+        if (index == 0 && file->root.inlined) {
+            memcpy(to, file->root.data, sizeof(file->root.data));
+        }
+        return CELLA_OK;
+    }
+    const size_t batch = protected_staging(file, &staging);
+    const uint64_t left = leaf ? PROTECTED_FANOUT - index % PROTECTED_FANOUT : 1;
+    uint64_t limit = count < left ? count : left;
+    limit = limit < batch ? limit : batch;
+    *ret_done = row_length(file, leaf, index, limit);
+    /* Reading that goes on where it stopped will go on. */
+    const bool streaming = count > *ret_done || (count > 4 && file->last_read == index);
+    return row_read(file, leaf, index, *ret_done,
+                    streaming ? (count > *ret_done ? count - *ret_done : batch) : 0, to);
+}
+
+cella_result protected_read_nodes(cella_protected_file *file, uint64_t index, uint64_t count,
+                                  uint8_t *to, uint64_t *ret_done)
+{
+    struct protected_node *leaf;
+    uint64_t done = 0;
+    CELLA_TRY(leaf_get(file, index, &leaf));
+    cella_result result = some_read(file, leaf, index, count, to, &done);
+    leaf_put(leaf);
+    CELLA_TRY(result);
+    file->last_read = index + done;
+    *ret_done = done;
+    return CELLA_OK;
+}
+
+/* Puts nodes that were read together into the cache, as long as there is room without writing. */
+static cella_result row_keep(cella_protected_file *file, struct protected_node *leaf,
+                             uint64_t index, uint64_t count, const uint8_t *staging)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct protected_node *node = protected_cache_new(&file->cache);
+        if (!node) {
+            return CELLA_OK;
+        }
+        cella_result result = protected_decrypt(file, staging + i * PROTECTED_BLOCK, node->data,
+                                                entry_at(file, leaf, index + i));
+        if (!cella_is_ok(result)) {
+            protected_cache_free(&file->cache, node);
+            return result;
+        }
+        protected_cache_insert(&file->cache, node, leaf, 0, index + i);
+    }
+    return CELLA_OK;
+}
+
+cella_result protected_read_ahead(cella_protected_file *file, uint64_t index)
+{
+    struct protected_node *leaf;
+    uint8_t *staging;
+    const uint64_t end = (file->root.size + PROTECTED_BLOCK - 1) / PROTECTED_BLOCK;
+    const bool streaming = file->last_read == index && index > 0;
+    if (protected_cache_find(&file->cache, 0, index)) {
+        file->last_read = file->last_read == index ? index + 1 : file->last_read;
+        return CELLA_OK;
+    }
+    file->last_read = index + 1;
+    if (!streaming || file->root.height == 0) {
+        return CELLA_OK;
+    }
+    CELLA_TRY(leaf_get(file, index, &leaf));
+    const size_t batch = protected_staging(file, &staging);
+    const uint64_t left = PROTECTED_FANOUT - index % PROTECTED_FANOUT;
+    uint64_t limit = end - index < left ? end - index : left;
+    limit = limit < batch ? limit : batch;
+    const struct protected_entry *entry = entry_at(file, leaf, index);
+    cella_result result = CELLA_OK;
+    if (block_possible(entry) && limit > 1) {
+        const uint64_t count = row_length(file, leaf, index, limit);
+        result = file->store->read(file->handle, entry->block * PROTECTED_BLOCK, staging,
+                                   (size_t)count * PROTECTED_BLOCK, ahead_of(end - index, batch));
+        if (cella_is_ok(result)) {
+            result = row_keep(file, leaf, index, count, staging);
+        }
+    }
+    leaf_put(leaf);
+    return result;
+}
