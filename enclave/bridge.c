@@ -257,7 +257,7 @@ cella_result cella_bridge_lengths_keep(const struct cella_bridge_struct *type, u
         const struct cella_bridge_number *length = &type->lengths[i];
         const uint64_t now = cella_bridge_value(length, record);
         const uint64_t before = cella_bridge_value(length, original);
-        CELLA_ENSURE(now <= before && length->width <= 8, BAD_FIELD);
+        CELLA_ENSURE(now <= before && length->width <= 16, BAD_FIELD);
         __builtin_memcpy(record + length->value, original + length->value, length->width);
     }
     return CELLA_OK;

@@ -22,16 +22,22 @@ extern "C" {
  */
 struct cella_bridge_number {
     uint64_t value; /* the constant, or the offset in the record */
-    uint32_t width; /* 0, 1, 2, 4, 8 */
-    uint32_t is_signed;
+    uint32_t width; /* 0, 1, 2, 4, 8; floats: 4, 8, 16 */
+    uint32_t kind;  /* CELLA_BRIDGE_UNSIGNED, … */
 };
+#define CELLA_BRIDGE_UNSIGNED 0u
+#define CELLA_BRIDGE_SIGNED 1u
+#define CELLA_BRIDGE_FLOAT 2u
 #define CELLA_BRIDGE_CONSTANT(value)                                                               \
     {                                                                                              \
         (value), 0, 0                                                                              \
     }
 #define CELLA_BRIDGE_NUMBER(record, member, type)                                                  \
     {                                                                                              \
-        offsetof(record, member), sizeof(type), ((type)-1 < (type)1) ? 1 : 0                       \
+        offsetof(record, member), sizeof(type),                                                    \
+            ((type)1 / 2 != 0)     ? CELLA_BRIDGE_FLOAT                                            \
+            : ((type)-1 < (type)1) ? CELLA_BRIDGE_SIGNED                                           \
+                                   : CELLA_BRIDGE_UNSIGNED                                         \
     }
 
 /* cella_bridge_pointer.flags */
@@ -143,6 +149,40 @@ struct cella_bridge_names {
     uint64_t size; /* of all names */
 };
 
+/*
+ * The integer part of a float, double or x87 long double, by its bits: enclave kernels have no floating point.
+ * CELLA_BRIDGE_BAD when it is negative, not a number, or too big for a size.
+ */
+static inline uint64_t cella_bridge_float(const void *at, uint32_t width)
+{
+    const uint32_t fraction_bits = width == 4 ? 23 : width == 8 ? 52 : 63;
+    const int32_t bias = width == 4 ? 127 : width == 8 ? 1023 : 16383;
+    uint64_t low = 0;
+    uint32_t head;
+    __builtin_memcpy(&low, at, width == 4 ? 4 : 8);
+    if (width == 16) {
+        uint16_t top;
+        __builtin_memcpy(&top, (const uint8_t *)at + 8, sizeof(top));
+        head = top;
+    } else {
+        head = (uint32_t)(low >> fraction_bits);
+        low = (low & (((uint64_t)1 << fraction_bits) - 1)) | (uint64_t)1 << fraction_bits;
+    }
+    const uint32_t sign = width == 4 ? head >> 8 : width == 8 ? head >> 11 : head >> 15;
+    const int32_t exponent = (int32_t)(head & (width == 4   ? 0xFFu
+                                               : width == 8 ? 0x7FFu
+                                                            : 0x7FFFu)) -
+                             bias;
+    if (exponent < 0) {
+        return sign && exponent > -bias ? CELLA_BRIDGE_BAD : 0;
+    }
+    if (sign || exponent > 62) {
+        return CELLA_BRIDGE_BAD;
+    }
+    return exponent <= (int32_t)fraction_bits ? low >> ((int32_t)fraction_bits - exponent)
+                                              : low << (exponent - (int32_t)fraction_bits);
+}
+
 static inline uint64_t cella_bridge_value(const struct cella_bridge_number *number,
                                           const void *record)
 {
@@ -151,9 +191,24 @@ static inline uint64_t cella_bridge_value(const struct cella_bridge_number *numb
     if (number->width == 0) {
         return number->value;
     }
-    __builtin_memcpy(&value, at, number->width <= 8 ? number->width : 8);
-    const uint32_t shift = 64 - 8 * (number->width <= 8 ? number->width : 8);
-    if (number->is_signed && (int64_t)(value << shift) < 0) {
+    if (number->kind == CELLA_BRIDGE_FLOAT) {
+        return cella_bridge_float(at, number->width);
+    }
+    switch (number->width) {
+    case 1:
+        value = *at;
+        break;
+    case 2:
+        __builtin_memcpy(&value, at, 2);
+        break;
+    case 4:
+        __builtin_memcpy(&value, at, 4);
+        break;
+    default:
+        __builtin_memcpy(&value, at, 8);
+        break;
+    }
+    if (number->kind == CELLA_BRIDGE_SIGNED && (value >> (8 * (number->width & 15) - 1)) != 0) {
         return CELLA_BRIDGE_BAD;
     }
     return value;
