@@ -199,7 +199,7 @@ static bool take_early(struct edl_job *job, int *argc, char **argv)
         }
     }
     edl_job_init(job, "cella edl", dialect);
-    job->own_warnings_fail = true;
+    job->own_warnings_fail = dialect == CELLA_EDL_CELLA;
     int kept = 1;
     for (int i = 1; i < *argc; i++) {
         if (strncmp(argv[i], "-W", 2) != 0) {

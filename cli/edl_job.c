@@ -62,12 +62,16 @@ bool edl_job_add_warning(struct edl_job *job, const char *argument)
     enum cella_edl_warning warning;
     enum edl_job_wish wish = EDL_JOB_WARN;
     const char *name = argument + strlen("-W");
-    if (strcmp(name, "all") == 0) {
-        job->warn_all = true;
-        return true;
+    bool *group = NULL;
+    bool is_no = strncmp(name, "no-", 3) == 0;
+    const char *kind = is_no ? name + 3 : name;
+    if (strcmp(kind, "all") == 0) {
+        group = is_no ? &job->no_all : &job->warn_all;
+    } else if (strcmp(kind, "error") == 0) {
+        group = is_no ? &job->no_error : &job->all_fail;
     }
-    if (strcmp(name, "error") == 0) {
-        job->all_fail = true;
+    if (group) {
+        *group = true;
         return true;
     }
     if (strncmp(name, "no-", 3) == 0) {
@@ -88,6 +92,8 @@ bool edl_job_add_warning(struct edl_job *job, const char *argument)
 
 static void settle_warnings(struct edl_job *job)
 {
+    job->warn_all &= !job->no_all;
+    job->all_fail &= !job->no_error;
     for (int i = 0; i < CELLA_EDL_WARNING_COUNT; i++) {
         enum cella_edl_level *level = &job->options.warnings[i];
         bool is_own = i > (int)LAST_OPENENCLAVE_WARNING;

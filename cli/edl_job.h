@@ -30,7 +30,9 @@ struct edl_job {
     const char *defines[EDL_JOB_LIST_MAX];
     enum edl_job_wish wishes[CELLA_EDL_WARNING_COUNT];
     bool warn_all;
+    bool no_all;            /* -Wno-all, which wins */
     bool all_fail;          /* -Werror */
+    bool no_error;          /* -Wno-error, which wins */
     bool own_warnings_fail; /* -Werror is for the kinds that only Cella has too */
     bool is_check;          /* generate nothing */
     const char *depfile;

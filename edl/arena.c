@@ -102,7 +102,9 @@ void *cella_edl_push(struct cella_edl_arena *arena, struct cella_edl_list *list,
         list->items = items;
         list->capacity = capacity;
     }
-    return (unsigned char *)list->items + size * list->count++;
+    void *item = (unsigned char *)list->items + size * list->count++;
+    memset(item, 0, size); /* one that was popped may have stood there */
+    return item;
 }
 
 static uint64_t hash_of(const char *key)

@@ -111,7 +111,10 @@ struct cella_edl_decl {
     struct cella_edl_value size;
     struct cella_edl_value count;
 
-    /* Whether another parameter or member has this one as its size or count. */
+    /*
+     * Whether another parameter or member has this one as its size or count: any integer, enum, bool, a FOREIGN that
+     * may be anything in C, or (both originals take it) a floating type, whose value has to be checked before it is cut.
+     */
     bool is_length;
     /*
      * The bytes behind the pointer are a struct with pointers of its own that are to be followed: not NULL only on a

@@ -319,8 +319,13 @@ static bool is_length_type(const struct cella_edl_decl *decl)
 {
     enum cella_edl_kind kind = decl->type.kind;
     return !decl->type.pointers && !decl->dim_count && !decl->is_isptr && !decl->is_isary &&
-           kind != CELLA_EDL_STRUCT && kind != CELLA_EDL_UNION && kind != CELLA_EDL_FLOAT &&
-           kind != CELLA_EDL_DOUBLE && kind != CELLA_EDL_LONG_DOUBLE && kind != CELLA_EDL_VOID;
+           kind != CELLA_EDL_STRUCT && kind != CELLA_EDL_UNION && kind != CELLA_EDL_VOID;
+}
+
+static bool is_float(const struct cella_edl_type *type)
+{
+    return type->kind == CELLA_EDL_FLOAT || type->kind == CELLA_EDL_DOUBLE ||
+           type->kind == CELLA_EDL_LONG_DOUBLE;
 }
 
 static bool is_signed(const struct cella_edl_type *type)
@@ -374,6 +379,10 @@ static void resolve(const struct length_check *check, struct cella_edl_value *va
                   what, length->name, edl_type_text(edl, &length->type),
                   length->dim_count ? " as an array" : "");
         edl_note(edl, length->position, "declared here");
+    } else if (is_float(&length->type)) {
+        edl_warn(edl, CELLA_EDL_W_FLOAT_SIZE, value->position,
+                 "'%s': %s '%s' is a size or count but '%s'; what is behind the point is cut off",
+                 check->owner, what, length->name, edl_type_text(edl, &length->type));
     } else if (is_signed(&length->type)) {
         edl_warn(edl, CELLA_EDL_W_SIGNED_SIZE_OR_COUNT, value->position,
                  "'%s': %s '%s' is a size or count but signed ('%s'); a negative one becomes huge",

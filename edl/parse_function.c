@@ -176,6 +176,23 @@ static bool parse_result(struct edl_parser *parser, struct cella_edl_function *f
     return true;
 }
 
+/* `pubilc int f()`: the slip was taken for a type, and now comes another one. */
+static bool is_slip(struct edl_parser *parser, const struct cella_edl_function *function)
+{
+    static const char *const words[] = {"public"};
+    const struct cella_edl_type *type = &function->result;
+    const char *guess = type->kind == CELLA_EDL_FOREIGN && !type->pointers &&
+                                !edl_at(parser, '(') && parser->after.sign != '('
+                            ? edl_guess(type->name, words, 1)
+                            : NULL;
+    if (guess) {
+        edl_error(parser->edl, type->position, "unknown word '%s'; did you mean '%s'?", type->name,
+                  guess);
+        edl_fix(parser->edl, guess);
+    }
+    return guess != NULL;
+}
+
 bool edl_parse_function(struct edl_parser *parser, struct cella_edl_function *function,
                         bool is_trusted)
 {
@@ -184,7 +201,8 @@ bool edl_parse_function(struct edl_parser *parser, struct cella_edl_function *fu
     function->is_trusted = is_trusted;
     if (!parse_access(parser, function) ||
         (edl_at(parser, '[') && !edl_parse_function_attributes(parser, function)) ||
-        !parse_result(parser, function) || !edl_parse_name(parser, "the function's name", &name)) {
+        !parse_result(parser, function) || is_slip(parser, function) ||
+        !edl_parse_name(parser, "the function's name", &name)) {
         return false;
     }
     function->name = name.text;
