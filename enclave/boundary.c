@@ -194,6 +194,13 @@ void cella_ring_turn_set(const struct cella_ring *ring, uint32_t ticket, uint32_
     __atomic_store_n(&ring_slot(ring, ticket)->turn, turn, __ATOMIC_RELEASE);
 }
 
+bool cella_ring_turn_swap(const struct cella_ring *ring, uint32_t ticket, uint32_t from,
+                          uint32_t to)
+{
+    return __atomic_compare_exchange_n(&ring_slot(ring, ticket)->turn, &from, to, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
 void cella_ring_prefetch(const struct cella_ring *ring, uint32_t ticket)
 {
     __builtin_prefetch((const void *)ring_slot(ring, ticket), 1, 3);

@@ -52,6 +52,9 @@ struct cella_ring {
 CELLA_MUST_USE cella_result cella_ring_attach(struct cella_ring *ring, uint64_t address);
 uint32_t cella_ring_turn(const struct cella_ring *ring, uint32_t ticket);
 void cella_ring_turn_set(const struct cella_ring *ring, uint32_t ticket, uint32_t turn);
+/* false: it was not `from`. */
+bool cella_ring_turn_swap(const struct cella_ring *ring, uint32_t ticket, uint32_t from,
+                          uint32_t to);
 /* Wants the slot of `ticket` in this core's cache, for writing. */
 void cella_ring_prefetch(const struct cella_ring *ring, uint32_t ticket);
 /* All fields of a slot but `turn`, each read once. */

@@ -7,12 +7,15 @@
 #include "enclave/slice.h"
 
 #define SPINS_MAX 10000000u
-#define AHEAD 4u         /* slots that are fetched before their turn */
-#define PATIENCE 100000u /* looks at an answer before the processor is offered to another thread */
+#define AHEAD 4u /* slots that are fetched before their turn */
+#define PATIENCE                                                                                   \
+    10000u /* looks at an answer before the call is withdrawn, or the processor offered to others */
 
 static _Atomic uint32_t ecall_ticket; /* the next to serve, by whichever worker */
 static _Atomic uint32_t ocall_ticket; /* the next to hand out */
 static _Atomic uint64_t ocall_busy;   /* slots whose call has not come back */
+static _Atomic uint64_t
+    ocall_withdrawn; /* those of them whose call was withdrawn: until a worker came by */
 
 /* All calls of a batch, in their order. */
 static cella_result worker_batch(const struct cella_call_slot *slot)
@@ -29,17 +32,22 @@ static cella_result worker_batch(const struct cella_call_slot *slot)
     return CELLA_OK;
 }
 
-/* Serves one call if there is one. */
+/* Serves one call if there is one, or frees the slot of one that was withdrawn. */
 static bool worker_serve(const struct cella_ring *ring)
 {
     struct cella_call_slot slot;
     uint32_t ticket = atomic_load_explicit(&ecall_ticket, memory_order_relaxed);
-    if (cella_ring_turn(ring, ticket) != ticket + 1) {
+    const uint32_t turn = cella_ring_turn(ring, ticket);
+    if (turn != ticket + CELLA_TURN_READY && turn != ticket + CELLA_TURN_WITHDRAWN) {
         return false;
     }
     cella_ring_prefetch(ring, ticket + AHEAD);
     if (!atomic_compare_exchange_strong(&ecall_ticket, &ticket, ticket + 1)) {
         return true; /* another worker has it: look again */
+    }
+    if (!cella_ring_turn_swap(ring, ticket, ticket + CELLA_TURN_READY, ticket + CELLA_TURN_TAKEN)) {
+        cella_ring_turn_set(ring, ticket, ticket + CELLA_RING_SLOTS);
+        return true;
     }
     cella_ring_slot_get(ring, ticket, &slot);
     struct cella_pair answer = {0};
@@ -50,7 +58,7 @@ static bool worker_serve(const struct cella_ring *ring)
             cella_kernel_ecall(slot.number, slot.in, slot.in_size, slot.out, slot.out_capacity);
     }
     cella_ring_answer_set(ring, ticket, (uint32_t)answer.first, answer.second);
-    cella_ring_turn_set(ring, ticket, ticket + 2);
+    cella_ring_turn_set(ring, ticket, ticket + CELLA_TURN_ANSWERED);
     return true;
 }
 
@@ -79,12 +87,25 @@ struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring_address
     }
 }
 
+static uint64_t slot_bit(uint32_t ticket)
+{
+    return 1ull << (ticket % CELLA_RING_SLOTS);
+}
+
+/* A busy slot whose call was withdrawn is free again when the host says so: it becomes the caller's. */
+static bool slot_reclaim(const struct cella_ring *ring, uint32_t ticket)
+{
+    const uint64_t bit = slot_bit(ticket);
+    return (atomic_load(&ocall_withdrawn) & bit) != 0 && cella_ring_turn(ring, ticket) == ticket &&
+           (atomic_fetch_and(&ocall_withdrawn, ~bit) & bit) != 0;
+}
+
 /* The next ticket, if its slot is not in use; only this side knows which are. */
-static bool ocall_claim(uint32_t *ret_ticket)
+static bool ocall_claim(const struct cella_ring *ring, uint32_t *ret_ticket)
 {
     uint32_t ticket = atomic_load(&ocall_ticket);
-    const uint64_t bit = 1ull << (ticket % CELLA_RING_SLOTS);
-    if ((atomic_fetch_or(&ocall_busy, bit) & bit) != 0) {
+    const uint64_t bit = slot_bit(ticket);
+    if ((atomic_fetch_or(&ocall_busy, bit) & bit) != 0 && !slot_reclaim(ring, ticket)) {
         return false;
     }
     if (!atomic_compare_exchange_strong(&ocall_ticket, &ticket, ticket + 1)) {
@@ -95,37 +116,49 @@ static bool ocall_claim(uint32_t *ret_ticket)
     return true;
 }
 
-static void answer_wait(const struct cella_ring *ring, uint32_t ticket)
+/* false: no worker took the call in time, and it is withdrawn. */
+static bool answer_wait(const struct cella_ring *ring, uint32_t ticket)
 {
-    for (uint32_t looks = 0; cella_ring_turn(ring, ticket) != ticket + 2; looks++) {
+    for (uint32_t looks = 0; cella_ring_turn(ring, ticket) != ticket + CELLA_TURN_ANSWERED;
+         looks++) {
         __builtin_ia32_pause();
         if (looks == PATIENCE) {
             looks = 0;
+            if (cella_ring_turn_swap(ring, ticket, ticket + CELLA_TURN_READY,
+                                     ticket + CELLA_TURN_WITHDRAWN)) {
+                atomic_fetch_or(&ocall_withdrawn, slot_bit(ticket));
+                return false;
+            }
             cella_ignore(cella_system_ocall(CELLA_OCALL_YIELD, NULL, 0, NULL, 0, NULL));
         }
     }
+    return true;
 }
 
-/* Posts the request and waits for its answer; *ret_size is the host's word. */
-static cella_result ring_exchange(const struct cella_ring *ring, uint32_t ticket,
-                                  const struct cella_call_slot *request, uint64_t *ret_size)
+/* Posts the request and waits for its answer; *ret_size is the host's word. false: to be made the ordinary way. */
+static bool ring_exchange(const struct cella_ring *ring, uint32_t ticket,
+                          const struct cella_call_slot *request, cella_result *ret_result,
+                          uint64_t *ret_size)
 {
     struct cella_call_slot answer;
     cella_ring_request_set(ring, ticket, request);
-    cella_ring_turn_set(ring, ticket, ticket + 1);
+    cella_ring_turn_set(ring, ticket, ticket + CELLA_TURN_READY);
     if (cella_ring_sleepers(ring) != 0) {
         cella_ignore(cella_system_ocall(CELLA_OCALL_RING_WAKE, NULL, 0, NULL, 0, NULL));
     }
-    answer_wait(ring, ticket);
+    if (!answer_wait(ring, ticket)) {
+        return false;
+    }
     cella_ring_slot_get(ring, ticket, &answer);
     *ret_size = answer.out_size;
-    return cella_result_from_host(answer.result);
+    *ret_result = cella_result_from_host(answer.result);
+    return true;
 }
 
 static void ring_release(const struct cella_ring *ring, uint32_t ticket)
 {
     cella_ring_turn_set(ring, ticket, ticket + CELLA_RING_SLOTS);
-    atomic_fetch_and(&ocall_busy, ~(1ull << (ticket % CELLA_RING_SLOTS)));
+    atomic_fetch_and(&ocall_busy, ~slot_bit(ticket));
 }
 
 bool cella_switchless_slice(const struct cella_slice *slice, uint32_t number,
@@ -133,7 +166,7 @@ bool cella_switchless_slice(const struct cella_slice *slice, uint32_t number,
 {
     const struct cella_ring *ring = &cella_kernel.ocall_ring;
     uint32_t ticket;
-    if (ring->address == 0 || cella_ring_workers(ring) == 0 || !ocall_claim(&ticket)) {
+    if (ring->address == 0 || cella_ring_workers(ring) == 0 || !ocall_claim(ring, &ticket)) {
         return false;
     }
     const struct cella_call_slot request = {.number = number,
@@ -141,17 +174,17 @@ bool cella_switchless_slice(const struct cella_slice *slice, uint32_t number,
                                             .in_size = slice->in_size,
                                             .out = slice->at + slice->in_size,
                                             .out_capacity = slice->out_capacity};
-    *ret_result = ring_exchange(ring, ticket, &request, ret_size);
+    if (!ring_exchange(ring, ticket, &request, ret_result, ret_size)) {
+        return false;
+    }
     ring_release(ring, ticket);
     return true;
 }
 
-static cella_result ocall_over_ring(const struct cella_ring *ring, uint32_t ticket,
-                                    const struct cella_call_slot *request, void *out,
-                                    size_t *ret_size)
+/* The answer out of the slice. */
+static cella_result ocall_take(const struct cella_call_slot *request, void *out, uint64_t size,
+                               size_t *ret_size)
 {
-    uint64_t size;
-    CELLA_TRY(ring_exchange(ring, ticket, request, &size));
     CELLA_ENSURE(size <= request->out_capacity, HOST_VALUE);
     CELLA_TRY(cella_copy_in(out, cella_host_pointer(request->out), size));
     if (ret_size) {
@@ -169,7 +202,7 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
     const uint64_t left = td->arena_size - td->arena_used;
     if (ring->address == 0 || (number & CELLA_OCALL_SYSTEM) != 0 || in_size > left ||
         out_capacity > left || in_size + out_capacity + 16 > left || td->in_exception != 0 ||
-        cella_ring_workers(ring) == 0 || !ocall_claim(&ticket)) {
+        cella_ring_workers(ring) == 0 || !ocall_claim(ring, &ticket)) {
         return cella_ocall(number, in, in_size, out, out_capacity, ret_size);
     }
     const uint64_t size = CELLA_CALL_OUTPUT_AT(in_size) + CELLA_CALL_OUTPUT_AT(out_capacity);
@@ -181,10 +214,21 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
                                             .out_capacity = out_capacity};
     td->arena_used += size;
     cella_result result = cella_slice_fill(slice, in, in_size);
-    if (cella_is_ok(result)) {
-        result = ocall_over_ring(ring, ticket, &request, out, ret_size);
+    uint64_t answered = 0;
+    bool done = true;
+    if (!cella_is_ok(
+            result)) { /* nothing was posted: the slot is passed over like a withdrawn one */
+        cella_ring_turn_set(ring, ticket, ticket + CELLA_TURN_WITHDRAWN);
+        atomic_fetch_or(&ocall_withdrawn, slot_bit(ticket));
+    } else {
+        done = ring_exchange(ring, ticket, &request, &result, &answered);
+        if (done && cella_is_ok(result)) {
+            result = ocall_take(&request, out, answered, ret_size);
+        }
+        if (done) {
+            ring_release(ring, ticket);
+        }
     }
     td->arena_used -= size;
-    ring_release(ring, ticket);
-    return result;
+    return done ? result : cella_ocall(number, in, in_size, out, out_capacity, ret_size);
 }

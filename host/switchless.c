@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define SPINS_DEFAULT 20000u
-#define SPINS_BEFORE_YIELD 4000u
+#define SPINS_BEFORE_YIELD                                                                         \
+    4000u /* and after one yield more, a call that nobody has taken is withdrawn */
 #define WORKERS_MAX 64u
 #define WINDOW 16u /* slots that one batch takes at once: room is left for others */
 #define PIECE 256u /* calls of a batch in one slot: small enough that all workers have some */
@@ -60,6 +61,19 @@ static void turn_set(struct cella_call_ring *ring, uint32_t ticket, uint32_t tur
     __atomic_store_n(turn_of(ring, ticket), turn, __ATOMIC_RELEASE);
 }
 
+static bool turn_swap(struct cella_call_ring *ring, uint32_t ticket, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(turn_of(ring, ticket), &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
+/* Whether a worker whose next ticket this is has something to do. */
+static bool turn_is_due(struct cella_call_ring *ring, uint32_t ticket)
+{
+    const uint32_t turn = turn_get(ring, ticket);
+    return turn == ticket + CELLA_TURN_READY || turn == ticket + CELLA_TURN_WITHDRAWN;
+}
+
 static struct cella_call_ring *ring_new(void)
 {
     struct cella_call_ring *ring = aligned_alloc(64, sizeof(*ring));
@@ -83,7 +97,7 @@ static void bell_wait(struct cella_call_ring *ring, uint32_t ticket, const _Atom
 {
     const uint32_t bell = __atomic_load_n(&ring->bell, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&ring->sleepers, 1, __ATOMIC_SEQ_CST);
-    if (turn_get(ring, ticket) != ticket + 1 && !atomic_load(stop)) {
+    if (!turn_is_due(ring, ticket) && !atomic_load(stop)) {
         syscall(SYS_futex, &ring->bell, FUTEX_WAIT_PRIVATE, bell, NULL, NULL, 0);
     }
     __atomic_fetch_sub(&ring->sleepers, 1, __ATOMIC_SEQ_CST);
@@ -135,12 +149,17 @@ static bool ocall_serve(cella_enclave *enclave, struct cella_switchless *switchl
 {
     struct cella_call_ring *ring = enclave->ocall_ring;
     uint32_t ticket = atomic_load(&switchless->ocall_tail);
-    if (turn_get(ring, ticket) != ticket + 1) {
+    if (!turn_is_due(ring, ticket)) {
         return false;
     }
-    if (atomic_compare_exchange_strong(&switchless->ocall_tail, &ticket, ticket + 1)) {
+    if (!atomic_compare_exchange_strong(&switchless->ocall_tail, &ticket, ticket + 1)) {
+        return true;
+    }
+    if (turn_swap(ring, ticket, ticket + CELLA_TURN_READY, ticket + CELLA_TURN_TAKEN)) {
         ocall_answer(enclave, &ring->slots[ticket % CELLA_RING_SLOTS]);
-        turn_set(ring, ticket, ticket + 2);
+        turn_set(ring, ticket, ticket + CELLA_TURN_ANSWERED);
+    } else {
+        turn_set(ring, ticket, ticket + CELLA_RING_SLOTS);
     }
     return true;
 }
@@ -297,7 +316,7 @@ static void ecall_post(struct cella_call_ring *ring, uint32_t ticket, const stru
     slot->in_size = call->in_size;
     slot->out = (uint64_t)call->out;
     slot->out_capacity = call->out_capacity;
-    turn_set(ring, ticket, ticket + 1);
+    turn_set(ring, ticket, ticket + CELLA_TURN_READY);
 }
 
 static void workers_wake(struct cella_call_ring *ring)
@@ -308,17 +327,22 @@ static void workers_wake(struct cella_call_ring *ring)
     }
 }
 
-static void ecall_collect(cella_enclave *enclave, struct cella_call_ring *ring, uint32_t ticket,
+/* false: no worker took the call in time, and it is withdrawn; it is to be made the ordinary way. */
+static bool ecall_collect(cella_enclave *enclave, struct cella_call_ring *ring, uint32_t ticket,
                           struct cella_call *call)
 {
     uint32_t spins = 0;
-    while (turn_get(ring, ticket) != ticket + 2) {
+    while (turn_get(ring, ticket) != ticket + CELLA_TURN_ANSWERED) {
         __builtin_ia32_pause();
         if (++spins >= SPINS_BEFORE_YIELD) {
+            if (spins == SPINS_BEFORE_YIELD + 1 &&
+                turn_swap(ring, ticket, ticket + CELLA_TURN_READY, ticket + CELLA_TURN_WITHDRAWN)) {
+                return false;
+            }
             const uint32_t dead = atomic_load(&enclave->dead);
             if (dead) { /* nobody will answer; the slot stays lost */
                 call->result = (cella_result){.code = dead};
-                return;
+                return true;
             }
             sched_yield();
         }
@@ -327,6 +351,7 @@ static void ecall_collect(cella_enclave *enclave, struct cella_call_ring *ring, 
     call->result = (cella_result){.code = slot->result};
     call->out_size = slot->out_size;
     turn_set(ring, ticket, ticket + CELLA_RING_SLOTS);
+    return true;
 }
 
 static bool ring_serves(const cella_enclave *enclave)
@@ -356,7 +381,9 @@ cella_result cella_ecall_switchless(cella_enclave *enclave, uint32_t number, con
     struct cella_call_ring *ring = enclave->switchless->ecall_ring;
     ecall_post(ring, ticket, &call);
     workers_wake(ring);
-    ecall_collect(enclave, ring, ticket, &call);
+    if (!ecall_collect(enclave, ring, ticket, &call)) {
+        return cella_ecall(enclave, number, in, in_size, out, out_capacity, ret_size);
+    }
     if (ret_size && cella_is_ok(call.result)) {
         *ret_size = call.out_size;
     }
@@ -370,17 +397,30 @@ static void batch_post(struct cella_call_ring *ring, uint32_t ticket, struct cel
     slot->number = 0;
     slot->batch = (uint32_t)count;
     slot->in = (uint64_t)calls;
-    turn_set(ring, ticket, ticket + 1);
+    turn_set(ring, ticket, ticket + CELLA_TURN_READY);
 }
 
-/* Waits for one piece. What the enclave refused as a whole, or will never answer, has that result in every call. */
-static void piece_collect(cella_enclave *enclave, uint32_t ticket, struct cella_call *calls,
+/*
+ * Waits for one piece. What the enclave refused as a whole, or will never answer, has that result in every call. false:
+ * withdrawn.
+ */
+static bool piece_collect(cella_enclave *enclave, uint32_t ticket, struct cella_call *calls,
                           size_t count)
 {
     struct cella_call whole;
-    ecall_collect(enclave, enclave->switchless->ecall_ring, ticket, &whole);
+    if (!ecall_collect(enclave, enclave->switchless->ecall_ring, ticket, &whole)) {
+        return false;
+    }
     for (size_t i = 0; i < count && !cella_is_ok(whole.result); i++) {
         calls[i].result = whole.result;
+    }
+    return true;
+}
+
+static void piece_call_plainly(cella_enclave *enclave, struct cella_call *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        call_plainly(enclave, &calls[i]);
     }
 }
 
@@ -403,13 +443,12 @@ cella_result cella_ecall_batch(cella_enclave *enclave, struct cella_call *calls,
         }
         const size_t left = count - collected * PIECE;
         const size_t size = left < PIECE ? left : PIECE;
-        if (collected < posted) {
-            piece_collect(enclave, tickets[collected % WINDOW], calls + collected * PIECE, size);
-        } else {
-            for (size_t i = 0; i < size; i++) {
-                call_plainly(enclave, &calls[collected * PIECE + i]);
-            }
+        struct cella_call *piece = calls + collected * PIECE;
+        if (collected == posted) {
+            piece_call_plainly(enclave, piece, size);
             posted++;
+        } else if (!piece_collect(enclave, tickets[collected % WINDOW], piece, size)) {
+            piece_call_plainly(enclave, piece, size);
         }
         collected++;
     }

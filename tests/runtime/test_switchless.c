@@ -10,7 +10,9 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,11 +36,34 @@ static cella_result host_echo(void *context, const void *in, size_t in_size, voi
     return CELLA_OK;
 }
 
+/* Holds the worker that serves it until g_release; a caller that had to make its call itself is not held. */
+static pthread_t g_holder;
+static _Atomic uint32_t g_held, g_release;
+static cella_result host_hold(void *context, const void *in, size_t in_size, void *out,
+                              size_t out_capacity, size_t *ret_size)
+{
+    (void)context;
+    (void)in;
+    (void)in_size;
+    (void)out;
+    (void)out_capacity;
+    *ret_size = 0;
+    if (pthread_equal(pthread_self(), g_holder)) {
+        return CELLA_OK;
+    }
+    g_held = 1;
+    while (!g_release) {
+        const struct timespec moment = {.tv_nsec = 1000000};
+        nanosleep(&moment, NULL);
+    }
+    return CELLA_OK;
+}
+
 static cella_enclave *enclave_new(void)
 {
-    static const cella_ocall_function ocalls[] = {host_echo};
+    static const cella_ocall_function ocalls[] = {host_echo, host_hold};
     const struct cella_enclave_options options = {
-        .flags = CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_WAIT, .ocall_count = 1, .ocalls = ocalls};
+        .flags = CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_WAIT, .ocall_count = 2, .ocalls = ocalls};
     struct cella_error error = {0};
     cella_enclave *enclave = NULL;
     cella_result result = cella_enclave_create(g_image, &options, &enclave, &error);
@@ -203,6 +228,95 @@ static void test_ocalls(void **state)
     cella_enclave_destroy(enclave);
 }
 
+struct holder {
+    cella_enclave *enclave;
+    bool by_ocall; /* holds the worker for ocalls, not the one for ecalls */
+};
+
+static void *holder_main(void *argument)
+{
+    const struct holder *holder = argument;
+    const uint32_t forward[2] = {1, 0}, over_ring[3] = {1, 0, 1};
+    size_t size = 0;
+    g_holder = pthread_self();
+    while (!g_held) {
+        if (holder->by_ocall) {
+            assert_code(cella_ecall(holder->enclave, NONE_SWITCHLESS, over_ring, sizeof(over_ring),
+                                    NULL, 0, &size),
+                        OK);
+        } else {
+            assert_code(cella_ecall_switchless(holder->enclave, NONE_FORWARD, forward,
+                                               sizeof(forward), NULL, 0, &size),
+                        OK);
+        }
+    }
+    return NULL;
+}
+
+static void hold(pthread_t *thread, struct holder *holder)
+{
+    g_held = 0;
+    g_release = 0;
+    assert_int_equal(pthread_create(thread, NULL, holder_main, holder), 0);
+    while (!g_held) {
+        sched_yield();
+    }
+}
+
+/* While the only worker has no time, calls are withdrawn and made by the caller, more than the ring has slots. */
+static void test_withdrawn_ecalls(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    static int32_t in[COUNT][2], out[COUNT];
+    static struct cella_call calls[COUNT];
+    struct holder holder = {enclave_new(), false};
+    pthread_t thread;
+    start(holder.enclave, 1, 0, 0);
+    for (int round = 0; round < 3; round++) {
+        hold(&thread, &holder);
+        for (int i = 0; i < COUNT; i++) {
+            in[i][0] = i;
+            in[i][1] = round;
+            calls[i] = (struct cella_call){
+                .number = NONE_ADD, .in = in[i], .in_size = 8, .out = &out[i], .out_capacity = 4};
+        }
+        assert_code(cella_ecall_batch(holder.enclave, calls, COUNT), OK);
+        for (int i = 0; i < COUNT; i++) {
+            assert_code(calls[i].result, OK);
+            assert_int_equal(out[i], i + round);
+        }
+        assert_int_equal(adds(holder.enclave, 100), 0);
+        g_release = 1;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(adds(holder.enclave, 100), 0);
+    } /* that the worker can be held again shows that it has passed over what was withdrawn */
+    cella_enclave_destroy(holder.enclave);
+}
+
+static void test_withdrawn_ocalls(void **state)
+{
+    (void)state;
+    struct holder holder = {enclave_new(), true};
+    pthread_t thread;
+    start(holder.enclave, 0, 1, 0);
+    for (uint32_t round = 0; round < 3; round++) {
+        const uint32_t in[4] = {0, 4, 100, round};
+        uint32_t out = UINT32_MAX;
+        size_t size = 0;
+        hold(&thread, &holder);
+        g_echoes = 0;
+        assert_code(
+            cella_ecall(holder.enclave, NONE_SWITCHLESS, in, sizeof(in), &out, sizeof(out), &size),
+            OK);
+        assert_int_equal(g_echoes, 100);
+        assert_int_equal(out, round);
+        g_release = 1;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    cella_enclave_destroy(holder.enclave);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -237,9 +351,14 @@ static void test_abort(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ecalls), cmocka_unit_test(test_sleep_and_stop),
-        cmocka_unit_test(test_batch),  cmocka_unit_test(test_many_producers),
-        cmocka_unit_test(test_ocalls), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_ecalls),
+        cmocka_unit_test(test_sleep_and_stop),
+        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_many_producers),
+        cmocka_unit_test(test_ocalls),
+        cmocka_unit_test(test_withdrawn_ecalls),
+        cmocka_unit_test(test_withdrawn_ocalls),
+        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_abort),
     };
     if (argc != 2) {
