@@ -11,6 +11,9 @@ struct cella_kernel cella_kernel;
 /* Where the sections of modules start even when there is none. */
 static const struct cella_module *const module_none __attribute__((section("cella_modules"), used));
 
+static const struct cella_system_ecall *const system_ecall_none
+    __attribute__((section("cella_system_ecalls"), used));
+
 #define SMALL_SIZE 256u
 #define BUFFER_ALIGN(size) (((size) + 15) & ~(uint64_t)15)
 #define CALL_MAX (1ull << 40)
@@ -93,14 +96,27 @@ static __attribute__((noinline)) struct cella_pair ecall_small(const struct cell
     return ecall_run(ecall, buffer, in, in_size, out, out_capacity);
 }
 
+/* An ecall of a skin. NULL: there is none of that number. */
+static __attribute__((noinline)) const struct cella_ecall *system_ecall(uint64_t number)
+{
+    for (const struct cella_system_ecall *const *e = __start_cella_system_ecalls;
+         e < __stop_cella_system_ecalls; e++) {
+        if (*e && (*e)->number == number) {
+            return &(*e)->ecall;
+        }
+    }
+    return NULL;
+}
+
 struct cella_pair cella_kernel_ecall(uint64_t number, uint64_t in, uint64_t in_size, uint64_t out,
                                      uint64_t out_capacity)
 {
-    if (number >= cella_ecall_count) {
+    const struct cella_ecall *ecall;
+    if (__builtin_expect(number < cella_ecall_count, 1)) {
+        ecall = &cella_ecall_table[cella_index_clamp(number, cella_ecall_count)];
+    } else if ((number & CELLA_ECALL_SYSTEM) == 0 || !(ecall = system_ecall(number))) {
         return pair_of(CELLA_RESULT(NOT_FOUND), 0);
     }
-    const struct cella_ecall *ecall =
-        &cella_ecall_table[cella_index_clamp(number, cella_ecall_count)];
     if ((in_size | out_capacity) == 0) {
         size_t size = 0;
         return pair_of(ecall->function(NULL, 0, NULL, 0, &size), 0);

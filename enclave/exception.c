@@ -226,6 +226,11 @@ struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc)
     return stage_one_end(CELLA_EXIT_RESUME, 1);
 }
 
+void *cella_exception_xsave(const struct cella_exception *exception)
+{
+    return (uint8_t *)exception->registers + sizeof(struct cella_trap);
+}
+
 /* Asks the handlers in order; the list may change while one runs. */
 static bool handlers_ask(struct cella_exception *exception)
 {

@@ -130,6 +130,8 @@ CELLA_KERNEL void cella_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs
 struct cella_trap;
 CELLA_KERNEL struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc);
 CELLA_KERNEL void cella_kernel_handle_trap(struct cella_trap *trap);
+/* The XSAVE area of the interrupted thread, while a handler runs: restored when the thread goes on. */
+CELLA_KERNEL void *cella_exception_xsave(const struct cella_exception *exception);
 
 /* memory.c: pages of the heap. Addresses are multiples of 4096; 0 is failure. */
 CELLA_KERNEL cella_result cella_memory_init(void);
@@ -141,6 +143,7 @@ CELLA_KERNEL bool cella_pages_clear(uint64_t address, uint64_t count);
 CELLA_KERNEL bool cella_pages_in_heap(uint64_t address, uint64_t count);
 CELLA_KERNEL uint64_t cella_pages_break(uint64_t wanted);
 CELLA_KERNEL void cella_pages_count(uint64_t *ret_total, uint64_t *ret_used);
+CELLA_KERNEL uint64_t cella_pages_peak(void); /* the most that were used at once */
 
 /* string.c: the kernel's own, under names no libc has (see names.h). */
 CELLA_KERNEL void cella_zero(void *at, size_t size);
@@ -177,11 +180,26 @@ static inline bool cella_inside(uint64_t address, uint64_t size)
 }
 
 /*
+ * Ecalls of a skin over this kernel, beside the application's table: each is one of these in the section. The number has
+ * CELLA_ECALL_SYSTEM set.
+ */
+struct cella_system_ecall {
+    uint64_t number;
+    struct cella_ecall ecall;
+};
+#define CELLA_SYSTEM_ECALL(object)                                                                 \
+    static const struct cella_system_ecall *const object##_entry                                   \
+        __attribute__((section("cella_system_ecalls"), used)) = &object
+extern const struct cella_system_ecall *const __start_cella_system_ecalls[] CELLA_KERNEL;
+extern const struct cella_system_ecall *const __stop_cella_system_ecalls[] CELLA_KERNEL;
+
+/*
  * The system-call layer and its modules are linked in only with a libc: each puts one of these into the section, and
  * the kernel walks the section. Not linked means not present.
  */
 struct cella_module {
     const char *name;
+    bool last; /* asked when no other module knows the call: the layer under the opt-in modules */
     /* Answers the call in `regs` and sets *ret_result; false: not one of mine. */
     bool (*syscall)(struct cella_regs *regs, long *ret_result);
     /* Starts the libc on this TCS; comes back only when that fails. */
@@ -198,7 +216,6 @@ extern const struct cella_module *const __stop_cella_modules[] CELLA_KERNEL;
 /* -ENOSYS when no module knows the call. Also called by entry.S. */
 CELLA_KERNEL long cella_kernel_syscall(struct cella_regs *regs);
 
-    bool last; /* asked when no other module knows the call: the layer under the opt-in modules */
 /* dispatch.c: gives a TD that was never entered its first values. false: no randomness. */
 CELLA_KERNEL bool cella_td_boot(uint32_t slot);
 

@@ -11,7 +11,7 @@ static struct cella_lock memory_lock;
 static uint64_t *bits_used, *bits_ready, *bits_present;
 static uint64_t page_count; /* of the whole heap */
 static uint64_t page_first; /* behind the bit maps */
-static uint64_t used_count;
+static uint64_t used_count, peak_count;
 static uint64_t break_start, break_end; /* pages [start, end) belong to brk */
 static uint64_t break_bytes;
 
@@ -110,6 +110,7 @@ static void range_take(uint64_t first, uint64_t count)
         if (!bit_get(bits_used, first + i)) {
             bit_set(bits_used, first + i, true);
             used_count++;
+            peak_count = used_count > peak_count ? used_count : peak_count;
         }
         bit_set(bits_ready, first + i, false);
     }
@@ -284,6 +285,14 @@ void cella_pages_count(uint64_t *ret_total, uint64_t *ret_used)
     *ret_total = page_count;
     *ret_used = used_count;
     cella_lock_give(&memory_lock);
+}
+
+uint64_t cella_pages_peak(void)
+{
+    cella_lock_take(&memory_lock);
+    const uint64_t peak = peak_count;
+    cella_lock_give(&memory_lock);
+    return peak;
 }
 
 void *cella_pages_new(size_t size)

@@ -224,6 +224,10 @@ static cella_result options_take(cella_enclave *enclave,
     enclave->ocalls = options->ocalls;
     enclave->ocall_count = options->ocall_count;
     enclave->ocall_context = options->ocall_context;
+    enclave->service = options->service;
+    enclave->service_context = options->service_context;
+    enclave->config_id = options->config_id;
+    enclave->config_svn = options->config_svn;
     memcpy(enclave->console, options->console, sizeof(enclave->console));
     if (options->ocall_count > 0 && !options->ocalls) {
         return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
@@ -255,18 +259,19 @@ static cella_result enclave_make(struct cella_bytes bytes, const char *name, con
     enclave->serial = atomic_fetch_add(&serial, 1) + 1;
     CELLA_TRY(options_take(enclave, options, error));
     CELLA_TRY(cella_switchless_prepare_ocalls(enclave));
-    CELLA_TRY(cella_processor_open(&enclave->processor, &enclave->fd, error));
+    CELLA_TRY(cella_processor_open(options->flags & CELLA_ENCLAVE_SOFTWARE, &enclave->processor,
+                                   &enclave->fd, error));
     enclave->enter = enclave->processor->enter();
     CELLA_TRY(cella_host_load(enclave, image, error));
     CELLA_TRY(slots_make(enclave, &image->info, options->arena_size, error));
+    if (!cella_is_ok(cella_services_new(enclave))) {
+        return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: services", name);
+    }
     if (path &&
         (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG) {
         cella_gdb_register(enclave, path, bytes);
     }
     return enclave_start(enclave, options, error);
-    if (!cella_is_ok(cella_services_new(enclave))) {
-        return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: services", name);
-    }
 }
 
 static cella_result enclave_create(struct cella_bytes bytes, const char *name, const char *path,

@@ -105,6 +105,10 @@ struct cella_enclave {
     _Atomic(struct cella_bindings *) bindings; /* binding.c; NULL: called by number */
     uint8_t mr_enclave[32], mr_signer[32];
     char name[CELLA_IMAGE_NAME_SIZE];
+    cella_service_function service;
+    void *service_context;
+    const uint8_t *config_id; /* while loading */
+    uint16_t config_svn;
 };
 
 /*
@@ -151,7 +155,8 @@ void cella_services_free(cella_enclave *enclave);
 
 /* processor.c */
 const struct cella_processor *cella_hardware_processor(void);
-CELLA_MUST_USE cella_result cella_processor_open(const struct cella_processor **ret_processor,
+CELLA_MUST_USE cella_result cella_processor_open(bool software,
+                                                 const struct cella_processor **ret_processor,
                                                  int *ret_fd, struct cella_error *error);
 void cella_processor_offers(struct cella_image_processor *ret_offers, uint32_t *ret_init_flags);
 uint32_t cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity);

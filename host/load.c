@@ -51,6 +51,15 @@ static cella_result enclave_ecreate(cella_enclave *enclave, const struct cella_i
     cella_processor_offers(&offers, &flags);
     offers.debug = (enclave->flags & CELLA_ENCLAVE_DEBUG) != 0;
     CELLA_TRY(cella_image_secs(image, &offers, secs, error));
+    if (enclave->config_id) {
+        if (!(secs->attributes.flags & SGX_FLAGS_KSS)) {
+            return cella_error_set(error, CELLA_RESULT(ATTRIBUTE_REFUSED),
+                                   "%s: CONFIGID needs an image that is signed with kss",
+                                   enclave->name);
+        }
+        memcpy(secs->config_id, enclave->config_id, sizeof(secs->config_id));
+        secs->config_svn = enclave->config_svn;
+    }
     CELLA_TRY(range_reserve(enclave, secs->size, error));
     secs->base = enclave->base;
     struct sgx_linux_create create = {.src = (uint64_t)secs};

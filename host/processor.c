@@ -126,8 +126,8 @@ static cella_result processor_try(const struct cella_processor *processor, int *
     return CELLA_OK;
 }
 
-cella_result cella_processor_open(const struct cella_processor **ret_processor, int *ret_fd,
-                                  struct cella_error *error)
+cella_result cella_processor_open(bool software, const struct cella_processor **ret_processor,
+                                  int *ret_fd, struct cella_error *error)
 {
     const char *choice = getenv("CELLA_PROCESSOR");
     const bool soft = choice && strcmp(choice, "software") == 0;
@@ -137,7 +137,7 @@ cella_result cella_processor_open(const struct cella_processor **ret_processor, 
                                "CELLA_PROCESSOR is \"%s\"; expected \"hardware\" or \"software\"",
                                choice);
     }
-    if (!choice || !*choice || hard) {
+    if (!software && (!choice || !*choice || hard)) {
         *ret_processor = cella_hardware_processor();
         cella_result result = processor_try(*ret_processor, ret_fd, error);
         if (cella_is_ok(result) || hard) {

@@ -213,6 +213,13 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
 {
     uint32_t index;
     (void)slot;
+    if (enclave->service) {
+        const cella_result answer = enclave->service(enclave->service_context, number, in, in_size,
+                                                     out, out_capacity, ret_size);
+        if (answer.code != CELLA_CODE_NOT_FOUND) {
+            return answer;
+        }
+    }
     CELLA_ENSURE(in_size >= service_minimum(number), TRUNCATED);
     switch (number) {
     case CELLA_OCALL_ALLOC:

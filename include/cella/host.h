@@ -30,6 +30,14 @@ typedef struct cella_enclave cella_enclave;
 typedef cella_result (*cella_ocall_function)(void *context, const void *in, size_t in_size,
                                              void *out, size_t out_capacity, size_t *ret_size);
 
+/*
+ * Services beside the built-in ones, for skins over this API: asked first about every system call out of the enclave
+ * (abi/call.h: CELLA_OCALL_SYSTEM). NOT_FOUND: not mine. Arguments as those of an ocall; no ecall may be made in it.
+ */
+typedef cella_result (*cella_service_function)(void *context, uint32_t number, const void *in,
+                                               size_t in_size, void *out, size_t out_capacity,
+                                               size_t *ret_size);
+
 /* cella_enclave_options.flags */
 #define CELLA_ENCLAVE_DEBUG 0x1u /* create as a debug enclave; the image must allow it */
 #define CELLA_ENCLAVE_WAIT                                                                         \
@@ -51,6 +59,10 @@ struct cella_enclave_options {
     size_t arena_size; /* host memory for the ocalls of one TCS, bytes; 0: 64 KiB */
     int console[2];    /* file descriptors for the enclave's 1 and 2; 0: the process's own */
     const char *file_root; /* directory that the files module sees as "/"; NULL: no files */
+    cella_service_function service; /* NULL: the built-in services only */
+    void *service_context;
+    const uint8_t *config_id; /* CONFIGID of a KSS enclave, 64 bytes; NULL: zeros */
+    uint16_t config_svn;
 };
 
 /*
