@@ -134,9 +134,9 @@ CELLA_ABI_ASSERT(sizeof(struct cella_call_wait) == 24);
  * Switchless calls: a bounded ring in host memory, one for calls in, one for calls out. A call takes the next ticket t
  * and slot t % CELLA_RING_SLOTS, whose `turn` tells whose it is: t = free, t + CELLA_RING_SLOTS = free for the next lap,
  * and in between what CELLA_TURN_* name. A worker takes a call, and a caller that has waited too long withdraws it, by
- * exchanging READY: one of the two succeeds. A withdrawn slot is freed by the worker that comes by. The side that makes calls counts tickets for itself, and so does the
- * side that serves; neither believes the other's count. Every other field is fetched once and checked as in an
- * ordinary call.
+ * exchanging READY: one of the two succeeds. A withdrawn slot is freed by the worker that comes by. The side that makes
+ * calls counts tickets for itself, and so does the side that serves; neither believes the other's count. Every other field
+ * is fetched once and checked as in an ordinary call.
  */
 #define CELLA_RING_SLOTS 64u /* a power of two */
 #define CELLA_TURN_READY 1u
