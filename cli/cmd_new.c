@@ -71,17 +71,15 @@ struct template
 };
 
 #define OWN_FILES                                                                                  \
-    {"host/main.c", TEMPLATE(main_c)}, {"shared/calls.h", TEMPLATE(calls)},                        \
+    {"host/main.c", TEMPLATE(main_c)}, {"calls.edl", TEMPLATE(calls)},                             \
         {"enclave/enclave.conf", TEMPLATE(conf)}, {PROJECT_FILE, TEMPLATE(project)},               \
     {                                                                                              \
         ".gitignore", TEMPLATE(gitignore)                                                          \
     }
 
 static const struct template g_templates[] = {
-    {"c", {"host", "enclave", "shared"}, {{"enclave/enclave.c", TEMPLATE(enclave_c)}, OWN_FILES}},
-    {"cpp",
-     {"host", "enclave", "shared"},
-     {{"enclave/enclave.cpp", TEMPLATE(enclave_cpp)}, OWN_FILES}},
+    {"c", {"host", "enclave"}, {{"enclave/enclave.c", TEMPLATE(enclave_c)}, OWN_FILES}},
+    {"cpp", {"host", "enclave"}, {{"enclave/enclave.cpp", TEMPLATE(enclave_cpp)}, OWN_FILES}},
     {"openenclave",
      {"host", "enclave"},
      {{"hello.edl", TEMPLATE(oe_edl)},
@@ -104,7 +102,7 @@ static const struct template g_templates[] = {
 };
 /* In the place of C's enclave source when there is no libc. */
 static const struct template g_bare = {
-    "c", {"host", "enclave", "shared"}, {{"enclave/enclave.c", TEMPLATE(enclave_bare)}, OWN_FILES}};
+    "c", {"host", "enclave"}, {{"enclave/enclave.c", TEMPLATE(enclave_bare)}, OWN_FILES}};
 
 struct choice {
     const char *name;

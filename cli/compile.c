@@ -27,7 +27,8 @@ struct sources {
     char names[SOURCES_MAX][256];
     unsigned count;
     bool has_cxx;
-    int64_t newest; /* of all files, headers included */
+    int64_t newest;                       /* of all files, headers included */
+    char generated[PROJECT_NAME_MAX + 8]; /* in build/edl; empty: no EDL */
 };
 
 struct build {
@@ -106,11 +107,12 @@ static cella_result list_sources(const char *folder, const char *side, struct so
     return result;
 }
 
-static int64_t newest_of(const char *folder)
+/* Of the files in FOLDER/below whose names end so. */
+static int64_t newest_of(const char *folder, const char *below, const char *ending)
 {
     char path[4608];
     int64_t newest = 0;
-    snprintf(path, sizeof(path), "%s/shared", folder);
+    snprintf(path, sizeof(path), "%s%s", folder, below);
     DIR *directory = opendir(path);
     if (!directory) {
         return 0;
@@ -118,7 +120,7 @@ static int64_t newest_of(const char *folder)
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         char file[5120];
         snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-        int64_t changed = modified(file);
+        int64_t changed = ends_with(entry->d_name, ending) ? modified(file) : 0;
         newest = changed > newest ? changed : newest;
     }
     closedir(directory);
@@ -142,11 +144,51 @@ static void add_words(struct job *job, const struct project_words *words)
 
 static void add_includes(struct job *job, const struct build *b)
 {
+    if (b->project->edl[0]) {
+        job_add(job, "-I%s/build/edl", b->project->folder);
+    }
     job_add(job, "-I%s/shared", b->project->folder);
     job_add(job, "-I%s", b->project->folder);
     for (unsigned i = 0; i < 2 && b->sdk->include[i][0]; i++) {
         job_add(job, "-I%s", b->sdk->include[i]);
     }
+}
+
+/*
+ * The interface's C code, in build/edl. The compiler is the command itself, with its own messages. Made anew when a file
+ * that it may be made of has changed.
+ */
+static cella_result generate(struct build *b, struct cella_error *error)
+{
+    char edl[4608], folder[4608], shared[4608], made[5120];
+    const struct project *project = b->project;
+    if (project->edl[0] == '\0') {
+        return CELLA_OK;
+    }
+    const int stem = (int)strlen(project->edl) - 4;
+    snprintf(b->enclave.generated, sizeof(b->enclave.generated), "%.*s_t.c", stem, project->edl);
+    snprintf(b->host.generated, sizeof(b->host.generated), "%.*s_u.c", stem, project->edl);
+    snprintf(edl, sizeof(edl), "%s/%s", project->folder, project->edl);
+    snprintf(folder, sizeof(folder), "%s/build/edl", project->folder);
+    snprintf(shared, sizeof(shared), "%s/shared", project->folder);
+    snprintf(made, sizeof(made), "%s/%s", folder, b->host.generated);
+    CELLA_TRY(make_folder(folder, error));
+    int64_t newest = newest_of(project->folder, "", ".edl");
+    newest = newest > b->newest_shared ? newest : b->newest_shared;
+    if (b->options->rebuild || modified(made) <= newest) {
+        char *arguments[] = {
+            (char *)"edl", (char *)"--trusted-dir", folder, (char *)"--untrusted-dir",
+            folder,        (char *)"--search-path", shared, edl,
+            NULL};
+        b->worked = true;
+        if (cella_cmd_edl((int)CELLA_COUNT(arguments) - 1, arguments) != 0) {
+            return cella_error_set(error, CELLA_RESULT(BAD_SYNTAX), "%s: not understood; see above",
+                                   edl);
+        }
+    }
+    const int64_t changed = modified(made);
+    b->newest_shared = changed > b->newest_shared ? changed : b->newest_shared;
+    return CELLA_OK;
 }
 
 /* The compiler and flags for one enclave source; file names stay out of the image (-ffile-prefix-map). */
@@ -186,6 +228,26 @@ static void host_compiler(struct job *job, const struct build *b, const char *na
     add_words(job, &b->project->host_flags);
 }
 
+static cella_result compile_one(struct build *b, const char *side, const char *folder,
+                                const char *name, int64_t newest,
+                                void (*compiler)(struct job *, const struct build *, const char *),
+                                struct cella_error *error)
+{
+    char object[5120];
+    snprintf(object, sizeof(object), "%s/build/%s/%s.o", b->project->folder, side, name);
+    if (!b->options->rebuild && modified(object) > newest) {
+        return CELLA_OK;
+    }
+    CELLA_CLEANUP(job_done) struct job job = {0};
+    compiler(&job, b, name);
+    job_add(&job, "-c");
+    job_add(&job, "%s/%s/%s", b->project->folder, folder, name);
+    job_add(&job, "-o");
+    job_add(&job, "%s", object);
+    b->worked = true;
+    return job_start(&b->pool, &job, b->options->verbose, error);
+}
+
 static cella_result compile_side(struct build *b, const char *side, const struct sources *sources,
                                  void (*compiler)(struct job *, const struct build *, const char *),
                                  struct cella_error *error)
@@ -196,20 +258,10 @@ static cella_result compile_side(struct build *b, const char *side, const struct
     int64_t settings = modified(project_file);
     newest = settings > newest ? settings : newest;
     for (unsigned i = 0; i < sources->count; i++) {
-        char object[5120];
-        snprintf(object, sizeof(object), "%s/build/%s/%s.o", b->project->folder, side,
-                 sources->names[i]);
-        if (!b->options->rebuild && modified(object) > newest) {
-            continue;
-        }
-        CELLA_CLEANUP(job_done) struct job job = {0};
-        compiler(&job, b, sources->names[i]);
-        job_add(&job, "-c");
-        job_add(&job, "%s/%s/%s", b->project->folder, side, sources->names[i]);
-        job_add(&job, "-o");
-        job_add(&job, "%s", object);
-        b->worked = true;
-        CELLA_TRY(job_start(&b->pool, &job, b->options->verbose, error));
+        CELLA_TRY(compile_one(b, side, side, sources->names[i], newest, compiler, error));
+    }
+    if (sources->generated[0]) {
+        CELLA_TRY(compile_one(b, side, "build/edl", sources->generated, newest, compiler, error));
     }
     return CELLA_OK;
 }
@@ -221,6 +273,9 @@ static void add_objects(struct job *job, const struct build *b, const char *side
 {
     for (unsigned i = 0; i < sources->count; i++) {
         job_add(job, "%s/build/%s/%s.o", b->project->folder, side, sources->names[i]);
+    }
+    if (sources->generated[0]) {
+        job_add(job, "%s/build/%s/%s.o", b->project->folder, side, sources->generated);
     }
 }
 
@@ -433,9 +488,10 @@ cella_result compile_project(const struct project *project, const struct sdk *sd
     b = (struct build){.project = project, .sdk = sdk, .options = options};
     CELLA_TRY(list_sources(project->folder, "enclave", &b.enclave, error));
     CELLA_TRY(list_sources(project->folder, "host", &b.host, error));
-    b.newest_shared = newest_of(project->folder);
+    b.newest_shared = newest_of(project->folder, "/shared", "");
     CELLA_TRY(check_languages(&b, error));
     CELLA_TRY(make_folders(&b, error));
+    CELLA_TRY(generate(&b, error));
     snprintf(ret_result->host, sizeof(ret_result->host), "%s/build/%s", project->folder,
              project->name);
     snprintf(elf, sizeof(elf), "%s/build/%s.enclave", project->folder, project->name);

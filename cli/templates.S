@@ -12,7 +12,7 @@ template_\name\()_end:
         .byte   0
         .endm
 
-        template calls, "calls.h"
+        template calls, "calls.edl"
         template enclave_c, "enclave.c"
         template enclave_bare, "enclave-bare.c"
         template enclave_cpp, "enclave.cpp"

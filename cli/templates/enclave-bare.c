@@ -1,31 +1,24 @@
 /* The trusted half of @NAME@, without a libc: what runs here is measured, and nobody outside sees its memory. */
-#include "calls.h"
-#include "cella/enclave.h"
+#include "calls_t.h"
 
-static size_t append(char *out, size_t at, const char *text, size_t size)
+/* Appends as much of `text` as leaves room for the end. */
+static size_t append(char *out, size_t size, size_t at, const char *text)
 {
-    for (size_t i = 0; i < size; i++) {
-        out[at + i] = text[i];
+    for (; *text && at + 1 < size; text++) {
+        out[at++] = *text;
     }
-    return at + size;
+    return at;
 }
 
-/* `in` is the enclave's own copy of what the host sent; what is put at `out` goes back. */
-static cella_result greet(const void *in, size_t in_size, void *out, size_t out_capacity,
-                          size_t *ret_size)
+int greet(const char *name, char *greeting, size_t size)
 {
-    static const char before[] = "Hello ", behind[] = ", from inside the enclave.";
-    size_t size = sizeof(before) - 1 + in_size + sizeof(behind) - 1;
-    if (size > out_capacity) {
-        return CELLA_RESULT(BUFFER_TOO_SMALL);
+    size_t at = append(greeting, size, 0, "Hello ");
+    at = append(greeting, size, at, name);
+    at = append(greeting, size, at, ", from inside the enclave.");
+    if (at + 1 >= size) {
+        return 1;
     }
-    size_t at = append(out, 0, before, sizeof(before) - 1);
-    at = append(out, at, in, in_size);
-    *ret_size = append(out, at, behind, sizeof(behind) - 1);
-    /* A call out; whatever the host returns from it is not to be trusted. */
-    static const char notice[] = "the enclave was asked for a greeting";
-    return cella_ocall(OCALL_PRINT, notice, sizeof(notice) - 1, NULL, 0, NULL);
+    greeting[at] = '\0';
+    /* A call out; whatever the host does with it is not to be trusted. */
+    return cella_is_ok(print_notice("the enclave was asked for a greeting")) ? 0 : 1;
 }
-
-/* {function, most bytes in, most bytes out} */
-CELLA_ECALLS({greet, TEXT_MAX / 2, TEXT_MAX});
