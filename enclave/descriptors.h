@@ -71,6 +71,7 @@ struct cella_open {
 };
 
 /* descriptors_calls.c */
+bool cella_is_descriptor(uint64_t fd, uint64_t path, uint64_t flags);
 extern const struct cella_module cella_descriptor_module CELLA_KERNEL;
 
 /* A new object with one reference; NULL: no memory. A handle that is open already: NULL and -EIO. */

@@ -258,27 +258,26 @@ static long call_stat(uint64_t fd, uint64_t to, bool extended)
 }
 
 /* The *at calls with AT_EMPTY_PATH and an empty path mean the descriptor; with a path they are the files module's. */
-static bool is_empty_path(uint64_t path, uint64_t flags)
+bool cella_is_descriptor(uint64_t fd, uint64_t path, uint64_t flags)
 {
-    return (flags & LINUX_AT_EMPTY_PATH) != 0 &&
+    return (flags & LINUX_AT_EMPTY_PATH) != 0 && (int32_t)fd != LINUX_AT_FDCWD &&
            (path == 0 || (cella_user_range(path, 1) && *(const char *)path == 0));
 }
 
 static bool calls_stat(const struct cella_regs *regs, long *ret_result)
 {
-    const bool is_here = (int32_t)ARG0(regs) == LINUX_AT_FDCWD;
     switch (regs->rax) {
     case __NR_fstat:
         *ret_result = call_stat((uint32_t)ARG0(regs), ARG1(regs), false);
         return true;
     case __NR_newfstatat:
-        if (!is_empty_path(ARG1(regs), ARG3(regs)) || is_here) {
+        if (!cella_is_descriptor(ARG0(regs), ARG1(regs), ARG3(regs))) {
             return false;
         }
         *ret_result = call_stat((uint32_t)ARG0(regs), ARG2(regs), false);
         return true;
     case __NR_statx:
-        if (!is_empty_path(ARG1(regs), ARG2(regs)) || is_here) {
+        if (!cella_is_descriptor(ARG0(regs), ARG1(regs), ARG2(regs))) {
             return false;
         }
         *ret_result = call_stat((uint32_t)ARG0(regs), ARG4(regs), true);

@@ -258,9 +258,15 @@ static bool paths_look(const struct cella_regs *regs, long *ret_result)
                                 ARG1(regs), false);
         return true;
     case __NR_newfstatat:
+        if (cella_is_descriptor(ARG0(regs), ARG1(regs), ARG3(regs))) {
+            return false;
+        }
         *ret_result = path_stat(ARG0(regs), ARG1(regs), ARG3(regs), ARG2(regs), false);
         return true;
     case __NR_statx:
+        if (cella_is_descriptor(ARG0(regs), ARG1(regs), ARG2(regs))) {
+            return false;
+        }
         *ret_result = path_stat(ARG0(regs), ARG1(regs), ARG2(regs), ARG4(regs), true);
         return true;
     case __NR_access:

@@ -39,6 +39,7 @@ extern const struct cella_resolver cella_resolver __attribute__((visibility("def
 
 #define CELLA_EAI_FAIL (-4)
 #define CELLA_EAI_FAMILY (-6)
+#define CELLA_EAI_SERVICE (-8)
 #define CELLA_EAI_MEMORY (-10)
 #define CELLA_EAI_SYSTEM (-11)
 #define CELLA_EAI_OVERFLOW (-12)

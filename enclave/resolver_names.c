@@ -74,7 +74,7 @@ static int list_make(const struct cella_resolved *results, long count, int flags
     return 0;
 }
 
-/* A port in digits; -1: something else. No service is port 0. */
+/* A port in digits; -1: a name, -2: no port has this number. No service is port 0. */
 static int port_of(const char *service)
 {
     unsigned port = 0;
@@ -86,11 +86,9 @@ static int port_of(const char *service)
             return -1;
         }
         port = port * 10 + (unsigned)(*at - '0');
-        if (port > 65535) {
-            return -1;
-        }
+        port = port > 65535 ? 65536 : port;
     }
-    return (int)port;
+    return port > 65535 ? -2 : (int)port;
 }
 
 struct literal {
@@ -189,6 +187,9 @@ static long resolve(struct cella_resolve *what)
     }
     if (literals[0].family == 0 && (what->flags & AI_NUMERICHOST)) {
         return CELLA_EAI_NONAME;
+    }
+    if (port == -2) {
+        return CELLA_EAI_SERVICE;
     }
     if (port < 0 && (what->flags & AI_NUMERICSERV)) {
         return CELLA_EAI_NONAME;

@@ -105,8 +105,10 @@ long cella_socket_receive(struct cella_open *open, const struct cella_gather *by
     if ((flags & ~(RECEIVE_FLAGS | LINUX_MSG_NOSIGNAL)) != 0) {
         return -EOPNOTSUPP;
     }
-    const uint32_t asked = flags_of(open, flags) & RECEIVE_FLAGS &
-                           ~(LINUX_MSG_WAITALL | LINUX_MSG_CMSG_CLOEXEC | LINUX_MSG_TRUNC);
+    /* Of a datagram the host tells the whole size; on a stream the flag would throw bytes away. */
+    const uint32_t asked = (flags_of(open, flags) & RECEIVE_FLAGS &
+                            ~(LINUX_MSG_WAITALL | LINUX_MSG_CMSG_CLOEXEC | LINUX_MSG_TRUNC)) |
+                           (is_stream(open) ? 0 : LINUX_MSG_TRUNC);
     do {
         struct cella_gather piece = *bytes;
         piece.skip += done;

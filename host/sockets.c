@@ -201,12 +201,9 @@ static int64_t do_connect(struct cella_service_call *call)
     if (ready < 0) {
         return ready == -EAGAIN ? -EINPROGRESS : ready;
     }
-    int error = 0;
-    socklen_t size = sizeof(error);
-    if (getsockopt(call->head.handle, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
-        return -errno;
-    }
-    return -error;
+    /* Asked again the kernel says how it ended, and leaves the socket as a blocking call would. */
+    result = cella_errno_or(connect(call->head.handle, &address.to.any, address.size));
+    return result == -EISCONN ? 0 : result;
 }
 
 static int64_t do_accept(struct cella_service_call *call)
@@ -273,8 +270,8 @@ static int64_t do_receive(struct cella_service_call *call)
         memset(&from, 0, sizeof(from));
         message = (struct msghdr){
             .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &vector, .msg_iovlen = 1};
-        result = cella_errno_or(
-            recvmsg(call->head.handle, &message, (int)call->head.a | MSG_DONTWAIT | MSG_TRUNC));
+        result =
+            cella_errno_or(recvmsg(call->head.handle, &message, (int)call->head.a | MSG_DONTWAIT));
     } while (result < 0 && try_again(call, &result, waits, POLLIN));
     if (result < 0) {
         return result;
