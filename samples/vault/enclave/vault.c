@@ -11,12 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cella/enclave.h"
 #include "cella/report.h"
 #include "cella/seal.h"
 #include "query.h"
 #include "table.h"
-#include "vault.h"
+#include "vault_t.h"
 
 static pthread_mutex_t g_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *g_file; /* as it came in, and as it is sealed */
@@ -37,19 +36,15 @@ static void forget(void)
     g_size = 0;
 }
 
-static cella_result append(const void *in, size_t in_size, void *out, size_t out_capacity,
-                           size_t *ret_size)
+cella_result vault_append(const void *bytes, size_t size)
 {
-    (void)out;
-    (void)out_capacity;
-    (void)ret_size;
     cella_result result = CELLA_OK;
     pthread_mutex_lock(&g_lock);
-    char *longer = in_size <= VAULT_FILE_MAX - g_size ? realloc(g_file, g_size + in_size) : NULL;
-    if (longer) {
-        memcpy(longer + g_size, in, in_size);
+    char *longer = size <= VAULT_FILE_MAX - g_size ? realloc(g_file, g_size + size) : NULL;
+    if (longer && bytes) {
+        memcpy(longer + g_size, bytes, size);
         g_file = longer;
-        g_size += in_size;
+        g_size += size;
     } else {
         result = CELLA_RESULT(OUT_OF_MEMORY);
     }
@@ -90,68 +85,53 @@ static cella_result parse_held(struct vault_summary *ret_summary)
     return CELLA_OK;
 }
 
-static cella_result parse(const void *in, size_t in_size, void *out, size_t out_capacity,
-                          size_t *ret_size)
+cella_result vault_parse(struct vault_summary *summary)
 {
-    (void)in;
-    (void)in_size;
-    CELLA_ENSURE(out_capacity >= sizeof(struct vault_summary), BUFFER_TOO_SMALL);
+    CELLA_ENSURE(summary, INVALID_ARGUMENT);
     pthread_mutex_lock(&g_lock);
-    cella_result result = parse_held(out);
+    cella_result result = parse_held(summary);
     pthread_mutex_unlock(&g_lock);
-    *ret_size = sizeof(struct vault_summary);
     return result;
 }
 
 /* What a report about an answer binds. */
-static void bind(const uint8_t nonce[32], const char *question, size_t question_size,
-                 const char *answer, size_t answer_size, uint8_t ret_data[64])
+static void bind(const struct vault_question *question, const char *text, const char *words,
+                 uint8_t ret_data[64])
 {
     SHA256_CTX context;
-    const uint64_t sizes[2] = {question_size, answer_size};
+    const uint64_t sizes[2] = {strlen(text), strlen(words)};
     memset(ret_data, 0, 64);
     SHA256_Init(&context);
-    SHA256_Update(&context, nonce, 32);
+    SHA256_Update(&context, question->nonce, sizeof(question->nonce));
     SHA256_Update(&context, sizes, sizeof(sizes));
-    SHA256_Update(&context, question, question_size);
-    SHA256_Update(&context, answer, answer_size);
+    SHA256_Update(&context, text, sizes[0]);
+    SHA256_Update(&context, words, sizes[1]);
     SHA256_Final(ret_data, &context);
 }
 
-static cella_result query(const void *in, size_t in_size, void *out, size_t out_capacity,
-                          size_t *ret_size)
+cella_result vault_query(const struct vault_question *question, const char *text,
+                         struct vault_answer *answer, char *words, size_t room)
 {
-    const struct vault_question *question = in;
-    struct vault_answer *answer = out;
-    CELLA_ENSURE(in_size > sizeof(*question) && out_capacity > sizeof(*answer), BUFFER_TOO_SMALL);
-    size_t text_size = in_size - sizeof(*question);
-    char *text = (char *)out + sizeof(*answer);
-    char asked[VAULT_TEXT_MAX + 1];
-    CELLA_ENSURE(text_size <= VAULT_TEXT_MAX, OUT_OF_RANGE);
-    memcpy(asked, (const uint8_t *)in + sizeof(*question), text_size);
-    asked[text_size] = '\0';
+    uint8_t data[64];
+    CELLA_ENSURE(question && text && answer && words && room > 0, INVALID_ARGUMENT);
+    CELLA_ENSURE(strlen(text) <= VAULT_TEXT_MAX, OUT_OF_RANGE);
     pthread_mutex_lock(&g_lock);
-    int refused = query_run(&g_table, asked, text, out_capacity - sizeof(*answer));
+    int refused = query_run(&g_table, text, words, room);
     pthread_mutex_unlock(&g_lock);
     if (refused) {
-        printf("vault: %s\n", text);
+        printf("vault: %s\n", words);
         return CELLA_RESULT(INVALID_ARGUMENT);
     }
-    uint8_t data[64];
-    bind(question->nonce, asked, text_size, text, strlen(text), data);
-    CELLA_TRY(cella_report_create(&question->target, data, &answer->report));
-    *ret_size = sizeof(*answer) + strlen(text);
-    return CELLA_OK;
+    bind(question, text, words, data);
+    return cella_report_create(&question->target, data, &answer->report);
 }
 
-static cella_result seal(const void *in, size_t in_size, void *out, size_t out_capacity,
-                         size_t *ret_size)
+cella_result vault_seal(void *sealed, size_t room, size_t *sealed_size)
 {
-    (void)in;
-    (void)in_size;
+    CELLA_ENSURE(sealed && sealed_size, INVALID_ARGUMENT);
     pthread_mutex_lock(&g_lock);
     cella_result result = cella_seal(CELLA_SEAL_MRSIGNER, g_purpose, sizeof(g_purpose), g_file,
-                                     g_size, out, out_capacity, ret_size);
+                                     g_size, sealed, room, sealed_size);
     pthread_mutex_unlock(&g_lock);
     return result;
 }
@@ -176,61 +156,31 @@ static cella_result unseal_held(const void *in, size_t in_size, struct vault_sum
     return parse_held(ret_summary);
 }
 
-static cella_result unseal(const void *in, size_t in_size, void *out, size_t out_capacity,
-                           size_t *ret_size)
+cella_result vault_unseal(const void *sealed, size_t size, struct vault_summary *summary)
 {
-    CELLA_ENSURE(out_capacity >= sizeof(struct vault_summary), BUFFER_TOO_SMALL);
+    CELLA_ENSURE(sealed && summary, INVALID_ARGUMENT);
     pthread_mutex_lock(&g_lock);
-    cella_result result = unseal_held(in, in_size, out);
+    cella_result result = unseal_held(sealed, size, summary);
     pthread_mutex_unlock(&g_lock);
-    *ret_size = sizeof(struct vault_summary);
     return result;
 }
 
-static cella_result identity(const void *in, size_t in_size, void *out, size_t out_capacity,
-                             size_t *ret_size)
+cella_result vault_identity(struct sgx_report *report)
 {
-    (void)in;
-    (void)in_size;
-    CELLA_ENSURE(out_capacity >= sizeof(struct sgx_report), BUFFER_TOO_SMALL);
-    *ret_size = sizeof(struct sgx_report);
-    return cella_report_self(out);
+    CELLA_ENSURE(report, INVALID_ARGUMENT);
+    return cella_report_self(report);
 }
 
-/*
- * The other end of local attestation: this enclave checks an answer that another enclave on the same machine gave.
- * in: the question, its text and a zero; the answer, its text and a zero. out: MRENCLAVE of who answered.
- */
-static cella_result audit(const void *in, size_t in_size, void *out, size_t out_capacity,
-                          size_t *ret_size)
+/* The other end of local attestation: was the answer given by an enclave on this machine, to this question? */
+cella_result vault_audit(const struct vault_question *question, const char *text,
+                         const struct vault_answer *answer, const char *words, uint8_t *mr_enclave)
 {
-    const struct vault_question *question = in;
-    CELLA_ENSURE(in_size > sizeof(*question) && out_capacity >= 32, BUFFER_TOO_SMALL);
-    const char *asked = (const char *)(question + 1);
-    size_t left = in_size - sizeof(*question), asked_size = strnlen(asked, left);
-    CELLA_ENSURE(left - asked_size > sizeof(struct vault_answer), TRUNCATED);
-    struct vault_answer answer;
-    memcpy(&answer, asked + asked_size + 1, sizeof(answer));
-    const char *text = asked + asked_size + 1 + sizeof(answer);
-    size_t text_size = left - asked_size - 1 - sizeof(answer);
     uint8_t data[64];
-    CELLA_TRY(cella_report_verify(&answer.report));
-    bind(question->nonce, asked, asked_size, text, text_size, data);
-    CELLA_ENSURE(memcmp(data, answer.report.body.report_data, sizeof(data)) == 0, AUTH_FAILED);
-    CELLA_ENSURE(!(answer.report.body.attributes.flags & SGX_FLAGS_DEBUG), DEBUG_MISMATCH);
-    memcpy(out, answer.report.body.mr_enclave, 32);
-    *ret_size = 32;
+    CELLA_ENSURE(question && text && answer && words && mr_enclave, INVALID_ARGUMENT);
+    CELLA_TRY(cella_report_verify(&answer->report));
+    bind(question, text, words, data);
+    CELLA_ENSURE(memcmp(data, answer->report.body.report_data, sizeof(data)) == 0, AUTH_FAILED);
+    CELLA_ENSURE(!(answer->report.body.attributes.flags & SGX_FLAGS_DEBUG), DEBUG_MISMATCH);
+    memcpy(mr_enclave, answer->report.body.mr_enclave, 32);
     return CELLA_OK;
 }
-
-#define SEALED_MAX (VAULT_FILE_MAX + 4096u)
-#define QUESTION_MAX (sizeof(struct vault_question) + VAULT_TEXT_MAX)
-#define ANSWER_MAX (sizeof(struct vault_answer) + VAULT_TEXT_MAX)
-
-CELLA_ECALLS([VAULT_APPEND] = {append, VAULT_CHUNK, 0},
-             [VAULT_PARSE] = {parse, 0, sizeof(struct vault_summary)},
-             [VAULT_QUERY] = {query, QUESTION_MAX, ANSWER_MAX},
-             [VAULT_SEAL] = {seal, 0, SEALED_MAX},
-             [VAULT_UNSEAL] = {unseal, SEALED_MAX, sizeof(struct vault_summary)},
-             [VAULT_IDENTITY] = {identity, 0, sizeof(struct sgx_report)},
-             [VAULT_AUDIT] = {audit, QUESTION_MAX + ANSWER_MAX, 32});

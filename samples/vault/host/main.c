@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cella/host.h"
-#include "vault.h"
+#include "vault_u.h"
 
 static const char g_usage[] =
     "usage: vault IMAGE load FILE SEALED [QUESTION...]   parse FILE inside, seal it to SEALED\n"
@@ -80,19 +79,25 @@ static void hex(const uint8_t *bytes, char ret_text[65])
     }
 }
 
+/* Of an ecall: why it was not made, else what it returned. */
+static cella_result both(cella_result call, const cella_result *answer)
+{
+    return cella_is_ok(call) ? *answer : call;
+}
+
 static cella_enclave *start(const char *image, const char *role)
 {
     double since = now();
     struct cella_error error = {0};
     cella_enclave *enclave = NULL;
-    if (!cella_is_ok(cella_enclave_create(image, NULL, &enclave, &error))) {
+    if (!cella_is_ok(cella_create_vault(image, NULL, &enclave, &error))) {
         fprintf(stderr, "vault: %s\n", error.text);
         return NULL;
     }
     struct sgx_report report;
     char mr_enclave[65], mr_signer[65];
-    if (!cella_is_ok(
-            cella_ecall(enclave, VAULT_IDENTITY, NULL, 0, &report, sizeof(report), NULL))) {
+    cella_result answer;
+    if (!cella_is_ok(both(vault_identity(enclave, &answer, &report), &answer))) {
         fprintf(stderr, "vault: %s: no identity\n", image);
         return NULL;
     }
@@ -121,22 +126,21 @@ static int load(cella_enclave *enclave, const char *path, const char *sealed_pat
 {
     struct bytes file = {0}, sealed = {0};
     struct vault_summary summary;
+    cella_result answer;
     double since = now();
     if (read_file(path, VAULT_FILE_MAX, &file) < 0) {
         return 1;
     }
     for (size_t at = 0; at < file.size; at += VAULT_CHUNK) {
         size_t size = file.size - at < VAULT_CHUNK ? file.size - at : VAULT_CHUNK;
-        cella_result result =
-            cella_ecall(enclave, VAULT_APPEND, file.data + at, size, NULL, 0, NULL);
+        cella_result result = both(vault_append(enclave, &answer, file.data + at, size), &answer);
         if (!cella_is_ok(result)) {
             return fail("append", result, enclave);
         }
     }
     step(since, "%s handed over, %zu bytes", path, file.size);
     since = now();
-    cella_result result =
-        cella_ecall(enclave, VAULT_PARSE, NULL, 0, &summary, sizeof(summary), NULL);
+    cella_result result = both(vault_parse(enclave, &answer, &summary), &answer);
     if (!cella_is_ok(result)) {
         return fail(path, result, enclave);
     }
@@ -145,7 +149,7 @@ static int load(cella_enclave *enclave, const char *path, const char *sealed_pat
     since = now();
     size_t room = file.size + 4096;
     sealed.data = malloc(room);
-    result = cella_ecall(enclave, VAULT_SEAL, NULL, 0, sealed.data, room, &sealed.size);
+    result = both(vault_seal(enclave, &answer, sealed.data, room, &sealed.size), &answer);
     if (!cella_is_ok(result)) {
         return fail("seal", result, enclave);
     }
@@ -162,12 +166,13 @@ static int open_sealed(cella_enclave *enclave, const char *path)
 {
     struct bytes sealed = {0};
     struct vault_summary summary;
+    cella_result answer;
     double since = now();
     if (read_file(path, VAULT_FILE_MAX + 4096, &sealed) < 0) {
         return 1;
     }
-    cella_result result = cella_ecall(enclave, VAULT_UNSEAL, sealed.data, sealed.size, &summary,
-                                      sizeof(summary), NULL);
+    cella_result result =
+        both(vault_unseal(enclave, &answer, sealed.data, sealed.size, &summary), &answer);
     free(sealed.data);
     if (!cella_is_ok(result)) {
         return fail(path, result, enclave);
@@ -177,29 +182,23 @@ static int open_sealed(cella_enclave *enclave, const char *path)
     return 0;
 }
 
-/* Hands question and answer to the auditing enclave, byte for byte; then again with one letter changed. */
+/* Hands question and answer to the auditing enclave; then again with one letter changed. */
 static int audit(cella_enclave *auditor, const struct vault_question *question, const char *text,
-                 const uint8_t *answer, size_t answer_size)
+                 const struct vault_answer *answer, char *words)
 {
-    static uint8_t bytes[2 * VAULT_TEXT_MAX + 8192];
     uint8_t who[32];
     char name[65];
-    size_t size = 0;
+    cella_result verdict;
     double since = now();
-    memcpy(bytes, question, sizeof(*question));
-    size += sizeof(*question);
-    memcpy(bytes + size, text, strlen(text) + 1);
-    size += strlen(text) + 1;
-    memcpy(bytes + size, answer, answer_size);
-    size += answer_size;
-    cella_result result = cella_ecall(auditor, VAULT_AUDIT, bytes, size, who, sizeof(who), NULL);
+    cella_result result =
+        both(vault_audit(auditor, &verdict, question, text, answer, words, who), &verdict);
     if (!cella_is_ok(result)) {
         return fail("audit", result, auditor);
     }
     hex(who, name);
     step(since, "the report proves it: answered by %.16s... on this machine", name);
-    bytes[size - 1] ^= 1;
-    result = cella_ecall(auditor, VAULT_AUDIT, bytes, size, who, sizeof(who), NULL);
+    words[strlen(words) - 1] ^= 1;
+    result = both(vault_audit(auditor, &verdict, question, text, answer, words, who), &verdict);
     if (result.code != CELLA_CODE_AUTH_FAILED) {
         fprintf(stderr, "vault: an altered answer was not refused\n");
         return 1;
@@ -209,49 +208,51 @@ static int audit(cella_enclave *auditor, const struct vault_question *question, 
     return 0;
 }
 
+/* The enclave that shall check the answer, and a fresh nonce. */
+static cella_result address(cella_enclave *auditor, struct vault_question *ret_question)
+{
+    struct sgx_report report;
+    cella_result answer;
+    memset(ret_question, 0, sizeof(*ret_question));
+    if (auditor) {
+        CELLA_TRY(both(vault_identity(auditor, &answer, &report), &answer));
+        memcpy(ret_question->target.measurement, report.body.mr_enclave, 32);
+        ret_question->target.attributes = report.body.attributes;
+        ret_question->target.misc_select = report.body.misc_select;
+    }
+    const size_t size = sizeof(ret_question->nonce);
+    return getrandom(ret_question->nonce, size, 0) == (ssize_t)size ? CELLA_OK
+                                                                    : CELLA_RESULT(ENTROPY);
+}
+
+static void print_lines(const char *words)
+{
+    while (*words) {
+        size_t length = strcspn(words, "\n");
+        printf("               = %.*s\n", (int)length, words);
+        words += length + (words[length] != '\0');
+    }
+}
+
 static int ask(cella_enclave *enclave, cella_enclave *auditor, const char *text)
 {
-    static uint8_t in[sizeof(struct vault_question) + VAULT_TEXT_MAX];
-    static uint8_t out[sizeof(struct vault_answer) + VAULT_TEXT_MAX];
-    struct vault_question *question = (struct vault_question *)in;
-    size_t text_size = strlen(text), out_size = 0;
+    struct vault_question question;
+    struct vault_answer answer;
+    char words[VAULT_TEXT_MAX];
+    cella_result verdict;
     double since = now();
-    if (text_size == 0 || text_size > VAULT_TEXT_MAX) {
-        fprintf(stderr, "vault: a question has 1 to %u bytes\n", VAULT_TEXT_MAX);
-        return 2;
+    cella_result result = address(auditor, &question);
+    if (!cella_is_ok(result)) {
+        return fail("identity", result, auditor);
     }
-    memset(in, 0, sizeof(*question));
-    if (auditor) {
-        struct sgx_report report;
-        cella_result result =
-            cella_ecall(auditor, VAULT_IDENTITY, NULL, 0, &report, sizeof(report), NULL);
-        if (!cella_is_ok(result)) {
-            return fail("identity", result, auditor);
-        }
-        memcpy(question->target.measurement, report.body.mr_enclave, 32);
-        question->target.attributes = report.body.attributes;
-        question->target.misc_select = report.body.misc_select;
-    }
-    if (getrandom(question->nonce, sizeof(question->nonce), 0) != sizeof(question->nonce)) {
-        return 1;
-    }
-    memcpy(in + sizeof(*question), text, text_size);
-    cella_result result = cella_ecall(enclave, VAULT_QUERY, in, sizeof(*question) + text_size, out,
-                                      sizeof(out), &out_size);
+    result = both(vault_query(enclave, &verdict, &question, text, &answer, words, sizeof(words)),
+                  &verdict);
     if (!cella_is_ok(result)) {
         return fail(text, result, enclave);
     }
     step(since, "%s", text);
-    const char *line = (const char *)out + sizeof(struct vault_answer);
-    size_t left = out_size - sizeof(struct vault_answer);
-    while (left > 0) {
-        const char *end = memchr(line, '\n', left);
-        size_t length = end ? (size_t)(end - line) : left;
-        printf("               = %.*s\n", (int)length, line);
-        left -= length + (end != NULL);
-        line += length + 1;
-    }
-    return auditor ? audit(auditor, question, text, out, out_size) : 0;
+    print_lines(words);
+    return auditor && words[0] ? audit(auditor, &question, text, &answer, words) : 0;
 }
 
 int main(int argc, char **argv)

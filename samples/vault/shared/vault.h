@@ -1,5 +1,5 @@
 /*
- * What host and enclave of the vault sample agree on: call numbers and records.
+ * Records that go between host and enclave of the vault sample; vault.edl has the calls.
  * Side: both.
  */
 #ifndef VAULT_H
@@ -8,17 +8,6 @@
 #include <stdint.h>
 
 #include "abi/sgx.h"
-
-/* Ecalls, in the order of the enclave's table. */
-enum vault_ecall {
-    VAULT_APPEND, /* in: the next bytes of the file */
-    VAULT_PARSE,  /* out: struct vault_summary */
-    VAULT_QUERY, /* in: struct vault_question and the question's text; out: struct vault_answer and text */
-    VAULT_SEAL,     /* out: the sealed file */
-    VAULT_UNSEAL,   /* in: a sealed file; out: struct vault_summary */
-    VAULT_IDENTITY, /* out: struct sgx_report of the enclave for itself */
-    VAULT_AUDIT, /* in: struct vault_question, text, struct vault_answer, text; as answered by another enclave */
-};
 
 #define VAULT_FILE_MAX (64u << 20) /* bytes */
 #define VAULT_TEXT_MAX 8192u       /* bytes of a question or an answer */
