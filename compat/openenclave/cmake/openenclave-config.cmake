@@ -1,0 +1,40 @@
+# find_package(OpenEnclave CONFIG): the Open Enclave skin of Cella. Places are relative to this file.
+# set(COMPONENT OEHOSTVERIFY) before it gives the host's verifier alone.
+get_filename_component(_oe_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
+
+set(OE_LIBDIR "${_oe_prefix}/lib")
+set(OE_BINDIR "${_oe_prefix}/bin")
+set(OE_DATADIR "${_oe_prefix}/share")
+set(OE_INCLUDEDIR "${_oe_prefix}/include")
+set(OE_SCRIPTSDIR "${_oe_prefix}/bin/scripts")
+set(OE_SGX ON)
+find_program(OE_BASH bash)
+
+include(CMakeFindDependencyMacro)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_dependency(Threads)
+foreach (_oe_library crypto dl)
+  if (NOT TARGET openenclave::${_oe_library})
+    string(TOUPPER ${_oe_library} _oe_upper)
+    find_library(${_oe_upper}_LIB NAMES ${_oe_library})
+    if (${_oe_upper}_LIB)
+      add_library(openenclave::${_oe_library} UNKNOWN IMPORTED)
+      set_target_properties(openenclave::${_oe_library} PROPERTIES IMPORTED_LOCATION
+                                                                   "${${_oe_upper}_LIB}")
+    elseif (_oe_library STREQUAL dl) # glibc has it in libc
+      add_library(openenclave::dl INTERFACE IMPORTED)
+    else ()
+      message(FATAL_ERROR "OpenEnclave: lib${_oe_library} not found: install libssl-dev")
+    endif ()
+  endif ()
+endforeach ()
+
+if (COMPONENT MATCHES "OEHOSTVERIFY")
+  include("${CMAKE_CURRENT_LIST_DIR}/openenclave-hostverify-targets.cmake")
+else ()
+  include("${CMAKE_CURRENT_LIST_DIR}/openenclave-hostverify-targets.cmake")
+  include("${CMAKE_CURRENT_LIST_DIR}/openenclave-targets.cmake")
+endif ()
+unset(_oe_library)
+unset(_oe_upper)
+unset(_oe_prefix)

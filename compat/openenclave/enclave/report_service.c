@@ -1,0 +1,59 @@
+/*
+ * Reports at the host's request. Linked in when the EDL imports sgx/attestation.edl or attestation.edl.
+ * Side: enclave. Called by the kernel for the host's oe_get_report and oe_verify_report.
+ * Never binds data of the host's choice: report data is zero.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openenclave/enclave.h>
+
+#include "compat/openenclave/enclave/skin.h"
+#include "enclave/kernel.h"
+
+extern const char cella_module_oe_report;
+const char cella_module_oe_report = 1;
+
+static cella_result serve_report(const void *in, size_t in_size, void *out, size_t out_capacity,
+                                 size_t *ret_size)
+{
+    struct oe_answer answer = {0};
+    uint8_t *report = NULL;
+    size_t size = 0;
+    CELLA_ENSURE(out_capacity >= sizeof(answer), BUFFER_TOO_SMALL);
+    answer.result = oe_get_report_v2(0, NULL, 0, in, in_size, &report, &size);
+    if (answer.result == OE_OK && size > out_capacity - sizeof(answer)) {
+        answer.result = OE_BUFFER_TOO_SMALL;
+    }
+    *ret_size = sizeof(answer);
+    if (answer.result == OE_OK) {
+        answer.size = (uint32_t)size;
+        memcpy((uint8_t *)out + sizeof(answer), report, size);
+        *ret_size += size;
+    }
+    memcpy(out, &answer, sizeof(answer));
+    oe_free_report(report);
+    return CELLA_OK;
+}
+
+static cella_result serve_verify(const void *in, size_t in_size, void *out, size_t out_capacity,
+                                 size_t *ret_size)
+{
+    struct oe_answer answer = {0};
+    CELLA_ENSURE(out_capacity >= sizeof(answer), BUFFER_TOO_SMALL);
+    answer.result = oe_verify_report(in, in_size, NULL);
+    memcpy(out, &answer, sizeof(answer));
+    *ret_size = sizeof(answer);
+    return CELLA_OK;
+}
+
+static const struct cella_system_ecall report_ecall = {
+    .number = OE_ECALL_REPORT,
+    .ecall = {.function = serve_report, .in_max = 512, .out_max = OE_ECALL_REPORT_MAX}};
+CELLA_SYSTEM_ECALL(report_ecall);
+static const struct cella_system_ecall verify_ecall = {
+    .number = OE_ECALL_VERIFY,
+    .ecall = {.function = serve_verify,
+              .in_max = OE_ECALL_VERIFY_MAX,
+              .out_max = sizeof(struct oe_answer)}};
+CELLA_SYSTEM_ECALL(verify_ecall);

@@ -1,0 +1,28 @@
+/*
+ * The inside of the enclave half: what its parts know of each other.
+ * Side: enclave. Included by compat/openenclave/enclave only. Compiled as ordinary code of the enclave's libc; musl's
+ * headers serve glibc too, for only plain C functions are called.
+ * Never includes enclave/kernel.h: its SGX names and those of openenclave/bits/sgx/sgxtypes.h are the same.
+ */
+#ifndef CELLA_COMPAT_OE_SKIN_H
+#define CELLA_COMPAT_OE_SKIN_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cella/enclave.h"
+#include "compat/openenclave/common/calls.h"
+#include "compat/openenclave/common/glue.h"
+
+#include <openenclave/log.h>
+
+/* environment.c: the value behind `name` (NAME=) among the host's strings; NULL: none. Opaque to the libc. */
+const char *oe_environment(const char *name);
+uint64_t oe_environment_number(const char *name, unsigned base, uint64_t otherwise);
+
+/* log.c: to the callback or the host, if the level passes. */
+OE_PRINTF_FORMAT(2, 3) oe_result_t oe_log(oe_log_level_t level, const char *format, ...);
+
+#endif
