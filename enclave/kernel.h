@@ -88,6 +88,7 @@ CELLA_KERNEL void cella_kernel_thread_ready(struct cella_td *td);
 CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall(uint32_t number, const void *in,
                                                             size_t in_size, void *out,
                                                             size_t out_capacity, size_t *ret_size);
+/* gather.c */
 /* Enclave memory in pieces (as struct iovec): `size` bytes from byte `skip` on. */
 struct cella_part {
     uint64_t at, size;
@@ -98,9 +99,9 @@ struct cella_gather {
     uint64_t skip, size;
 };
 /*
- * The same with `gather` (may be NULL) behind the input, whose size is a multiple of 8, and `scatter` (may be NULL) for
- * what follows the answer's head of `out_size` bytes: as many bytes as its first word, an i64, says (unless it has no
- * room at all). The rest of the head is as it was when that word is negative.
+ * A system call out of the enclave with `gather` (may be NULL) behind the input, whose size is a multiple of 8, and
+ * `scatter` (may be NULL) for what follows the answer's head of `out_size` bytes: as many bytes as the head's first
+ * word, an i64, says. When that word is negative the rest of the head is as it was. Keeps vector registers.
  */
 CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall_parts(
     uint32_t number, const void *in, size_t in_size, const struct cella_gather *gather, void *out,

@@ -35,8 +35,6 @@ struct ocall {
     void *out;
     size_t out_capacity;
     size_t *ret_size;
-    const struct cella_gather *gather;  /* follows `in`, or NULL */
-    const struct cella_gather *scatter; /* takes what follows `out`, or NULL */
 };
 
 /* The slice is ours up to the next multiple of 8: the last word goes out whole, padded with zeros. */
@@ -55,73 +53,11 @@ cella_result cella_slice_fill(uint64_t slice, const void *from, size_t size)
     return CELLA_OK;
 }
 
-/*
- * Copies the bytes of `gather` to (or from) host memory. Each part is looked at once: another thread of the enclave may
- * be changing the vector, which must never lead a copy out of the enclave.
- */
-static cella_result gather_copy(const struct cella_gather *gather, uint64_t host, uint64_t size,
-                                bool out)
-{
-    uint64_t skip = gather->skip;
-    for (uint32_t i = 0; i < gather->count && size > 0; i++) {
-        const struct cella_part part = {
-            .at = ((const volatile struct cella_part *)gather->parts)[i].at,
-            .size = ((const volatile struct cella_part *)gather->parts)[i].size};
-        if (skip >= part.size) {
-            skip -= part.size;
-            continue;
-        }
-        const uint64_t left = part.size - skip;
-        const uint64_t now = left < size ? left : size;
-        CELLA_ENSURE(cella_inside(part.at, part.size), OUT_OF_RANGE);
-        if (out) {
-            CELLA_TRY(
-                cella_copy_out(cella_host_pointer_out(host), (const void *)(part.at + skip), now));
-        } else {
-            CELLA_TRY(cella_copy_in((void *)(part.at + skip), cella_host_pointer(host), now));
-        }
-        host += now;
-        size -= now;
-        skip = 0;
-    }
-    return size == 0 ? CELLA_OK : CELLA_RESULT(OUT_OF_RANGE);
-}
-
-static uint64_t gather_size(const struct cella_gather *gather)
-{
-    return gather ? gather->size : 0;
-}
-
-/*
- * The head of an answer, and what follows it: as many bytes as its first word says, no more than were asked for.
- * Nothing is written to the caller's memory before that is known. A failure (a word below 0) may end after the word.
- */
-static cella_result answer_scatter(const struct ocall *call, uint64_t answer, uint64_t size)
-{
-    const uint64_t head = size < call->out_capacity ? size : call->out_capacity;
-    CELLA_ENSURE(size >= sizeof(int64_t), HOST_VALUE);
-    CELLA_TRY(cella_copy_in(call->out, cella_host_pointer(answer), head));
-    const int64_t count = *(const int64_t *)call->out;
-    const uint64_t rest = size - head;
-    if (count < 0) {
-        return CELLA_OK;
-    }
-    CELLA_ENSURE(head == call->out_capacity, HOST_VALUE);
-    CELLA_ENSURE(call->scatter->size == 0 || (uint64_t)count == rest, HOST_VALUE);
-    return gather_copy(call->scatter, answer + head, rest, false);
-}
-
 /* The call itself, over a slice that is big enough and known to be host memory. */
 static cella_result ocall_over(struct cella_td *td, const struct ocall *call, uint64_t slice)
 {
-    uint64_t in_size = call->in_size;
-    const uint64_t capacity = call->out_capacity + gather_size(call->scatter);
-    if (in_size > 0) {
-        CELLA_TRY(cella_slice_fill(slice, call->in, in_size));
-    }
-    if (call->gather) {
-        CELLA_TRY(gather_copy(call->gather, slice + in_size, call->gather->size, true));
-        in_size += call->gather->size;
+    if (call->in_size > 0) {
+        CELLA_TRY(cella_slice_fill(slice, call->in, call->in_size));
     }
     struct cella_pair (*leave)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) =
         call->preserve ? cella_kernel_leave_preserving : cella_kernel_leave;
@@ -132,18 +68,17 @@ static cella_result ocall_over(struct cella_td *td, const struct ocall *call, ui
     const uint32_t state = td->state;
     td->state = (call->number & CELLA_OCALL_SYSTEM) != 0 ? TD_AWAY : state;
     struct cella_pair answer = leave(CELLA_EXIT_OCALL | (uint64_t)call->number << 32, slice,
-                                     in_size, capacity, td->depth + 1);
+                                     call->in_size, call->out_capacity, td->depth + 1);
     td->state = state;
     cella_result result = cella_result_from_host(answer.first);
     if (!cella_is_ok(result)) {
         return result;
     }
-    CELLA_ENSURE(answer.second <= capacity, HOST_VALUE);
-    const uint64_t output = slice + CELLA_CALL_OUTPUT_AT(in_size);
-    if (call->scatter) {
-        CELLA_TRY(answer_scatter(call, output, answer.second));
-    } else if (answer.second > 0) {
-        CELLA_TRY(cella_copy_in(call->out, cella_host_pointer(output), answer.second));
+    CELLA_ENSURE(answer.second <= call->out_capacity, HOST_VALUE);
+    if (answer.second > 0) {
+        CELLA_TRY(cella_copy_in(call->out,
+                                cella_host_pointer(slice + CELLA_CALL_OUTPUT_AT(call->in_size)),
+                                answer.second));
     }
     if (call->ret_size) {
         *call->ret_size = answer.second;
@@ -194,11 +129,10 @@ static cella_result ocall_run(const struct ocall *call)
 {
     struct cella_td *td = cella_td_self();
     const uint64_t limit = 1ull << 40;
-    const uint64_t in_size = call->in_size + gather_size(call->gather);
-    const uint64_t out_capacity = call->out_capacity + gather_size(call->scatter);
-    CELLA_ENSURE(in_size < limit && out_capacity < limit, OUT_OF_RANGE);
+    CELLA_ENSURE(call->in_size < limit && call->out_capacity < limit, OUT_OF_RANGE);
     CELLA_ENSURE(td->depth < CELLA_CALL_DEPTH_MAX && td->in_exception == 0, LIMIT_EXCEEDED);
-    const uint64_t size = CELLA_CALL_OUTPUT_AT(in_size) + CELLA_CALL_OUTPUT_AT(out_capacity);
+    const uint64_t size =
+        CELLA_CALL_OUTPUT_AT(call->in_size) + CELLA_CALL_OUTPUT_AT(call->out_capacity);
     if (size > td->arena_size - td->arena_used) {
         return ocall_large(td, call, size);
     }
@@ -232,21 +166,6 @@ cella_result cella_system_ocall(uint32_t number, const void *in, size_t in_size,
                                .out = out,
                                .out_capacity = out_capacity,
                                .ret_size = ret_size};
-    return ocall_run(&call);
-}
-
-cella_result cella_system_ocall_parts(uint32_t number, const void *in, size_t in_size,
-                                      const struct cella_gather *gather, void *out, size_t out_size,
-                                      const struct cella_gather *scatter)
-{
-    const struct ocall call = {.number = number,
-                               .preserve = true,
-                               .in = in,
-                               .in_size = in_size,
-                               .out = out,
-                               .out_capacity = out_size,
-                               .gather = gather,
-                               .scatter = scatter};
     return ocall_run(&call);
 }
 
