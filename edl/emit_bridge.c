@@ -307,15 +307,13 @@ static void put_ecall_table(struct emit *emit)
         if (function->service) {
             continue;
         }
-        emit_put(emit, "    {edl_enter_%s, ", function->name);
-        emit_put(emit,
-                 emit_has_head(function) ? "CELLA_BRIDGE_SPANS_AT(sizeof(struct edl_e_%s_head))"
-                                         : "0",
+        emit_put(emit, "    {edl_enter_%s, CELLA_BRIDGE_MESSAGE_SIZE(", function->name);
+        emit_put(emit, emit_has_head(function) ? "sizeof(struct edl_e_%s_head), " : "0, ",
                  function->name);
         if (emit_has_deep(function, false)) {
-            emit_put(emit, " + CELLA_BRIDGE_SPAN_MAX * sizeof(struct cella_bridge_span)");
+            emit_put(emit, "CELLA_BRIDGE_SPAN_MAX)");
         } else {
-            emit_put(emit, " + %u * sizeof(struct cella_bridge_span)", emit_copied_count(function));
+            emit_put(emit, "%u)", emit_copied_count(function));
         }
         emit_put(emit, emit_has_reply(function) ? ", sizeof(struct edl_e_%s_reply)},\n" : ", 0},\n",
                  function->name);

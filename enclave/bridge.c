@@ -215,23 +215,19 @@ cella_result cella_bridge_enter(struct cella_bridge_call *call,
 {
     const uint64_t spans_at = CELLA_BRIDGE_SPANS_AT(function->head_size);
     const uint64_t fixed =
-        spans_at + (uint64_t)function->pointer_count * sizeof(struct cella_bridge_span);
+        CELLA_BRIDGE_MESSAGE_SIZE(function->head_size, (uint64_t)function->pointer_count);
     CELLA_TRY(cella_bridge_allow(function));
     CELLA_ENSURE(out_capacity >= function->reply_size, BUFFER_TOO_SMALL);
     CELLA_ENSURE(in_size >= fixed, TRUNCATED);
     CELLA_ENSURE((in_size - fixed) % sizeof(struct cella_bridge_span) == 0, TRAILING_BYTES);
     CELLA_ENSURE(in_size == fixed || (function->flags & CELLA_BRIDGE_DEEP) != 0, TRAILING_BYTES);
-    *call = (struct cella_bridge_call){
-        .function = function,
-        .spans = in ? (const struct cella_bridge_span *)((const uint8_t *)in + spans_at) : NULL,
-        .span_count = in ? (in_size - spans_at) / sizeof(struct cella_bridge_span) : 0,
-        .head = in,
-        .reply = out,
-        .at = at};
+    *call = (struct cella_bridge_call){.function = function, .head = in, .reply = out, .at = at};
     if (function->pointer_count == 0) {
         __asm__ volatile("lfence" : : : "memory");
         return CELLA_OK;
     }
+    call->spans = (const struct cella_bridge_span *)((const uint8_t *)in + spans_at);
+    call->span_count = (in_size - spans_at) / sizeof(struct cella_bridge_span);
     uint64_t total = 0;
     CELLA_TRY(spans_check(call, &total));
     call->buffer = (uint8_t *)cella_call_buffer_take(total + 16, &call->capacity);

@@ -249,10 +249,7 @@ static cella_result call_run(cella_enclave *enclave, const struct cella_bridge_m
                              .capacity = function->pointer_count};
     CELLA_TRY(spans_make(&list, function, message, at));
     return message_send(enclave, number, function, message,
-                        function->head_size + function->pointer_count == 0
-                            ? 0
-                            : spans_at + list.count * sizeof(struct cella_bridge_span),
-                        reply);
+                        CELLA_BRIDGE_MESSAGE_SIZE(function->head_size, list.count), reply);
 }
 
 cella_result cella_bridge_ecall(cella_enclave *enclave, const struct cella_bridge_module *module,

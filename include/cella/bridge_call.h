@@ -110,6 +110,9 @@ struct cella_bridge_span {
     uint64_t size;
 };
 #define CELLA_BRIDGE_SPANS_AT(head_size) (((head_size) + 7) & ~(uint64_t)7)
+#define CELLA_BRIDGE_MESSAGE_SIZE(head_size, spans)                                                \
+    ((spans) == 0 ? (head_size)                                                                    \
+                  : CELLA_BRIDGE_SPANS_AT(head_size) + (spans) * sizeof(struct cella_bridge_span))
 
 /*
  * An ocall's message: the head; at the next multiple of 16 one part for each pointer, in the same order; the bytes of
@@ -134,9 +137,6 @@ struct cella_bridge_deep {
 #define CELLA_BRIDGE_BAD (~(uint64_t)0)    /* no size: negative, overflown, or not a multiple */
 #define CELLA_BRIDGE_MISSING                                                                       \
     (~(uint32_t)0) /* the number of an ecall that the enclave does not have */
-#define CELLA_BRIDGE_MESSAGE_MAX(head_size)                                                        \
-    (CELLA_BRIDGE_SPANS_AT(head_size) + CELLA_BRIDGE_SPAN_MAX * sizeof(struct cella_bridge_span))
-
 /*
  * Ecall 0 of a generated table answers with this and the names, zero-terminated, ecalls first; as many bytes as fit.
  * The host calls by name, so that two lists in different order understand each other.

@@ -1,0 +1,27 @@
+/*
+ * The core's reports, keys and copies for files that include the skin's headers: the two give different contents to the
+ * same names, so no file includes both.
+ * Side: enclave. Called inside compat/intel/trusted only. Structures are the processor's, byte for byte.
+ */
+#ifndef COMPAT_INTEL_TRUSTED_CORE_H
+#define COMPAT_INTEL_TRUSTED_CORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cella/result.h"
+
+/* `target` 512 bytes, `data` 64 or NULL, `ret_report` 432. */
+CELLA_MUST_USE cella_result intel_core_report(const void *target, const void *data,
+                                              void *ret_report);
+CELLA_MUST_USE cella_result intel_core_report_verify(const void *report);
+/* `request` 512 bytes. */
+CELLA_MUST_USE cella_result intel_core_key(const void *request, void *ret_key);
+/* The report of a trust domain (256 bytes); UNSUPPORTED where the processor has no EVERIFYREPORT2. */
+CELLA_MUST_USE cella_result intel_core_report2_verify(const void *report);
+
+/* From and to host memory, checked; for buffers that an API lets lie outside. */
+CELLA_MUST_USE cella_result intel_core_copy_in(void *to, const void *host, size_t size);
+CELLA_MUST_USE cella_result intel_core_copy_out(void *host, const void *from, size_t size);
+
+#endif

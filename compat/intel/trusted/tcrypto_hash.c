@@ -1,0 +1,149 @@
+/*
+ * sgx_tcrypto.h: hashes, over libcrypto. A state is an EVP_MD_CTX.
+ * Side: enclave. Called by applications. Never implements a primitive.
+ */
+#include "sgx_tcrypto.h"
+
+#include <openssl/evp.h>
+
+#include "common/no_compression.h"
+
+CELLA_NO_COMPRESSION;
+
+static sgx_status_t hash_message(const EVP_MD *algorithm, const uint8_t *at, uint32_t size,
+                                 void *ret_hash)
+{
+    if (!at || !ret_hash) {
+        return SGX_ERROR_INVALID_PARAMETER;
+    }
+    return EVP_Digest(at, size, ret_hash, NULL, algorithm, NULL) == 1 ? SGX_SUCCESS
+                                                                      : SGX_ERROR_UNEXPECTED;
+}
+
+static sgx_status_t hash_init(const EVP_MD *algorithm, sgx_sha_state_handle_t *ret_state)
+{
+    if (!ret_state) {
+        return SGX_ERROR_INVALID_PARAMETER;
+    }
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (!context) {
+        return SGX_ERROR_OUT_OF_MEMORY;
+    }
+    if (EVP_DigestInit_ex(context, algorithm, NULL) != 1) {
+        EVP_MD_CTX_free(context);
+        return SGX_ERROR_UNEXPECTED;
+    }
+    *ret_state = context;
+    return SGX_SUCCESS;
+}
+
+static sgx_status_t hash_update(const uint8_t *at, size_t size, sgx_sha_state_handle_t state)
+{
+    if (!at || !state) {
+        return SGX_ERROR_INVALID_PARAMETER;
+    }
+    return EVP_DigestUpdate(state, at, size) == 1 ? SGX_SUCCESS : SGX_ERROR_UNEXPECTED;
+}
+
+/* Of what was given so far: the state goes on, as in the original. */
+static sgx_status_t hash_get(sgx_sha_state_handle_t state, void *ret_hash)
+{
+    if (!state || !ret_hash) {
+        return SGX_ERROR_INVALID_PARAMETER;
+    }
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    if (!copy) {
+        return SGX_ERROR_OUT_OF_MEMORY;
+    }
+    const int done =
+        EVP_MD_CTX_copy_ex(copy, state) == 1 && EVP_DigestFinal_ex(copy, ret_hash, NULL) == 1;
+    EVP_MD_CTX_free(copy);
+    return done ? SGX_SUCCESS : SGX_ERROR_UNEXPECTED;
+}
+
+static sgx_status_t hash_close(sgx_sha_state_handle_t state)
+{
+    if (!state) {
+        return SGX_ERROR_INVALID_PARAMETER;
+    }
+    EVP_MD_CTX_free(state);
+    return SGX_SUCCESS;
+}
+
+sgx_status_t sgx_sha256_msg(const uint8_t *p_src, uint32_t src_len, sgx_sha256_hash_t *p_hash)
+{
+    return hash_message(EVP_sha256(), p_src, src_len, p_hash);
+}
+
+sgx_status_t sgx_sha256_init(sgx_sha_state_handle_t *p_sha_handle)
+{
+    return hash_init(EVP_sha256(), p_sha_handle);
+}
+
+sgx_status_t sgx_sha256_update(const uint8_t *p_src, uint32_t src_len,
+                               sgx_sha_state_handle_t sha_handle)
+{
+    return hash_update(p_src, src_len, sha_handle);
+}
+
+sgx_status_t sgx_sha256_get_hash(sgx_sha_state_handle_t sha_handle, sgx_sha256_hash_t *p_hash)
+{
+    return hash_get(sha_handle, p_hash);
+}
+
+sgx_status_t sgx_sha256_close(sgx_sha_state_handle_t sha_handle)
+{
+    return hash_close(sha_handle);
+}
+
+sgx_status_t sgx_sha384_msg(const uint8_t *p_src, uint32_t src_len, sgx_sha384_hash_t *p_hash)
+{
+    return hash_message(EVP_sha384(), p_src, src_len, p_hash);
+}
+
+sgx_status_t sgx_sha384_init(sgx_sha_state_handle_t *p_sha_handle)
+{
+    return hash_init(EVP_sha384(), p_sha_handle);
+}
+
+sgx_status_t sgx_sha384_update(const uint8_t *p_src, uint32_t src_len,
+                               sgx_sha_state_handle_t sha_handle)
+{
+    return hash_update(p_src, src_len, sha_handle);
+}
+
+sgx_status_t sgx_sha384_get_hash(sgx_sha_state_handle_t sha_handle, sgx_sha384_hash_t *p_hash)
+{
+    return hash_get(sha_handle, p_hash);
+}
+
+sgx_status_t sgx_sha384_close(sgx_sha_state_handle_t sha_handle)
+{
+    return hash_close(sha_handle);
+}
+
+sgx_status_t sgx_sha1_msg(const uint8_t *p_src, uint32_t src_len, sgx_sha1_hash_t *p_hash)
+{
+    return hash_message(EVP_sha1(), p_src, src_len, p_hash);
+}
+
+sgx_status_t sgx_sha1_init(sgx_sha_state_handle_t *p_sha_handle)
+{
+    return hash_init(EVP_sha1(), p_sha_handle);
+}
+
+sgx_status_t sgx_sha1_update(const uint8_t *p_src, size_t src_len,
+                             sgx_sha_state_handle_t sha_handle)
+{
+    return hash_update(p_src, src_len, sha_handle);
+}
+
+sgx_status_t sgx_sha1_get_hash(sgx_sha_state_handle_t sha_handle, sgx_sha1_hash_t *p_hash)
+{
+    return hash_get(sha_handle, p_hash);
+}
+
+sgx_status_t sgx_sha1_close(sgx_sha_state_handle_t sha_handle)
+{
+    return hash_close(sha_handle);
+}
