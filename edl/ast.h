@@ -117,9 +117,10 @@ struct cella_edl_decl {
      */
     bool is_length;
     /*
-     * The bytes behind the pointer are a struct with pointers of its own that are to be followed: not NULL only on a
-     * parameter with a direction and one star, or on a member with size or count and one star. Then the element count
-     * is `count` (1 when absent). NULL: copy the bytes as they are. Chains of `deep` are finite.
+     * The bytes behind the pointer are structs with pointers of their own that are to be followed: not NULL only on a
+     * parameter with a direction and one star, or on a member with size or count and one star. As everywhere, there are
+     * (size, or sizeof(*p)) * (count, or 1) bytes; here they are that many / sizeof(*p) structs, and a remainder is
+     * refused when the call is made. NULL: copy the bytes as they are. Chains of `deep` are finite.
      */
     const struct cella_edl_composite *deep;
 };

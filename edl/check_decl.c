@@ -140,8 +140,7 @@ static void check_const_out(const struct decl_check *check)
     if (!decl->type.is_const || decl->type.pointers == 0 || !(decl->direction & CELLA_EDL_OUT)) {
         return;
     }
-    bool is_void = decl->type.kind == CELLA_EDL_VOID && decl->type.pointers == 1;
-    if (edl_is_intel(edl) && !is_void) {
+    if (edl_is_intel(edl)) {
         edl_error(edl, at(check, EDL_ATTR_OUT),
                   "'%s' points to const; nothing can be brought out to it", decl->name);
     } else {

@@ -90,13 +90,6 @@ static void resolve_deep_members(const struct unit_check *check,
                      member->name, target->name);
             continue;
         }
-        if (member->size.kind != CELLA_EDL_ABSENT) {
-            edl_error(
-                check->edl, member->size.position,
-                "'%s' points to struct '%s', which is copied with what it points at; give the "
-                "number of structs: count=",
-                member->name, target->name);
-        }
         member->deep = target;
     }
 }
@@ -235,7 +228,7 @@ static void check_deep(const struct unit_check *check, const struct cella_edl_fu
                   function->name, target->name);
         return;
     }
-    if (decl->size.kind != CELLA_EDL_ABSENT) {
+    if (decl->size.kind != CELLA_EDL_ABSENT && edl_is_openenclave(check->edl)) {
         edl_error(check->edl, decl->size.position,
                   "'%s' points to struct '%s', which is copied with what it points at; give the "
                   "number of structs: count=",

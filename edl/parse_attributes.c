@@ -164,6 +164,9 @@ bool edl_parse_attributes(struct edl_parser *parser, enum edl_place place,
             edl_error(edl, parser->token.position, "more than %u attributes", EDL_ATTRIBUTES_MAX);
             return false;
         }
+        if (count > 1 && !edl_is_intel(edl) && edl_at(parser, ']')) {
+            break; /* oeedger8r takes a comma at the end */
+        }
         if (!parse_attribute(parser, place, decl, ret_attributes)) {
             return false;
         }
