@@ -295,9 +295,10 @@ static void add_modules(struct job *job, const struct build *b)
         const char *module;
         const char *words[2];
     } modules[] = {
-        {"clock", {CELLA_RECIPE_MODULE_CLOCK}},
-        {"files", {CELLA_RECIPE_MODULE_FILES}},
-        {"seal", {CELLA_RECIPE_SEAL}},
+#define X(name) {#name, {CELLA_RECIPE_MODULE(name)}},
+        CELLA_RECIPE_MODULES(X)
+#undef X
+            {"seal", {CELLA_RECIPE_SEAL}},
     };
     for (size_t i = 0; i < CELLA_COUNT(modules); i++) {
         for (size_t j = 0; project_has_module(b->project, modules[i].module) && j < 2; j++) {

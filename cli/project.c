@@ -11,6 +11,7 @@
 
 #include "cli/file.h"
 #include "common/cleanup.h"
+#include "enclave/recipe.h"
 
 #define PROJECT_SIZE_MAX 65536u
 
@@ -99,7 +100,9 @@ static cella_result set_libc(struct project *project, const struct line *line,
 static cella_result set_modules(struct project *project, const struct line *line,
                                 struct cella_error *error)
 {
-    static const char *const known[] = {"seal", "clock", "files"};
+#define X(name) #name,
+    static const char *const known[] = {"seal", CELLA_RECIPE_MODULES(X)};
+#undef X
     CELLA_TRY(set_words(&project->modules, line, error));
     for (unsigned i = 0; i < project->modules.count; i++) {
         bool found = false;
@@ -107,9 +110,11 @@ static cella_result set_modules(struct project *project, const struct line *line
             found = found || strcmp(project->modules.words[i], known[j]) == 0;
         }
         if (!found) {
-            return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
-                                   "%s:%u: modules: '%s' is none of seal, clock, files", line->path,
-                                   line->number, project->modules.words[i]);
+            return cella_error_set(
+                error, CELLA_RESULT(BAD_FIELD),
+                "%s:%u: modules: '%s' is none of seal, clock, dirs, epoll, files, "
+                "ids, pipes, poll, resolver, sockets, uname",
+                line->path, line->number, project->modules.words[i]);
         }
     }
     return CELLA_OK;

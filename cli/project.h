@@ -33,7 +33,7 @@ struct project {
     char folder[4096];
     char name[PROJECT_NAME_MAX];
     enum project_libc libc;
-    struct project_words modules;   /* seal, clock, files */
+    struct project_words modules;   /* seal, or those of enclave/recipe.h */
     struct project_words libraries; /* static libraries of the enclave, without lib and .a */
     struct project_words enclave_flags;
     struct project_words host_libraries;

@@ -37,9 +37,14 @@
     "g++", CELLA_RECIPE_LINK, "-o", "%o", "%O", "-Wl,--start-group", "%L/libcella_enclave_libc.a", \
         "%L/libcella_enclave.a", "-Wl,--end-group"
 
-/* Opt-in modules: each is one library and the symbol that pulls it in, given before the group above (%O). */
-#define CELLA_RECIPE_MODULE_CLOCK "-Wl,-u,cella_module_clock", "%L/libcella_enclave_clock.a"
-#define CELLA_RECIPE_MODULE_FILES "-Wl,-u,cella_module_files", "%L/libcella_enclave_files.a"
+/*
+ * Opt-in modules: each is one library and the symbol that pulls it in, given before the group above (%O); docs/runtime.md
+ * says what each brings. X(name). `sleep` and `threads` need nothing: their symbols are in libcella_enclave_libc.a.
+ */
+#define CELLA_RECIPE_MODULES(X)                                                                    \
+    X(clock)                                                                                       \
+    X(dirs) X(epoll) X(files) X(ids) X(pipes) X(poll) X(resolver) X(sockets) X(uname)
+#define CELLA_RECIPE_MODULE(name) "-Wl,-u,cella_module_" #name, "%L/libcella_enclave_" #name ".a"
 /* Sealing needs libcrypto: "%L/libcella_enclave_seal.a", "-l:libcrypto.a", with a libc. */
 #define CELLA_RECIPE_SEAL "%L/libcella_enclave_seal.a", "-l:libcrypto.a"
 /* libcrypto alone: the symbol keeps the compressors that newer ones are built with out of the enclave. */

@@ -55,7 +55,7 @@ for row in none:c musl:c glibc:c glibc:c++; do
     "$cella" run "$name" -- Ada 2>&1 | grep -q "^enclave (.* processor): Hello Ada, from inside the enclave.$" ||
         fail "$name answers otherwise"
 done
-printf 'modules = clock files seal\nlibraries = z crypto\n' >>i-musl-c/cella.project
+printf 'modules = clock dirs epoll files ids pipes poll resolver sockets uname seal\nlibraries = z crypto\n' >>i-musl-c/cella.project
 sed 's/^libc = .*/libc = glibc/' i-musl-c/cella.project >i-glibc-c/cella.project
 sed -i 's/i-musl-c/i-glibc-c/' i-glibc-c/cella.project
 "$cella" build i-glibc-c >build.log 2>&1 || { cat build.log; fail "modules and libraries do not link"; }

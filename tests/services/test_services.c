@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/service.h"
 #include "cella/host.h"
+#include "tests/runtime/docs_hex.h"
 #include "tests/services/services.h"
 
 static char **g_images;
@@ -185,6 +187,22 @@ static void test_blocked(void **state)
     }
 }
 
+/* The example of docs/formats/services.md. */
+static void test_docs(void **state)
+{
+    const struct {
+        struct cella_call_request request;
+        int64_t value;
+        char bytes[3];
+    } expected = {.request = {.operation = CELLA_FILE_READ, .handle = 7, .a = 5, .b = 16},
+                  .value = 3,
+                  .bytes = {'a', 'b', 'c'}};
+    unsigned char example[64];
+    (void)state;
+    assert_int_equal(docs_hex("services.md", example, sizeof(example)), 35);
+    assert_memory_equal(example, &expected, 35);
+}
+
 static int folder_make(void **state)
 {
     char path[128];
@@ -216,7 +234,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_musl),    cmocka_unit_test(test_glibc),
         cmocka_unit_test(test_absent),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_blocked), cmocka_unit_test(test_docs),
     };
     if (argc != 4) {
         fprintf(stderr, "usage: %s MUSL GLIBC ABSENT\n", argv[0]);
