@@ -5,21 +5,21 @@
 
 #include "hello_u.h"
 
-void print_notice(const char* text)
+void print_notice(const char *text)
 {
     printf("host: %s\n", text);
 }
 
-int main(int argc, char** argv)
+int main(int argc, char **argv)
 {
-    uint32_t flags = OE_ENCLAVE_FLAG_DEBUG; /* take this out once the image is signed for production */
-    const char* name = argc > 2 ? argv[2] : "world";
-    oe_enclave_t* enclave = NULL;
+    uint32_t flags =
+        OE_ENCLAVE_FLAG_DEBUG; /* take this out once the image is signed for production */
+    const char *name = argc > 2 ? argv[2] : "world";
+    oe_enclave_t *enclave = NULL;
     char greeting[256] = "";
     int status = 1;
 
-    if (argc < 2)
-    {
+    if (argc < 2) {
         fprintf(stderr, "usage: %s IMAGE [NAME] [--simulate]\n", argv[0]);
         return 2;
     }
@@ -27,8 +27,7 @@ int main(int argc, char** argv)
         flags |= OE_ENCLAVE_FLAG_SIMULATE;
     oe_result_t result =
         oe_create_hello_enclave(argv[1], OE_ENCLAVE_TYPE_SGX, flags, NULL, 0, &enclave);
-    if (result != OE_OK)
-    {
+    if (result != OE_OK) {
         fprintf(stderr, "oe_create_hello_enclave: %s\n", oe_result_str(result));
         return 1;
     }
