@@ -56,8 +56,12 @@ static size_t slot_of(const struct protected_cache *cache, uint32_t level, uint6
 struct protected_node *protected_cache_find(struct protected_cache *cache, uint32_t level,
                                             uint64_t index)
 {
-    struct protected_node *node =
-        cache->table_size != 0 ? cache->table[slot_of(cache, level, index)] : NULL;
+    struct protected_node *node;
+    if (cache->table_size == 0 ||
+        (level == 0 && cache->clean_data.count + cache->dirty[0].count == 0)) {
+        return NULL;
+    }
+    node = cache->table[slot_of(cache, level, index)];
     while (node && (node->index != index || node->level != level)) {
         node = node->chain;
     }

@@ -6,8 +6,10 @@
  */
 #include "enclave/protected.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -83,9 +85,11 @@ cella_result protected_encrypt(cella_protected_file *file, const void *from, voi
     CELLA_ENSURE(EVP_EncryptInit_ex(context, NULL, NULL, NULL, entry->nonce) == 1, CRYPTO);
     CELLA_ENSURE(EVP_EncryptUpdate(context, to, &size, from, PROTECTED_BLOCK) == 1, CRYPTO);
     CELLA_ENSURE(EVP_EncryptFinal_ex(context, (uint8_t *)to + size, &size) == 1, CRYPTO);
-    CELLA_ENSURE(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, PROTECTED_TAG, entry->tag) ==
-                     1,
-                 CRYPTO);
+    OSSL_PARAM tag[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, entry->tag, PROTECTED_TAG),
+        OSSL_PARAM_construct_end(),
+    };
+    CELLA_ENSURE(EVP_CIPHER_CTX_get_params(context, tag) == 1, CRYPTO);
     return CELLA_OK;
 }
 
@@ -113,14 +117,18 @@ static cella_result reader_for(cella_protected_file *file, uint32_t epoch,
     return CELLA_OK;
 }
 
+/* Parameters and not EVP_CIPHER_CTX_ctrl: a tenth of the time for 4 KiB goes into the latter's translations. */
 static bool decrypt(EVP_CIPHER_CTX *context, const void *from, void *to,
                     const struct protected_entry *entry)
 {
-    uint8_t tag[PROTECTED_TAG];
+    uint8_t copy[PROTECTED_TAG];
     int size;
-    memcpy(tag, entry->tag, sizeof(tag));
-    return EVP_DecryptInit_ex(context, NULL, NULL, NULL, entry->nonce) == 1 &&
-           EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, PROTECTED_TAG, tag) == 1 &&
+    memcpy(copy, entry->tag, sizeof(copy));
+    const OSSL_PARAM tag[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, copy, PROTECTED_TAG),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_DecryptInit_ex2(context, NULL, NULL, entry->nonce, tag) == 1 &&
            EVP_DecryptUpdate(context, to, &size, from, PROTECTED_BLOCK) == 1 &&
            EVP_DecryptFinal_ex(context, (uint8_t *)to + size, &size) == 1;
 }

@@ -655,6 +655,7 @@ cella_result protected_import_in(const struct protected_store *store, void *cont
     CELLA_TRY(result);
     for (int i = 0; i < 2 && cella_is_ok(result); i++) {
         file->changed = true;
+        file->root.rekeyed = i == 0;
         result = cella_protected_flush(file);
     }
     cella_result closed = cella_protected_close(file);

@@ -78,11 +78,11 @@ struct protected_root {
     uint32_t height; /* levels above the data */
     uint32_t inlined;
     uint16_t name_size;
-    uint16_t reserved1;
-    uint32_t reserved2;
+    uint16_t rekeyed; /* the generation before is under an imported key */
+    uint32_t reserved1;
     uint8_t data_key[32];
     struct protected_entry top;
-    uint8_t reserved3[24];
+    uint8_t reserved2[24];
     uint8_t name[256];
     uint8_t data[PROTECTED_INLINE_MAX]; /* when inlined: the file */
 };

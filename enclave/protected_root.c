@@ -70,7 +70,7 @@ static cella_result root_check(const struct protected_root *root)
     const uint64_t nodes = (root->size + PROTECTED_BLOCK - 1) / PROTECTED_BLOCK;
     uint64_t reach = 1;
     CELLA_ENSURE(root->size <= PROTECTED_SIZE_MAX && root->height <= PROTECTED_HEIGHT_MAX &&
-                     root->inlined <= 1,
+                     root->inlined <= 1 && root->rekeyed <= 1,
                  BAD_FIELD);
     for (uint32_t level = 0; level < root->height; level++) {
         reach *= PROTECTED_FANOUT;
@@ -126,13 +126,21 @@ static cella_result slot_parse(cella_protected_file *file, const uint8_t *block,
     return CELLA_OK;
 }
 
-/* Whether each byte of the marker is that of one of three values: what a torn or late write of it can leave. */
+static bool word_is(const uint8_t *marker, const uint8_t *value, size_t at)
+{
+    return memcmp(marker + at, value + at, 8) == 0;
+}
+
+/*
+ * Whether each word of the marker is that of one of three values: what a torn or late write of it can leave. Aligned
+ * words are written whole, by processors and by disks; so no single altered byte passes.
+ */
 static bool marker_is_mix(const uint8_t *marker, const uint8_t *a, const uint8_t *b,
                           const uint8_t *c)
 {
     bool good = true;
-    for (size_t i = 0; i < PROTECTED_MARKER_SIZE; i++) {
-        good = good && (marker[i] == a[i] || marker[i] == b[i] || marker[i] == c[i]);
+    for (size_t at = 0; at < PROTECTED_MARKER_SIZE; at += 8) {
+        good = good && (word_is(marker, a, at) || word_is(marker, b, at) || word_is(marker, c, at));
     }
     return good;
 }
@@ -161,7 +169,7 @@ static bool slots_plausible(const struct slot_read *newest, const struct slot_re
         return false;
     }
     /* An import was cut off between its two flushes: the older slot is still under the other key. */
-    if (other->state == SLOT_FOREIGN && other->slot.generation + 1 == generation &&
+    if (newest->root.rekeyed && other->slot.generation + 1 == generation &&
         marker_is(marker, newest->keys.clean)) {
         return true;
     }

@@ -197,14 +197,47 @@ static uint64_t groups(uint64_t count)
     return count / PROTECTED_FANOUT + (count % PROTECTED_FANOUT != 0);
 }
 
+/*
+ * Whether a node exists, in memory or in the file; if not, *ret_next is the next index of its level that may. Holes of
+ * terabytes are passed in one step.
+ */
+static cella_result node_exists(cella_protected_file *file, uint32_t level, uint64_t index,
+                                bool *ret_exists, uint64_t *ret_next)
+{
+    uint64_t stride = 1;
+    *ret_exists = file->root.top.block != 0 ||
+                  protected_cache_find(&file->cache, file->root.height, 0) != NULL;
+    *ret_next = UINT64_MAX;
+    for (uint32_t i = level; i < file->root.height; i++) {
+        stride *= PROTECTED_FANOUT;
+    }
+    for (uint32_t at = file->root.height; *ret_exists && at > level; at--) {
+        struct protected_node *node;
+        CELLA_TRY(protected_node_get(file, at, index_above(index, at - level), false, &node));
+        stride /= PROTECTED_FANOUT;
+        const uint64_t child = index / stride;
+        *ret_exists = node->content.entries[child % PROTECTED_FANOUT].block != 0 ||
+                      protected_cache_find(&file->cache, at - 1, child) != NULL;
+        *ret_next = (child + 1) * stride;
+        protected_node_put(node);
+    }
+    return CELLA_OK;
+}
+
 static cella_result cut_levels(cella_protected_file *file, uint64_t count)
 {
     uint64_t cut = count;
     uint64_t end = (file->root.size + PROTECTED_BLOCK - 1) / PROTECTED_BLOCK;
     CELLA_TRY(protected_space_reserve(&file->space, 1));
     for (uint32_t level = 1; level <= file->root.height; level++) {
-        for (uint64_t index = cut / PROTECTED_FANOUT; index < groups(end); index++) {
-            CELLA_TRY(cut_node(file, level, index, cut));
+        uint64_t next;
+        for (uint64_t index = cut / PROTECTED_FANOUT; index < groups(end); index = next) {
+            bool exists;
+            CELLA_TRY(node_exists(file, level, index, &exists, &next));
+            if (exists) {
+                CELLA_TRY(cut_node(file, level, index, cut));
+                next = index + 1;
+            }
         }
         cut = groups(cut);
         end = groups(end);
