@@ -351,3 +351,16 @@ void cella_enclave_range(const cella_enclave *enclave, uint64_t *ret_base, uint6
     *ret_base = enclave->base;
     *ret_size = enclave->size;
 }
+
+void cella_enclave_attributes(const cella_enclave *enclave, uint64_t *ret_flags, uint64_t *ret_xfrm,
+                              uint32_t *ret_misc_select)
+{
+    *ret_flags = enclave->attributes.flags;
+    *ret_xfrm = enclave->attributes.xfrm;
+    *ret_misc_select = enclave->misc_select;
+}
+
+int cella_enclave_descriptor(const cella_enclave *enclave)
+{
+    return enclave->fd;
+}

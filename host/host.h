@@ -104,6 +104,8 @@ struct cella_enclave {
     struct cella_call_init *init;
     _Atomic(struct cella_bindings *) bindings; /* binding.c; NULL: called by number */
     uint8_t mr_enclave[32], mr_signer[32];
+    struct sgx_attributes attributes;
+    uint32_t misc_select;
     char name[CELLA_IMAGE_NAME_SIZE];
     cella_service_function service;
     void *service_context;

@@ -211,6 +211,9 @@ static cella_result enclave_einit(cella_enclave *enclave, const struct cella_ima
         return einit_failed(enclave, image, done < 0 ? -done : EPERM, error);
     }
     memcpy(enclave->mr_enclave, loader->sigstruct.enclave_hash, sizeof(enclave->mr_enclave));
+    enclave->attributes = loader->secs.attributes;
+    enclave->attributes.flags |= SGX_FLAGS_INIT;
+    enclave->misc_select = loader->secs.misc_select;
     return cella_sigstruct_signer(&loader->sigstruct, enclave->mr_signer);
 }
 

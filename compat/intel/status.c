@@ -4,7 +4,7 @@
  */
 #include "sgx_edger8r_core.h"
 
-sgx_status_t sgx_status_of(cella_result result)
+__attribute__((visibility("default"))) sgx_status_t sgx_status_of(cella_result result)
 {
     switch (result.code) {
     case CELLA_CODE_OK:

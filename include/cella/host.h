@@ -111,6 +111,13 @@ void cella_enclave_identity(const cella_enclave *enclave, uint8_t *ret_mr_enclav
 /* Address range of the enclave. */
 void cella_enclave_range(const cella_enclave *enclave, uint64_t *ret_base, uint64_t *ret_size);
 
+/* ATTRIBUTES and MISCSELECT that the enclave runs with, as its reports say them. */
+void cella_enclave_attributes(const cella_enclave *enclave, uint64_t *ret_flags, uint64_t *ret_xfrm,
+                              uint32_t *ret_misc_select);
+
+/* The descriptor through which the enclave was made: the enclave's own, good until destruction. */
+int cella_enclave_descriptor(const cella_enclave *enclave);
+
 /*
  * Switchless calls: `workers` host threads enter the enclave and serve a bounded ring of ecalls without leaving it; each
  * takes a TCS. They spin a short while, then sleep. While they run cella_ecall_switchless uses the ring, and falls back

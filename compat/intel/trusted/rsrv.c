@@ -1,0 +1,3 @@
+/*
+ * sgx_rsrv_mem_mngr.h: placeholder.
+ */
