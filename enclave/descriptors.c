@@ -36,6 +36,7 @@ static struct cella_open consoles[] = {CONSOLE(0), CONSOLE(1), CONSOLE(2)};
 static struct descriptor table[CELLA_DESCRIPTOR_COUNT] = {
     {&consoles[0], false}, {&consoles[1], false}, {&consoles[2], false}};
 static struct slab *slabs[SLABS];
+_Atomic uint32_t cella_descriptor_limit = CELLA_DESCRIPTOR_COUNT;
 static uint64_t serial_next = 4;
 static struct cella_lock table_lock;
 
@@ -208,7 +209,7 @@ long cella_descriptor_add(struct cella_open *open, bool close_on_exec, uint64_t 
 {
     long fd = -EMFILE;
     cella_lock_take(&table_lock);
-    for (uint64_t i = minimum; i < CELLA_DESCRIPTOR_COUNT; i++) {
+    for (uint64_t i = minimum; i < atomic_load(&cella_descriptor_limit); i++) {
         if (!table[i].open) {
             table[i] = (struct descriptor){.open = open, .close_on_exec = close_on_exec};
             fd = (long)i;

@@ -29,6 +29,7 @@
 #define LINUX_POLLNVAL 32u
 
 #define CELLA_DESCRIPTOR_COUNT 1024u
+#define LINUX_RLIMIT_NOFILE 7u
 #define CELLA_VECTOR_MAX 1024u
 #define CELLA_PIECE_MAX (1u << 20) /* bytes of one host call */
 #define CELLA_NO_HANDLE (-1)
@@ -83,6 +84,8 @@ long cella_open_close(struct cella_open *open);
 /* One reference more if the object still is the one with this serial. Objects' memory never goes away. */
 bool cella_open_take(struct cella_open *open, uint64_t serial);
 
+/* Numbers below it are given out. */
+extern CELLA_KERNEL _Atomic uint32_t cella_descriptor_limit;
 /* The lowest free number from `minimum` on; takes over the reference, also when it fails (-EMFILE). */
 long cella_descriptor_add(struct cella_open *open, bool close_on_exec, uint64_t minimum);
 /* The object of a descriptor with a reference more; NULL: EBADF. */

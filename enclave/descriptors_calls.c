@@ -117,7 +117,7 @@ static long call_close(uint64_t fd)
 
 static long call_dup(uint64_t fd, bool close_on_exec, uint64_t minimum)
 {
-    if (minimum >= CELLA_DESCRIPTOR_COUNT) {
+    if (minimum >= atomic_load(&cella_descriptor_limit)) {
         return -EINVAL;
     }
     struct cella_open *open = cella_descriptor_get(fd);
@@ -130,7 +130,7 @@ static long call_dup_to(uint64_t fd, uint64_t to, bool close_on_exec)
     if (!open) {
         return -EBADF;
     }
-    if (to >= CELLA_DESCRIPTOR_COUNT) {
+    if (to >= atomic_load(&cella_descriptor_limit)) {
         cella_open_put(open);
         return -EBADF;
     }
@@ -287,10 +287,37 @@ static bool calls_stat(const struct cella_regs *regs, long *ret_result)
     }
 }
 
+/* RLIMIT_NOFILE of this process; the other limits are the layer's below. */
+static bool calls_limit(const struct cella_regs *regs, long *ret_result)
+{
+    const bool by_process = regs->rax == __NR_prlimit64;
+    if ((regs->rax != __NR_getrlimit && regs->rax != __NR_setrlimit && !by_process) ||
+        (by_process ? ARG1(regs) : ARG0(regs)) != LINUX_RLIMIT_NOFILE) {
+        return false;
+    }
+    const uint64_t set = by_process ? ARG2(regs) : regs->rax == __NR_setrlimit ? ARG1(regs) : 0;
+    const uint64_t get = by_process ? ARG3(regs) : regs->rax == __NR_getrlimit ? ARG1(regs) : 0;
+    if ((set != 0 && !cella_user_range(set, 16)) || (get != 0 && !cella_user_range(get, 16))) {
+        *ret_result = -EFAULT;
+        return true;
+    }
+    const uint64_t wanted = set != 0 ? *(const uint64_t *)set : 0;
+    if (get != 0) {
+        ((uint64_t *)get)[0] = atomic_load(&cella_descriptor_limit);
+        ((uint64_t *)get)[1] = CELLA_DESCRIPTOR_COUNT;
+    }
+    *ret_result = wanted > CELLA_DESCRIPTOR_COUNT ? -EPERM : 0;
+    if (set != 0 && *ret_result == 0) {
+        atomic_store(&cella_descriptor_limit, (uint32_t)wanted);
+    }
+    return true;
+}
+
 static bool calls_syscall(struct cella_regs *regs, long *ret_result)
 {
     const uint64_t fd = (uint32_t)ARG0(regs);
-    if (calls_transfer(regs, ret_result) || calls_stat(regs, ret_result)) {
+    if (calls_transfer(regs, ret_result) || calls_stat(regs, ret_result) ||
+        calls_limit(regs, ret_result)) {
         return true;
     }
     switch (regs->rax) {

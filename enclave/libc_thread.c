@@ -226,6 +226,21 @@ static long set_list(uint64_t *field, uint64_t value, uint64_t size, uint64_t wa
     return 0;
 }
 
+/* musl asks whether there are robust locks at all. */
+static long get_list(uint64_t tid, uint64_t to, uint64_t size_to)
+{
+    const struct cella_td *td = cella_td_self();
+    if (tid != 0 && tid != td->tid) {
+        return -EPERM;
+    }
+    if (!cella_user_range(to, 8) || !cella_user_range(size_to, 8)) {
+        return -EFAULT;
+    }
+    *(uint64_t *)to = td->robust_list;
+    *(uint64_t *)size_to = 24;
+    return 0;
+}
+
 bool cella_libc_thread(struct cella_regs *regs, long *ret_result)
 {
     struct cella_td *td = cella_td_self();
@@ -246,6 +261,9 @@ bool cella_libc_thread(struct cella_regs *regs, long *ret_result)
         break;
     case __NR_set_robust_list:
         result = set_list(&td->robust_list, ARG0(regs), ARG1(regs), 24);
+        break;
+    case __NR_get_robust_list:
+        result = get_list(ARG0(regs), ARG1(regs), ARG2(regs));
         break;
     case __NR_exit:
         thread_exit(td);

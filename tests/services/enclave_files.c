@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -219,6 +220,20 @@ static int check_many(void)
     return 0;
 }
 
+static int check_limit(void)
+{
+    struct rlimit limit, small = {.rlim_cur = 5, .rlim_max = 1024};
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == 1024);
+    CHECK(setrlimit(RLIMIT_NOFILE, &small) == 0 && getrlimit(RLIMIT_NOFILE, &small) == 0);
+    CHECK(small.rlim_cur == 5 && dup(0) == 3 && dup(0) == 4);
+    CHECK_ERRNO(dup(0), EMFILE);
+    CHECK_ERRNO(dup2(0, 5), EBADF);
+    CHECK(close(3) == 0 && close(4) == 0 && setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = 5000;
+    CHECK_ERRNO(setrlimit(RLIMIT_NOFILE, &limit), EPERM);
+    return 0;
+}
+
 const struct services_check files_checks[] = {{"read_write", check_read_write},
                                               {"vectors", check_vectors},
                                               {"big", check_big},
@@ -230,4 +245,5 @@ const struct services_check files_checks[] = {{"read_write", check_read_write},
                                               {"locks", check_locks},
                                               {"map", check_map},
                                               {"many", check_many},
+                                              {"limit", check_limit},
                                               {NULL, NULL}};

@@ -65,6 +65,7 @@ static void run_all(const char *image)
                                         "locks",
                                         "map",
                                         "many",
+                                        "limit",
                                         "names",
                                         "links",
                                         "modes",
