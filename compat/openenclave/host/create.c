@@ -65,6 +65,7 @@ static cella_result core_create(oe_enclave_t *enclave, const char *path, uint32_
     const char *const environment[] = {handle, level, NULL};
     struct cella_enclave_options options = {
         .environment = environment,
+        .flags = CELLA_ENCLAVE_NETWORK,
         .file_root = "/",
         .service = oe_host_service,
     };
