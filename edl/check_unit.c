@@ -173,7 +173,8 @@ static void check_shallow(const struct unit_check *check, const struct cella_edl
 {
     const struct cella_edl_composite *composite = decl->type.composite;
     bool is_copied = decl->type.pointers == 0 || (decl->direction && decl->type.pointers == 1);
-    if (!composite || !is_copied || decl->deep || !composite->has_pointers) {
+    bool is_refused = composite && composite->is_deep && decl->type.pointers == 0;
+    if (!composite || !is_copied || is_refused || decl->deep || !composite->has_pointers) {
         return;
     }
     edl_warn(check->edl, CELLA_EDL_W_SHALLOW_STRUCT, decl->position,
@@ -442,6 +443,8 @@ void edl_check_unit(struct cella_edl *edl, struct edl_file *root)
 {
     struct cella_edl_unit *unit = cella_edl_alloc(&edl->arena, sizeof *unit);
     struct unit_check check = {.edl = edl, .root = root, .unit = unit};
+    bool is_whole =
+        edl->error_count == 0; /* else a name may be missing only because its line was refused */
     struct cella_edl_composite **composites = root->composites.items;
     size_t count = root->composites.count;
     unit->path = root->path;
@@ -468,7 +471,9 @@ void edl_check_unit(struct cella_edl *edl, struct edl_file *root)
     for (uint32_t i = 0; i < unit->untrusted_count; i++) {
         check_function(&check, (struct cella_edl_function *)unit->untrusted[i]);
     }
-    resolve_allows(&check);
-    check_private(&check);
+    if (is_whole) {
+        resolve_allows(&check);
+        check_private(&check);
+    }
     edl->unit = unit;
 }

@@ -30,7 +30,7 @@ static void fail(struct expression *expression, const char *text)
 {
     if (!expression->is_bad) {
         edl_error(expression->preprocessor->edl, expression->line->position, "condition '%s': %s",
-                  expression->line->text, text);
+                  expression->line->text + strspn(expression->line->text, " \t"), text);
     }
     expression->is_bad = true;
 }

@@ -21,7 +21,7 @@ static void compile_text(struct cella_edl *edl, const char *name, const char *te
     edl->import_paths[edl->import_depth++] = path;
     edl_parse_file(edl, file, source);
     edl->import_depth--;
-    if (!edl->error_count) {
+    if (!edl->is_full) {
         edl_check_unit(edl, file);
     }
 }
@@ -30,7 +30,7 @@ static void compile_file(struct cella_edl *edl, const char *name)
 {
     const char *path = cella_edl_copy(&edl->arena, name, strlen(name));
     struct edl_file *file = edl_open_file(edl, path, NULL, NULL);
-    if (file && !edl->error_count) {
+    if (file && !edl->is_full) {
         edl_check_unit(edl, file);
     }
 }
