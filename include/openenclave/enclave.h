@@ -11,6 +11,12 @@
 #error "openenclave/host.h is for the host and openenclave/enclave.h for the enclave: include one"
 #endif
 
+#ifdef __cplusplus /* what libc++'s headers bring along, and sources written for it rely on */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#endif
+
 #include <openenclave/bits/asym_keys.h>
 
 #include "bits/defs.h"
