@@ -293,15 +293,18 @@ static void add_modules(struct job *job, const struct build *b)
 {
     static const struct {
         const char *module;
-        const char *words[2];
+        const char *words[3];
     } modules[] = {
 #define X(name) {#name, {CELLA_RECIPE_MODULE(name)}},
         CELLA_RECIPE_MODULES(X)
 #undef X
-            {"seal", {CELLA_RECIPE_SEAL}},
+            {"protected", {CELLA_RECIPE_PROTECTED}},
+        {"seal", {CELLA_RECIPE_SEAL}},
     };
     for (size_t i = 0; i < CELLA_COUNT(modules); i++) {
-        for (size_t j = 0; project_has_module(b->project, modules[i].module) && j < 2; j++) {
+        const bool wanted = project_has_module(b->project, modules[i].module);
+        for (size_t j = 0; wanted && j < CELLA_COUNT(modules[i].words) && modules[i].words[j];
+             j++) {
             add_recipe_word(job, b, modules[i].words[j]);
         }
     }

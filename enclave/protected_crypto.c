@@ -14,6 +14,9 @@
 #include <string.h>
 
 #include "cella/enclave.h"
+#include "common/no_compression.h"
+
+CELLA_NO_COMPRESSION;
 
 cella_result protected_crypto_init(cella_protected_file *file)
 {

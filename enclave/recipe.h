@@ -47,6 +47,9 @@
 #define CELLA_RECIPE_MODULE(name) "-Wl,-u,cella_module_" #name, "%L/libcella_enclave_" #name ".a"
 /* Sealing needs libcrypto: "%L/libcella_enclave_seal.a", "-l:libcrypto.a", with a libc. */
 #define CELLA_RECIPE_SEAL "%L/libcella_enclave_seal.a", "-l:libcrypto.a"
+/* Protected files: with libcrypto and a libc too. */
+#define CELLA_RECIPE_PROTECTED                                                                     \
+    "-Wl,-u,cella_module_protected", "%L/libcella_enclave_protected.a", "-l:libcrypto.a"
 /* libcrypto alone: the symbol keeps the compressors that newer ones are built with out of the enclave. */
 #define CELLA_RECIPE_CRYPTO                                                                        \
     "-Wl,-u,cella_no_compression", "%L/libcella_enclave_seal.a", "-l:libcrypto.a"

@@ -32,7 +32,7 @@ for page in "$source"/docs/man/*.1; do
 done
 archives=$(find "$top" -name '*.a')
 for archive in libcella_host libcella_enclave libcella_enclave_bare libcella_enclave_libc libcella_enclave_seal \
-    libcella_enclave_clock libcella_enclave_files; do
+    libcella_enclave_protected libcella_enclave_clock libcella_enclave_files; do
     echo "$archives" | grep -q "/$archive\.a$" || fail "no $archive.a"
 done
 for archive in $archives; do
