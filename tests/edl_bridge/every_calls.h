@@ -1,8 +1,9 @@
 /*
  * Calls of every function of every.edl and what must come of them, for either side: C(name, …) calls the other side's
  * function and says whether the call itself succeeded.
- * Side: both. Included by every_enclave.c and every_host.h. Each function gives 0, or the line that failed. No libc.
+ * Side: both. Included by every_enclave.c and every_host.h, which use some. Each function gives 0, or the line that failed. No libc.
  */
+#define MAYBE_UNUSED __attribute__((unused))
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -10,7 +11,7 @@
         }                                                                                          \
     } while (0)
 
-static int calls_scalars(CONTEXT)
+MAYBE_UNUSED static int calls_scalars(CONTEXT)
 {
     int sum = 0;
     long double wide = 0;
@@ -29,7 +30,7 @@ static int calls_scalars(CONTEXT)
     return 0;
 }
 
-static int calls_buffers(CONTEXT)
+MAYBE_UNUSED static int calls_buffers(CONTEXT)
 {
     static uint8_t big[100000];
     uint8_t bytes[37];
@@ -65,7 +66,7 @@ static int calls_buffers(CONTEXT)
     return 0;
 }
 
-static int calls_pointers(CONTEXT)
+MAYBE_UNUSED static int calls_pointers(CONTEXT)
 {
     const struct point p = {7, 8};
     struct point q = {1, 1};
@@ -86,7 +87,7 @@ static int calls_pointers(CONTEXT)
     return 0;
 }
 
-static int calls_strings(CONTEXT)
+MAYBE_UNUSED static int calls_strings(CONTEXT)
 {
     char text[] = "abcX";
     wchar_t wide[] = L"abc";
@@ -102,7 +103,7 @@ static int calls_strings(CONTEXT)
     return 0;
 }
 
-static int calls_deep(CONTEXT)
+MAYBE_UNUSED static int calls_deep(CONTEXT)
 {
     uint32_t values[3][4] = {{1, 2, 3, 4}, {5, 6, 7, 8}, {9, 10, 11, 12}};
     uint8_t raw[3] = {1, 2, 3};
@@ -125,7 +126,7 @@ static int calls_deep(CONTEXT)
     return 0;
 }
 
-static int calls_switchless(CONTEXT)
+MAYBE_UNUSED static int calls_switchless(CONTEXT)
 {
     int numbers[4] = {1, 2, 3, -4};
     int sum = 0;

@@ -16,6 +16,15 @@
 #define IS_OK(call) cella_is_ok(call)
 #endif
 
+#if defined(EVERY_NO_LIBC)
+/* errno is a libc's; the generated code wants one for propagate_errno. */
+int *__errno_location(void)
+{
+    static int number;
+    return &number;
+}
+#endif
+
 #define CONTEXT void
 #define F(name) e_##name
 #define C(name, ...) IS_OK(o_##name(__VA_ARGS__))
@@ -109,8 +118,17 @@ static int calls_short(void)
     return 0;
 }
 
+#if defined(EVERY_DEEP_OUT)
+int every_deep_out(int which);
+#endif
+
 int e_ocalls(int which)
 {
+#if defined(EVERY_DEEP_OUT)
+    if (which >= 100) {
+        return every_deep_out(which - 100);
+    }
+#endif
     static int (*const groups[])(void) = {calls_scalars, calls_buffers, calls_pointers,
                                           calls_strings, calls_deep,    calls_switchless,
                                           calls_errno,   calls_spoiled, calls_short};

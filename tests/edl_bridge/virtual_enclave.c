@@ -36,7 +36,8 @@ void *cella_host_pointer_out(uint64_t address)
 
 cella_result cella_span_check(uint64_t address, uint64_t size)
 {
-    const uint64_t base = VIRTUAL_BASE, end = VIRTUAL_BASE + VIRTUAL_SIZE;
+    const uint64_t base = VIRTUAL_BASE, end = VIRTUAL_BASE + VIRTUAL_SIZE, limit = 1ull << 47;
+    CELLA_ENSURE(size == 0 || (address < limit && size <= limit - address), HOST_POINTER);
     CELLA_ENSURE(size == 0 || address >= end || (address < base && size <= base - address),
                  HOST_POINTER);
     return CELLA_OK;

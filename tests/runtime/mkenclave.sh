@@ -51,7 +51,7 @@ for input; do
             -o "$work/$count.o"
         set -- "$@" "$work/$count.o"
         ;;
-    -D*) common="$common $input" ;;
+    -D* | -I*) common="$common $input" ;;
     *) set -- "$@" "$input" ;;
     esac
 done
