@@ -63,10 +63,7 @@ static void add(struct cella_edl *edl, enum cella_edl_severity severity, int war
         find_line(edl, diagnostic);
     }
     edl->error_count += severity == CELLA_EDL_ERROR;
-    if (edl->diagnostics.count >= EDL_DIAGNOSTICS_MAX) {
-        edl->is_full = true;
-        edl->error_count++; /* what is not shown may be an error */
-    }
+    edl->warning_count += severity == CELLA_EDL_WARNING;
 }
 
 /* One more error is shown after the last, which says that there may be others. */
@@ -121,6 +118,13 @@ void edl_warn(struct cella_edl *edl, enum cella_edl_warning warning,
     va_list arguments;
     enum cella_edl_level level = edl->options.warnings[warning];
     if (level == CELLA_EDL_IGNORED) {
+        return;
+    }
+    if (level == CELLA_EDL_WARNS && edl->warning_count >= EDL_WARNINGS_MAX) {
+        if (!edl->is_warned_enough) {
+            edl->is_warned_enough = true;
+            edl_note_nowhere(edl, "too many warnings; the others are not shown");
+        }
         return;
     }
     if (level == CELLA_EDL_FAILS && edl->error_count >= EDL_ERRORS_MAX) {

@@ -27,7 +27,7 @@
 #define EDL_FUNCTIONS_MAX 65536u
 #define EDL_COMPOSITES_MAX 65536u
 #define EDL_ERRORS_MAX 20u
-#define EDL_DIAGNOSTICS_MAX 2000u
+#define EDL_WARNINGS_MAX 1000u
 
 /* Wide enough for every Levenshtein guess that is worth making. */
 #define EDL_GUESS_SIZE_MAX 32u
@@ -121,6 +121,8 @@ struct cella_edl {
     struct cella_edl_options options;
     struct cella_edl_list diagnostics; /* struct cella_edl_diagnostic */
     unsigned error_count;
+    unsigned warning_count;
+    bool is_warned_enough;
     bool is_full; /* no more diagnostics are taken; parsing ends soon */
     /* Where the line of the newest diagnostic begins, so that the next need not count from the top. */
     struct {
@@ -145,6 +147,7 @@ struct edl_parser {
     struct edl_token token; /* the next one */
     struct edl_token after; /* the one behind it */
     struct edl_token last;  /* the one taken last */
+    uint64_t taken;         /* how many */
 };
 
 /* How the dialects of the language differ, one question each. */

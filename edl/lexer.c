@@ -119,6 +119,19 @@ static struct edl_token make(struct edl_lexer *lexer, enum edl_token_kind kind, 
     return token;
 }
 
+/* Signs are half of all tokens: their text is shared. */
+static struct edl_token make_sign(struct edl_lexer *lexer, char sign)
+{
+    static const char texts[] = "{\0}\0(\0)\0[\0]\0*\0,\0;\0=\0#\0.";
+    struct edl_token token = {
+        .kind = EDL_TOKEN_SIGN, .sign = sign, .position = position_at(lexer, 1), .text = texts};
+    while (token.text[0] != sign) {
+        token.text += 2;
+    }
+    lexer->offset++;
+    return token;
+}
+
 static struct edl_token lex_word(struct edl_lexer *lexer)
 {
     size_t size = 1;
@@ -192,8 +205,7 @@ struct edl_token edl_lexer_next(struct edl_lexer *lexer)
         token = lex_string(lexer);
     } else if (c != 0 && strchr("{}()[]*,;=#.", c) &&
                !(c == '.' && edl_is_openenclave(lexer->edl))) {
-        token = make(lexer, EDL_TOKEN_SIGN, 1);
-        token.sign = (char)c;
+        token = make_sign(lexer, (char)c);
     } else {
         token = lex_bad(lexer);
     }

@@ -17,6 +17,7 @@ struct cella_edl_position edl_span(struct cella_edl_position from, struct cella_
 struct edl_token edl_take(struct edl_parser *parser)
 {
     parser->last = parser->token;
+    parser->taken++;
     parser->token = parser->after;
     if (parser->after.kind != EDL_TOKEN_END) {
         parser->after = edl_preprocessor_next(parser->preprocessor);
@@ -306,12 +307,12 @@ static void parse_one_function(struct edl_parser *parser, bool is_trusted)
 {
     struct cella_edl *edl = parser->edl;
     struct cella_edl_function *function = cella_edl_alloc(&edl->arena, sizeof *function);
-    const char *start = parser->token.text;
+    uint64_t taken = parser->taken;
     if (edl_parse_function(parser, function, is_trusted)) {
         edl_add_function(edl, parser->file, function);
         return;
     }
-    if (parser->token.text == start) {
+    if (parser->taken == taken) {
         edl_take(parser); /* always on */
     }
     edl_skip_declaration(parser);
