@@ -17,7 +17,12 @@ int pthread_attr_setstack(union thread_attributes *attributes, void *stack, size
 int pthread_create(unsigned long *thread, const union thread_attributes *attributes,
                    void *(*function)(void *), void *argument);
 
+/* glibc's; musl has none. */
+int mallopt(int parameter, int value) __attribute__((weak));
+#define M_ARENA_MAX (-8)
+
 int cella_libc_serve(void);
+int cella_libc_arenas(void);
 void cella_libc_park_worker(void);
 uint32_t cella_libc_worker_stack(uint32_t worker, void **ret_stack, size_t *ret_size);
 
@@ -32,6 +37,10 @@ int main(void)
 {
     void *stack;
     size_t size;
+    /* glibc sets 64 MiB aside for each thread that allocates; the heap is no address space to be generous with. */
+    if (mallopt) {
+        mallopt(M_ARENA_MAX, cella_libc_arenas());
+    }
     const uint32_t count = cella_libc_worker_stack(0, &stack, &size);
     for (uint32_t i = 0; i < count; i++) {
         union thread_attributes attributes;

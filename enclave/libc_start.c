@@ -17,6 +17,7 @@ extern const char *const cella_environment_allow[];
 int cella_libc_serve(void);
 void cella_libc_park_worker(void);
 uint32_t cella_libc_worker_stack(uint32_t worker, void **ret_stack, size_t *ret_size);
+int cella_libc_arenas(void);
 
 static const char executable[] = "/enclave";
 
@@ -117,6 +118,15 @@ static const struct cella_module libc_module = {
     .start_thread = cella_libc_start_thread,
 };
 CELLA_MODULE(libc_module);
+
+/* How many allocators of 64 MiB each fit well into the heap: one for each GiB, at least one. */
+int cella_libc_arenas(void)
+{
+    uint64_t total, used;
+    cella_pages_count(&total, &used);
+    const uint64_t count = total / ((1u << 30) / SGX_PAGE_SIZE);
+    return count < 1 ? 1 : count > 64 ? 64 : (int)count;
+}
 
 /* The stack of ecall slot `worker` + 1; returns how many workers there are. */
 uint32_t cella_libc_worker_stack(uint32_t worker, void **ret_stack, size_t *ret_size)
