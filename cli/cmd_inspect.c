@@ -11,6 +11,7 @@
 #include "cli/file.h"
 #include "cli/inspect.h"
 #include "common/cleanup.h"
+#include "enclave/protected_format.h"
 
 static const char g_usage[] =
     "usage: cella inspect IMAGE [--json] [--pages]\n"
@@ -31,6 +32,52 @@ enum inspect_status {
     INSPECT_STATUS_DIFFERS = 1,
     INSPECT_STATUS_UNREADABLE = 2,
 };
+
+/* The slot with the higher generation; false: no protected file. */
+static bool protected_read(struct cella_bytes file, struct protected_header *ret_header,
+                           struct protected_slot *ret_slot)
+{
+    struct protected_slot other;
+    struct cella_cursor cursor = cella_cursor_of(file);
+    if (!cella_is_ok(cella_cursor_copy(&cursor, ret_header, sizeof(*ret_header))) ||
+        ret_header->magic != PROTECTED_MAGIC || file.size < PROTECTED_FIRST * PROTECTED_BLOCK) {
+        return false;
+    }
+    cursor.offset = PROTECTED_SLOT_FIRST * PROTECTED_BLOCK;
+    cella_result first = cella_cursor_copy(&cursor, ret_slot, sizeof(*ret_slot));
+    cursor.offset = (PROTECTED_SLOT_FIRST + 1) * PROTECTED_BLOCK;
+    cella_result second = cella_cursor_copy(&cursor, &other, sizeof(other));
+    if (other.generation > ret_slot->generation) {
+        *ret_slot = other;
+    }
+    return cella_is_ok(first) && cella_is_ok(second);
+}
+
+/* A protected file (docs/formats/protected-file.md): what it says of itself in the clear. */
+static bool protected_print(struct cella_bytes file, bool json)
+{
+    static const char *const kinds[] = {"unknown", "EGETKEY by MRSIGNER", "EGETKEY by MRENCLAVE",
+                                        "the application's"};
+    struct protected_header header;
+    struct protected_slot slot;
+    if (!protected_read(file, &header, &slot)) {
+        return false;
+    }
+    const char *kind = kinds[slot.kind < CELLA_COUNT(kinds) ? slot.kind : 0];
+    const unsigned node_size = 1u << (header.block_log2 & 31);
+    const unsigned long long generation = slot.generation;
+    const unsigned bits = slot.key_size * 8u;
+    if (json) {
+        printf("{\"kind\": \"protected-file\", \"version\": %u, \"node_size\": %u, "
+               "\"generation\": %llu, \"key\": \"%s\", \"key_bits\": %u}\n",
+               header.version, node_size, generation, kind, bits);
+    } else {
+        printf("protected file, version %u (as it says; only an enclave with the key can check)\n"
+               "  node size   %u\n  generation  %llu\n  key         %s, %u bits\n",
+               header.version, node_size, generation, kind, bits);
+    }
+    return true;
+}
 
 int cella_cmd_inspect(int argc, char **argv)
 {
@@ -70,6 +117,9 @@ int cella_cmd_inspect(int argc, char **argv)
     const char *path = argv[optind];
     cella_result result = cella_file_read(path, CELLA_IMAGE_FILE_MAX, &file, &error);
     bool is_read = cella_is_ok(result);
+    if (is_read && protected_print(cella_file_bytes(&file), json)) {
+        return INSPECT_STATUS_GOOD;
+    }
     if (is_read) {
         result = inspect_read(&inspect, path, cella_file_bytes(&file), &error);
     }

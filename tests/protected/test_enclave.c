@@ -19,7 +19,7 @@
 #include "host/host.h"
 #include "tests/protected/calls.h"
 
-static const char *g_image, *g_other_image;
+static const char *g_image, *g_other_image, *g_cella;
 static char g_folder[] = "/tmp/cella-protected-XXXXXX";
 static cella_enclave *g_enclave;
 
@@ -173,6 +173,22 @@ static void what_the_host_sees(void **state)
     free(bytes);
 }
 
+/* `cella inspect` shows the plain fields. */
+static void inspected(void **state)
+{
+    (void)state;
+    char command[1200], line[200] = "";
+    assert_code(call(g_enclave, PROTECTED_PUT), OK);
+    snprintf(command, sizeof(command), "'%s' inspect --json '%s/put'", g_cella, g_folder);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_non_null(fgets(line, sizeof(line), pipe));
+    assert_int_equal(pclose(pipe), 0);
+    assert_string_equal(
+        line, "{\"kind\": \"protected-file\", \"version\": 1, \"node_size\": 4096, "
+              "\"generation\": 2, \"key\": \"EGETKEY by MRSIGNER\", \"key_bits\": 256}\n");
+}
+
 static void another_signer(void **state)
 {
     (void)state;
@@ -226,16 +242,16 @@ static void lies(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operations),
-        cmocka_unit_test(what_the_host_sees),
-        cmocka_unit_test(another_signer),
+        cmocka_unit_test(operations), cmocka_unit_test(what_the_host_sees),
+        cmocka_unit_test(inspected),  cmocka_unit_test(another_signer),
         cmocka_unit_test(lies),
     };
-    if (argc != 3 || !mkdtemp(g_folder)) {
+    if (argc != 4 || !mkdtemp(g_folder)) {
         return 2;
     }
     g_image = argv[1];
     g_other_image = argv[2];
+    g_cella = argv[3];
     g_enclave = create(g_image);
     const int failures = cmocka_run_group_tests(tests, NULL, NULL);
     cella_enclave_destroy(g_enclave);
