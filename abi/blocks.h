@@ -1,6 +1,6 @@
 /*
  * Files in blocks: what protected files ask of the host. Bulk data lies in two spans of host memory that take turns, so
- * that the host can move one while the enclave works on the other.
+ * that the host can write one while the enclave fills the other.
  * Side: both. Read by enclave/protected_store.c and host/blocks.c.
  * Never has pointers; sizes and offsets asserted.
  */
@@ -15,7 +15,7 @@
 enum cella_call_blocks_operation {
     CELLA_BLOCKS_OPEN = 1, /* offset: CELLA_BLOCKS_*; out: handle, size, spans */
     CELLA_BLOCKS_CLOSE,
-    CELLA_BLOCKS_READ, /* into the span; `ahead` more may be read into the other one */
+    CELLA_BLOCKS_READ, /* into the span */
     CELLA_BLOCKS_WRITE, /* from the span; may go on after the answer, but then the other span's is done */
     CELLA_BLOCKS_SETTLE, /* every write is done; those that failed were tried again */
     CELLA_BLOCKS_SYNC,   /* the same, and on the disk */
@@ -35,13 +35,12 @@ struct cella_call_blocks {
     int32_t handle;
     uint64_t offset;
     uint64_t size;
-    uint64_t ahead;
     uint32_t span; /* 0 or 1 */
     uint32_t reserved;
 };
-CELLA_ABI_ASSERT(sizeof(struct cella_call_blocks) == 40);
+CELLA_ABI_ASSERT(sizeof(struct cella_call_blocks) == 32);
 CELLA_ABI_AT(cella_call_blocks, offset, 8);
-CELLA_ABI_AT(cella_call_blocks, span, 32);
+CELLA_ABI_AT(cella_call_blocks, span, 24);
 
 struct cella_call_blocks_answer {
     int64_t value; /* a count, a handle, or an errno value, negative */

@@ -14,6 +14,8 @@
 #include "enclave/protected_format.h"
 
 #define PROTECTED_BATCH 51u /* nodes of one transfer at most: half an index node's children */
+/* nodes read at once: they must still be in the second-level cache when they are decrypted */
+#define PROTECTED_READ_BATCH 32u
 #define PROTECTED_READERS 8u
 
 /* store.open's flags */
@@ -30,8 +32,8 @@ struct protected_store {
     /* Locked: many readers or one writer (BUSY). */
     cella_result (*open)(void *context, const char *path, uint32_t flags, void **ret_handle,
                          uint64_t *ret_size);
-    /* All `size` bytes or TRUNCATED. `ahead` bytes behind them will be wanted next (a hint). */
-    cella_result (*read)(void *handle, uint64_t offset, void *to, size_t size, size_t ahead);
+    /* All `size` bytes or TRUNCATED. */
+    cella_result (*read)(void *handle, uint64_t offset, void *to, size_t size);
     /* May be under way when it returns; on failure nothing was taken. */
     cella_result (*write)(void *handle, uint64_t offset, const void *from, size_t size);
     /* All that was taken is in the file; taken writes that failed were tried again. */

@@ -38,21 +38,24 @@ static uint64_t row_length(cella_protected_file *file, const struct protected_no
     return count;
 }
 
-/* How much more will be wanted in the same way. */
-static size_t ahead_of(uint64_t wanted, size_t batch)
-{
-    return (size_t)(wanted < batch ? wanted : batch) * PROTECTED_BLOCK;
-}
-
-static cella_result row_read(cella_protected_file *file, const struct protected_node *leaf,
-                             uint64_t index, uint64_t count, uint64_t more, uint8_t *to)
+/* How many nodes may be read at once. */
+static uint64_t row_limit(cella_protected_file *file, uint64_t wanted)
 {
     uint8_t *staging;
     const size_t batch = protected_staging(file, &staging);
+    const uint64_t limit = batch < PROTECTED_READ_BATCH ? batch : PROTECTED_READ_BATCH;
+    return wanted < limit ? wanted : limit;
+}
+
+static cella_result row_read(cella_protected_file *file, const struct protected_node *leaf,
+                             uint64_t index, uint64_t count, uint8_t *to)
+{
+    uint8_t *staging;
     const struct protected_entry *entry = entry_at(file, leaf, index);
+    protected_staging(file, &staging);
     CELLA_ENSURE(block_possible(entry), AUTH_FAILED);
     CELLA_TRY(file->store->read(file->handle, entry->block * PROTECTED_BLOCK, staging,
-                                (size_t)count * PROTECTED_BLOCK, ahead_of(more, batch)));
+                                (size_t)count * PROTECTED_BLOCK));
     for (uint64_t i = 0; i < count; i++) {
         CELLA_TRY(protected_decrypt(file, staging + i * PROTECTED_BLOCK, to + i * PROTECTED_BLOCK,
                                     entry_at(file, leaf, index + i)));
@@ -81,7 +84,6 @@ static void leaf_put(struct protected_node *leaf)
 static cella_result some_read(cella_protected_file *file, const struct protected_node *leaf,
                               uint64_t index, uint64_t count, uint8_t *to, uint64_t *ret_done)
 {
-    uint8_t *staging;
     struct protected_node *cached = protected_cache_find(&file->cache, 0, index);
     const struct protected_entry *entry = entry_at(file, leaf, index);
     *ret_done = 1;
@@ -96,15 +98,9 @@ static cella_result some_read(cella_protected_file *file, const struct protected
         }
         return CELLA_OK;
     }
-    const size_t batch = protected_staging(file, &staging);
     const uint64_t left = leaf ? PROTECTED_FANOUT - index % PROTECTED_FANOUT : 1;
-    uint64_t limit = count < left ? count : left;
-    limit = limit < batch ? limit : batch;
-    *ret_done = row_length(file, leaf, index, limit);
-    /* Reading that goes on where it stopped will go on. */
-    const bool streaming = count > *ret_done || (count > 4 && file->last_read == index);
-    return row_read(file, leaf, index, *ret_done,
-                    streaming ? (count > *ret_done ? count - *ret_done : batch) : 0, to);
+    *ret_done = row_length(file, leaf, index, row_limit(file, count < left ? count : left));
+    return row_read(file, leaf, index, *ret_done, to);
 }
 
 cella_result protected_read_nodes(cella_protected_file *file, uint64_t index, uint64_t count,
@@ -156,16 +152,15 @@ cella_result protected_read_ahead(cella_protected_file *file, uint64_t index)
         return CELLA_OK;
     }
     CELLA_TRY(leaf_get(file, index, &leaf));
-    const size_t batch = protected_staging(file, &staging);
+    protected_staging(file, &staging);
     const uint64_t left = PROTECTED_FANOUT - index % PROTECTED_FANOUT;
-    uint64_t limit = end - index < left ? end - index : left;
-    limit = limit < batch ? limit : batch;
+    const uint64_t limit = row_limit(file, end - index < left ? end - index : left);
     const struct protected_entry *entry = entry_at(file, leaf, index);
     cella_result result = CELLA_OK;
     if (block_possible(entry) && limit > 1) {
         const uint64_t count = row_length(file, leaf, index, limit);
         result = file->store->read(file->handle, entry->block * PROTECTED_BLOCK, staging,
-                                   (size_t)count * PROTECTED_BLOCK, ahead_of(end - index, batch));
+                                   (size_t)count * PROTECTED_BLOCK);
         if (cella_is_ok(result)) {
             result = row_keep(file, leaf, index, count, staging);
         }

@@ -220,7 +220,7 @@ static cella_result load_with(cella_protected_file *file, uint8_t *blocks, struc
     CELLA_ENSURE(file->file_size > 0, TRUNCATED);
     memset(blocks, 0, size);
     const size_t there = file->file_size < size ? (size_t)file->file_size : size;
-    CELLA_TRY(file->store->read(file->handle, 0, blocks, there, 0));
+    CELLA_TRY(file->store->read(file->handle, 0, blocks, there));
     CELLA_TRY(header_parse(blocks, &header));
     CELLA_ENSURE(there == size, TRUNCATED);
     file->header = header;

@@ -56,7 +56,7 @@ static cella_result read_index(cella_protected_file *file, const struct protecte
                                struct protected_index *ret_index)
 {
     CELLA_TRY(file->store->read(file->handle, entry->block * PROTECTED_BLOCK, file->block,
-                                PROTECTED_BLOCK, 0));
+                                PROTECTED_BLOCK));
     return protected_decrypt(file, file->block, ret_index, entry);
 }
 

@@ -121,7 +121,7 @@ static cella_result host_open(void *context, const char *path, uint32_t flags, v
     return CELLA_OK;
 }
 
-static cella_result host_read(void *handle, uint64_t offset, void *to, size_t size, size_t ahead)
+static cella_result host_read(void *handle, uint64_t offset, void *to, size_t size)
 {
     struct host_file *file = handle;
     struct cella_call_blocks_answer answer;
@@ -130,15 +130,12 @@ static cella_result host_read(void *handle, uint64_t offset, void *to, size_t si
         .handle = file->handle,
         .offset = offset,
         .size = size,
-        .ahead = ahead < CELLA_BLOCKS_SPAN_SIZE ? ahead : CELLA_BLOCKS_SPAN_SIZE,
         .span = file->turn,
     };
     CELLA_ENSURE(size <= CELLA_BLOCKS_SPAN_SIZE, INTERNAL);
     CELLA_TRY(ask(&request, sizeof(request), (int64_t)size, &answer));
     CELLA_ENSURE((uint64_t)answer.value == size, TRUNCATED);
-    CELLA_TRY(cella_copy_in(to, cella_host_pointer(file->spans[file->turn]), size));
-    file->turn ^= ahead > 0 ? 1 : 0;
-    return CELLA_OK;
+    return cella_copy_in(to, cella_host_pointer(file->spans[file->turn]), size);
 }
 
 static cella_result host_write(void *handle, uint64_t offset, const void *from, size_t size)

@@ -44,7 +44,7 @@ static cella_result node_fill(cella_protected_file *file, const struct protected
                      entry->block < PROTECTED_SIZE_MAX / PROTECTED_BLOCK,
                  AUTH_FAILED);
     CELLA_TRY(file->store->read(file->handle, entry->block * PROTECTED_BLOCK, file->block,
-                                PROTECTED_BLOCK, 0));
+                                PROTECTED_BLOCK));
     return protected_decrypt(file, file->block, node->data, entry);
 }
 

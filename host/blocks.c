@@ -1,6 +1,6 @@
 /*
  * Files in blocks, for the enclave's protected files: reads and writes over two spans, one of which a thread of the file
- * moves while the enclave works on the other.
+ * writes while the enclave fills the other.
  * Side: host. Called by service.c. Source of the operations: abi/blocks.h.
  * Never follows a path out of the enclave's file root; never drops a write that failed: it is tried again.
  */
@@ -34,10 +34,9 @@ enum job_state {
     JOB_DONE,
 };
 
-/* What the thread does, or has done, with a span. */
+/* A write that the thread does, or has done, out of a span. */
 struct job {
     enum job_state state;
-    bool writing;
     uint64_t offset;
     size_t size;
     int64_t result; /* a count or -errno */
@@ -94,14 +93,15 @@ static void reserve_end(struct blocks_file *file)
 }
 
 /* All of it, or up to the end of the file when reading. */
-static int64_t move(const struct blocks_file *file, uint32_t span, const struct job *job)
+static int64_t move(const struct blocks_file *file, uint32_t span, const struct job *job,
+                    bool writing)
 {
     uint8_t *at = span_of(file, span);
     size_t done = 0;
     while (done < job->size) {
         const off_t offset = (off_t)(job->offset + done);
-        const ssize_t part = job->writing ? pwrite(file->fd, at + done, job->size - done, offset)
-                                          : pread(file->fd, at + done, job->size - done, offset);
+        const ssize_t part = writing ? pwrite(file->fd, at + done, job->size - done, offset)
+                                     : pread(file->fd, at + done, job->size - done, offset);
         if (part < 0 && errno == EINTR) {
             continue;
         }
@@ -139,7 +139,7 @@ static void *thread_main(void *argument)
         }
         const struct job job = file->jobs[span];
         pthread_mutex_unlock(&file->lock);
-        const int64_t result = move(file, (uint32_t)span, &job);
+        const int64_t result = move(file, (uint32_t)span, &job, true);
         pthread_mutex_lock(&file->lock);
         file->jobs[span].result = result;
         file->jobs[span].state = JOB_DONE;
@@ -188,15 +188,13 @@ static int64_t job_finish(struct blocks_file *file, uint32_t span)
 {
     struct job *job = &file->jobs[span];
     job_wait(file, span);
-    if (job->state == JOB_DONE && job->writing && job->result != (int64_t)job->size) {
-        job->result = move(file, span, job);
+    if (job->state == JOB_DONE && job->result != (int64_t)job->size) {
+        job->result = move(file, span, job, true);
         if (job->result != (int64_t)job->size) {
             return job->result < 0 ? job->result : -EIO;
         }
     }
-    if (job->writing) {
-        job->state = JOB_NONE;
-    }
+    job->state = JOB_NONE;
     return 0;
 }
 
@@ -209,46 +207,17 @@ static int64_t settle(struct blocks_file *file)
 
 /* ------------------------------------------------------------------------- operations */
 
+/* At once: bytes that another processor has just written take longer to fetch than a thread saves. */
 static int64_t blocks_read(struct blocks_file *file, const struct cella_call_blocks *call)
 {
-    struct job *job = &file->jobs[call->span];
-    const struct job wanted = {.offset = call->offset, .size = (size_t)call->size};
-    const uint32_t other = call->span ^ 1;
-    const int64_t settled = job->writing || file->jobs[other].writing ? settle(file) : 0;
-    if (settled < 0) {
-        return settled;
-    }
-    job_wait(file, call->span);
-    int64_t result =
-        job->state == JOB_DONE && job->offset == wanted.offset && job->size >= wanted.size
-            ? job->result
-            : move(file, call->span, &wanted);
-    job->state = JOB_NONE;
-    result = result < (int64_t)wanted.size ? result : (int64_t)wanted.size;
-    if (call->ahead > 0 && thread_ready(file)) {
-        job_wait(file, other);
-        const struct job next = {.offset = wanted.offset + wanted.size,
-                                 .size = (size_t)call->ahead};
-        job_start(file, other, &next);
-    }
-    return result;
-}
-
-/* What was read ahead may be what is written now. */
-static void forget_reads(struct blocks_file *file)
-{
-    for (uint32_t span = 0; span < 2; span++) {
-        if (!file->jobs[span].writing) {
-            job_wait(file, span);
-            file->jobs[span].state = JOB_NONE;
-        }
-    }
+    const struct job job = {.offset = call->offset, .size = (size_t)call->size};
+    const int64_t settled = settle(file);
+    return settled < 0 ? settled : move(file, call->span, &job, false);
 }
 
 static int64_t blocks_write(struct blocks_file *file, const struct cella_call_blocks *call)
 {
-    const struct job job = {.writing = true, .offset = call->offset, .size = (size_t)call->size};
-    forget_reads(file);
+    const struct job job = {.offset = call->offset, .size = (size_t)call->size};
     const int64_t settled = settle(file);
     if (settled < 0) {
         return settled;
@@ -258,7 +227,7 @@ static int64_t blocks_write(struct blocks_file *file, const struct cella_call_bl
         job_start(file, call->span, &job);
         return (int64_t)job.size;
     }
-    const int64_t done = move(file, call->span, &job);
+    const int64_t done = move(file, call->span, &job, true);
     return done < 0 || done == (int64_t)job.size ? done : -EIO;
 }
 
@@ -270,7 +239,6 @@ static int64_t blocks_sync(struct blocks_file *file)
 
 static int64_t blocks_resize(struct blocks_file *file, uint64_t size)
 {
-    forget_reads(file);
     const int64_t settled = settle(file);
     return settled < 0 ? settled : errno_or(ftruncate(file->fd, (off_t)size));
 }
@@ -278,8 +246,7 @@ static int64_t blocks_resize(struct blocks_file *file, uint64_t size)
 static int64_t on_file(struct blocks_file *file, const struct cella_call_blocks *call)
 {
     int64_t result = -EINVAL;
-    if (call->span > 1 || call->size > CELLA_BLOCKS_SPAN_SIZE ||
-        call->ahead > CELLA_BLOCKS_SPAN_SIZE || call->offset > INT64_MAX / 2) {
+    if (call->span > 1 || call->size > CELLA_BLOCKS_SPAN_SIZE || call->offset > INT64_MAX / 2) {
         return -EINVAL;
     }
     pthread_mutex_lock(&file->lock);

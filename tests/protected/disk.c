@@ -193,10 +193,9 @@ static cella_result disk_open(void *context, const char *path, uint32_t flags, v
     return CELLA_OK;
 }
 
-static cella_result disk_read(void *handle, uint64_t offset, void *to, size_t size, size_t ahead)
+static cella_result disk_read(void *handle, uint64_t offset, void *to, size_t size)
 {
     struct disk *disk = handle;
-    (void)ahead;
     CELLA_TRY(operation(disk));
     CELLA_ENSURE(offset <= disk->size && size <= disk->size - offset, TRUNCATED);
     memcpy(to, disk->bytes + offset, size);
