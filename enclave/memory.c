@@ -232,6 +232,21 @@ bool cella_pages_unmap(uint64_t address, uint64_t count)
     return true;
 }
 
+/* The pages are gone: the next use adds them anew. */
+void cella_pages_forget(uint64_t address, uint64_t count)
+{
+    uint64_t first;
+    if (!range_of(address, count, &first)) {
+        return;
+    }
+    cella_lock_take(&memory_lock);
+    for (uint64_t i = 0; i < count; i++) {
+        bit_set(bits_ready, first + i, false);
+        bit_set(bits_present, first + i, false);
+    }
+    cella_lock_give(&memory_lock);
+}
+
 /* MADV_DONTNEED: the pages stay taken and read as zeros. */
 bool cella_pages_clear(uint64_t address, uint64_t count)
 {

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -169,7 +170,14 @@ static cella_result service_pages(cella_enclave *enclave, uint32_t number, const
     CELLA_ENSURE(in_size >= 16, TRUNCATED);
     memcpy(words, in, in_size < sizeof(words) ? in_size : sizeof(words));
     int done;
-    if (number == CELLA_OCALL_RESTRICT) {
+    if (number == CELLA_OCALL_PROTECT) {
+        CELLA_ENSURE(words[0] <= enclave->size && words[1] <= enclave->size - words[0],
+                     OUT_OF_RANGE);
+        done = enclave->processor->mprotect((void *)(enclave->base + words[0]), words[1],
+                                            ((words[2] & SGX_SECINFO_R) ? PROT_READ : 0) |
+                                                ((words[2] & SGX_SECINFO_W) ? PROT_WRITE : 0) |
+                                                ((words[2] & SGX_SECINFO_X) ? PROT_EXEC : 0));
+    } else if (number == CELLA_OCALL_RESTRICT) {
         struct sgx_linux_restrict_permissions restrict_to = {
             .offset = words[0], .length = words[1], .permissions = words[2]};
         done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_RESTRICT_PERMISSIONS,
@@ -256,6 +264,7 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
     case CELLA_OCALL_RESTRICT:
     case CELLA_OCALL_TRIM:
     case CELLA_OCALL_REMOVE:
+    case CELLA_OCALL_PROTECT:
         return service_pages(enclave, number, in, in_size);
     default:
         return cella_services_serve(enclave, number, in, in_size, out, out_capacity, ret_size);
