@@ -80,7 +80,7 @@ static bool is_kept(const struct cella_bridge_pointer *pointer, uint32_t directi
 }
 
 /* All spans are host memory. *ret_total is room for all copies. */
-static cella_result spans_check(const struct cella_bridge_call *call, uint64_t *ret_total)
+static inline cella_result spans_check(const struct cella_bridge_call *call, uint64_t *ret_total)
 {
     uint64_t total = 0;
     for (uint64_t i = 0; i < call->span_count; i++) {
@@ -100,7 +100,7 @@ static cella_result spans_check(const struct cella_bridge_call *call, uint64_t *
     return CELLA_OK;
 }
 
-static uint8_t *room_take(struct cella_bridge_call *call, uint64_t size)
+static inline uint8_t *room_take(struct cella_bridge_call *call, uint64_t size)
 {
     uint8_t *room = call->buffer + call->used;
     call->used += CELLA_BRIDGE_ALIGN(size);
@@ -136,8 +136,8 @@ static cella_result structs_take(struct cella_bridge_call *call,
 }
 
 /* What the pointer's span must be, by the sizes in `record`. */
-static cella_result size_check(const struct cella_bridge_pointer *pointer, const void *record,
-                               uint64_t size)
+static inline cella_result size_check(const struct cella_bridge_pointer *pointer,
+                                      const void *record, uint64_t size)
 {
     if (cella_bridge_is_string(pointer)) {
         CELLA_ENSURE(size >= unit_of(pointer) && size % unit_of(pointer) == 0, TRUNCATED);
@@ -200,6 +200,39 @@ static cella_result parts_take(struct cella_bridge_call *call)
     return CELLA_OK;
 }
 
+/*
+ * The same for functions that follow no structs, which is nearly all of them.
+ */
+static cella_result plain_take(struct cella_bridge_call *call)
+{
+    const struct cella_bridge_function *function = call->function;
+    for (uint32_t i = 0; i < function->pointer_count; i++) {
+        const struct cella_bridge_pointer *pointer = &function->pointers[i];
+        const struct cella_bridge_span span = call->spans[i];
+        struct cella_bridge_at *at = &call->at[i];
+        *at = (struct cella_bridge_at){.at = NULL, .next = i, .used = call->used};
+        if (span.address == 0) {
+            continue;
+        }
+        CELLA_TRY(size_check(pointer, call->head, span.size));
+        if (span.size == 0 && (function->flags & CELLA_BRIDGE_EMPTY_NULL) != 0) {
+            continue;
+        }
+        uint8_t *room = room_take(call, span.size);
+        at->at = room;
+        if ((pointer->flags & CELLA_BRIDGE_IN) == 0) {
+            __builtin_memset(room, 0, span.size);
+            continue;
+        }
+        CELLA_TRY(cella_copy_in(room, cella_host_pointer(span.address), span.size));
+        if (cella_bridge_is_string(pointer)) {
+            CELLA_ENSURE(cella_bridge_is_ended(pointer, room, span.size), BAD_FIELD);
+        }
+    }
+    __asm__ volatile("lfence" : : : "memory");
+    return CELLA_OK;
+}
+
 static void buffer_give(struct cella_bridge_call *call)
 {
     if (call->buffer) {
@@ -221,7 +254,13 @@ cella_result cella_bridge_enter(struct cella_bridge_call *call,
     CELLA_ENSURE(in_size >= fixed, TRUNCATED);
     CELLA_ENSURE((in_size - fixed) % sizeof(struct cella_bridge_span) == 0, TRAILING_BYTES);
     CELLA_ENSURE(in_size == fixed || (function->flags & CELLA_BRIDGE_DEEP) != 0, TRAILING_BYTES);
-    *call = (struct cella_bridge_call){.function = function, .head = in, .reply = out, .at = at};
+    call->function = function; /* one by one: clearing it all takes a string instruction */
+    call->head = in;
+    call->reply = out;
+    call->at = at;
+    call->buffer = NULL;
+    call->next = 0;
+    call->used = 0;
     if (function->pointer_count == 0) {
         __asm__ volatile("lfence" : : : "memory");
         return CELLA_OK;
@@ -232,7 +271,8 @@ cella_result cella_bridge_enter(struct cella_bridge_call *call,
     CELLA_TRY(spans_check(call, &total));
     call->buffer = (uint8_t *)cella_call_buffer_take(total + 16, &call->capacity);
     CELLA_ENSURE(call->buffer != NULL, OUT_OF_MEMORY);
-    cella_result result = parts_take(call);
+    cella_result result =
+        (function->flags & CELLA_BRIDGE_DEEP) != 0 ? parts_take(call) : plain_take(call);
     if (!cella_is_ok(result)) {
         buffer_give(call);
     }
@@ -360,6 +400,24 @@ static cella_result parts_give(struct cella_bridge_call *call)
     return CELLA_OK;
 }
 
+static cella_result plain_give(struct cella_bridge_call *call)
+{
+    const struct cella_bridge_function *function = call->function;
+    for (uint32_t i = 0; i < function->pointer_count; i++) {
+        const struct cella_bridge_pointer *pointer = &function->pointers[i];
+        uint8_t *room = call->buffer + call->at[i].used;
+        if ((pointer->flags & CELLA_BRIDGE_OUT) == 0 || !call->at[i].at) {
+            continue;
+        }
+        const struct cella_bridge_span span = call->spans[i];
+        if (cella_bridge_is_string(pointer)) {
+            CELLA_ENSURE(cella_bridge_end(function, pointer, room, span.size), BAD_FIELD);
+        }
+        CELLA_TRY(cella_copy_out(cella_host_pointer_out(span.address), room, span.size));
+    }
+    return CELLA_OK;
+}
+
 cella_result cella_bridge_leave(struct cella_bridge_call *call, size_t *ret_size)
 {
     const struct cella_bridge_function *function = call->function;
@@ -367,8 +425,8 @@ cella_result cella_bridge_leave(struct cella_bridge_call *call, size_t *ret_size
     if ((function->flags & CELLA_BRIDGE_DEEP_OUT) != 0) {
         result = cella_bridge_deep_give(call);
     }
-    if (cella_is_ok(result) && function->pointer_count > 0) {
-        result = parts_give(call);
+    if (cella_is_ok(result)) {
+        result = (function->flags & CELLA_BRIDGE_DEEP) != 0 ? parts_give(call) : plain_give(call);
     }
     buffer_give(call);
     if (cella_is_ok(result)) {

@@ -33,8 +33,8 @@ static cella_result span_add(struct span_list *list, const void *at, uint64_t si
     return CELLA_OK;
 }
 
-static uint64_t span_size(const struct cella_bridge_pointer *pointer, const void *record,
-                          const void *at)
+static inline uint64_t span_size(const struct cella_bridge_pointer *pointer, const void *record,
+                                 const void *at)
 {
     if ((pointer->flags & CELLA_BRIDGE_STRING) != 0) {
         return strlen(at) + 1;
@@ -43,6 +43,19 @@ static uint64_t span_size(const struct cella_bridge_pointer *pointer, const void
         return (wcslen(at) + 1) * sizeof(wchar_t);
     }
     return cella_bridge_bytes(pointer, record);
+}
+
+/* One span for each pointer, when no struct is followed. */
+static inline cella_result spans_plain(struct cella_bridge_span *spans,
+                                       const struct cella_bridge_function *function,
+                                       const void *head, void *const *at)
+{
+    for (uint32_t i = 0; i < function->pointer_count; i++) {
+        const uint64_t size = at[i] ? span_size(&function->pointers[i], head, at[i]) : 0;
+        CELLA_ENSURE(size != CELLA_BRIDGE_BAD, SIZE_OVERFLOW);
+        spans[i] = (struct cella_bridge_span){.address = (uint64_t)at[i], .size = size};
+    }
+    return CELLA_OK;
 }
 
 static cella_result spans_of(struct span_list *list, const struct cella_bridge_pointer *pointer,
@@ -188,9 +201,9 @@ static void outputs_clear(const struct cella_bridge_function *function, const vo
     }
 }
 
-static cella_result message_send(cella_enclave *enclave, uint32_t number,
-                                 const struct cella_bridge_function *function, const void *message,
-                                 size_t size, void *reply)
+static inline cella_result message_send(cella_enclave *enclave, uint32_t number,
+                                        const struct cella_bridge_function *function,
+                                        const void *message, size_t size, void *reply)
 {
     size_t got = 0;
     cella_result result =
@@ -234,9 +247,10 @@ static cella_result deep_send(cella_enclave *enclave, uint32_t number,
     return result;
 }
 
-static cella_result call_run(cella_enclave *enclave, const struct cella_bridge_module *module,
-                             uint32_t index, const struct cella_bridge_function *function,
-                             void *message, void *const *at, void *reply)
+static inline cella_result call_run(cella_enclave *enclave,
+                                    const struct cella_bridge_module *module, uint32_t index,
+                                    const struct cella_bridge_function *function, void *message,
+                                    void *const *at, void *reply)
 {
     uint32_t number = 0;
     CELLA_ENSURE(enclave != NULL, INVALID_ARGUMENT);
@@ -245,11 +259,11 @@ static cella_result call_run(cella_enclave *enclave, const struct cella_bridge_m
         return deep_send(enclave, number, function, message, at, reply);
     }
     const uint64_t spans_at = CELLA_BRIDGE_SPANS_AT(function->head_size);
-    struct span_list list = {.spans = (struct cella_bridge_span *)((uint8_t *)message + spans_at),
-                             .capacity = function->pointer_count};
-    CELLA_TRY(spans_make(&list, function, message, at));
+    CELLA_TRY(spans_plain((struct cella_bridge_span *)((uint8_t *)message + spans_at), function,
+                          message, at));
     return message_send(enclave, number, function, message,
-                        CELLA_BRIDGE_MESSAGE_SIZE(function->head_size, list.count), reply);
+                        CELLA_BRIDGE_MESSAGE_SIZE(function->head_size, function->pointer_count),
+                        reply);
 }
 
 cella_result cella_bridge_ecall(cella_enclave *enclave, const struct cella_bridge_module *module,
