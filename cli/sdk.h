@@ -30,7 +30,7 @@ CELLA_MUST_USE cella_result sdk_prefix(char *ret_prefix, size_t size, struct cel
 #define SDK_VARIABLES_MAX 8
 struct sdk_variable {
     const char *name;
-    char value[2 * SDK_PATH_MAX];
+    char value[8 * SDK_PATH_MAX];
 };
 struct sdk_environment {
     struct sdk_variable variables[SDK_VARIABLES_MAX];

@@ -90,13 +90,18 @@ static void add(struct sdk_environment *environment, const char *name, const cha
     snprintf(variable->value, sizeof(variable->value), "%s%s", prefix, place);
 }
 
+/* `places` is NULL-terminated. What the variable holds already stays behind them. */
 static void add_search(struct sdk_environment *environment, const char *name, const char *prefix,
-                       const char *place)
+                       const char *const *places)
 {
-    add(environment, name, prefix, place);
+    add(environment, name, prefix, places[0]);
     struct sdk_variable *variable = &environment->variables[environment->count - 1];
+    size_t length = strlen(variable->value);
+    for (places++; *places; places++) {
+        length += (size_t)snprintf(variable->value + length, sizeof(variable->value) - length,
+                                   ":%s%s", prefix, *places);
+    }
     const char *old = getenv(name);
-    const size_t length = strlen(variable->value);
     if (old && *old && strncmp(old, variable->value, length) != 0) {
         snprintf(variable->value + length, sizeof(variable->value) - length, ":%s", old);
     }
@@ -104,13 +109,17 @@ static void add_search(struct sdk_environment *environment, const char *name, co
 
 cella_result sdk_environment(struct sdk_environment *ret_environment, struct cella_error *error)
 {
-    char prefix[SDK_PATH_MAX];
+    char prefix[SDK_PATH_MAX / 8];
     *ret_environment = (struct sdk_environment){0};
     CELLA_TRY(sdk_prefix(prefix, sizeof(prefix), error));
-    add_search(ret_environment, "PATH", prefix, "/bin");
-    add_search(ret_environment, "PKG_CONFIG_PATH", prefix, "/share/pkgconfig");
-    add_search(ret_environment, "CMAKE_PREFIX_PATH", prefix, "/lib/openenclave/cmake");
-    add_search(ret_environment, "LD_LIBRARY_PATH", prefix, "/sgxsdk/sdk_libs");
+    static const char *const programs[] = {"/bin", "/sgxsdk/bin", "/sgxsdk/bin/x64", NULL};
+    static const char *const packages[] = {"/share/pkgconfig", "/sgxsdk/pkgconfig", NULL};
+    static const char *const cmake[] = {"/lib/openenclave/cmake", NULL};
+    static const char *const libraries[] = {"/sgxsdk/sdk_libs", NULL};
+    add_search(ret_environment, "PATH", prefix, programs);
+    add_search(ret_environment, "PKG_CONFIG_PATH", prefix, packages);
+    add_search(ret_environment, "CMAKE_PREFIX_PATH", prefix, cmake);
+    add_search(ret_environment, "LD_LIBRARY_PATH", prefix, libraries);
     add(ret_environment, "SGX_SDK", prefix, "/sgxsdk");
     return CELLA_OK;
 }
