@@ -114,6 +114,12 @@ static void relocation_of_no_symbol(struct make_elf *spec)
     set_symbolic(spec, 999, R_X86_64_GLOB_DAT, 0);
 }
 
+static void relocation_of_missing_tls(struct make_elf *spec)
+{
+    spec->symbols[spec->symbol_count++] = (struct make_symbol){"t", 0, 4, STT_TLS | MAKE_WEAK, 0};
+    set_symbolic(spec, spec->symbol_count, R_X86_64_TPOFF64, 0);
+}
+
 static void relocation_of_tls(struct make_elf *spec)
 {
     spec->symbols[spec->symbol_count++] = (struct make_symbol){"t", 0x10, 4, STT_TLS, 1};
@@ -214,6 +220,8 @@ static const struct {
     {"DT_REL", rel, CELLA_CODE_UNSUPPORTED, "DT_REL:"},
     {"relocation type", relocation_type, CELLA_CODE_UNSUPPORTED, "has type 5"},
     {"relocation of no symbol", relocation_of_no_symbol, CELLA_CODE_BAD_FIELD, "symbol 999"},
+    {"relocation of a missing TLS symbol", relocation_of_missing_tls, CELLA_CODE_UNSUPPORTED,
+     "no such thread-local"},
     {"relocation of a TLS symbol", relocation_of_tls, CELLA_CODE_UNSUPPORTED, "no ordinary symbol"},
     {"text relocation", relocation_of_code, CELLA_CODE_UNSUPPORTED, "read-only segment"},
     {"relocation outside", relocation_outside, CELLA_CODE_BAD_FIELD, "in no segment"},
@@ -311,6 +319,51 @@ static uint64_t file_offset_of_data(const struct cella_buffer *file)
     return 0;
 }
 
+/* 20 bytes of thread-local variables, aligned to 16: the block that ends at the thread pointer. */
+#define TLS_BLOCK 32
+
+/* A static libc's start code cannot do them: the words are what they are in a program without libraries. */
+static void thread_locals_are_settled(void **state)
+{
+    static const struct {
+        uint32_t symbol, type;
+        int64_t addend;
+        uint64_t word;
+    } cases[] = {
+        {1, R_X86_64_TPOFF64, 4, 0x10 + 4 - TLS_BLOCK},
+        {0, R_X86_64_TPOFF64, 8, 8 - TLS_BLOCK},
+        {1, R_X86_64_DTPOFF64, 4, 0x14},
+        {0, R_X86_64_DTPMOD64, 0, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct make_elf spec;
+        struct cella_image_config config;
+        struct cella_buffer output;
+        struct cella_error error = {0};
+        uint64_t word = 0;
+
+        sample_config(&config);
+        sample_elf(&spec);
+        for (size_t h = 0; h < spec.header_count; h++) {
+            if (spec.headers[h].p_type == PT_TLS) {
+                spec.headers[h].p_memsz = 20;
+                spec.headers[h].p_align = 16;
+            }
+        }
+        spec.symbols[spec.symbol_count++] = (struct make_symbol){"t", 0x10, 4, STT_TLS, 1};
+        set_symbolic(&spec, cases[i].symbol ? spec.symbol_count : 0, cases[i].type,
+                     cases[i].addend);
+        assert_true(cella_is_ok(build(&spec, &config, &output, &error)));
+        memcpy(&g_rela, output.data + SAMPLE_RELA, sizeof(g_rela));
+        assert_int_equal(g_rela.r_info, R_X86_64_NONE);
+        memcpy(&word, output.data + file_offset_of_data(&output) + 0xC0, sizeof(word));
+        assert_int_equal(word, cases[i].word);
+        cella_buffer_done(&output);
+    }
+}
+
 /* What a link without -static-pie leaves: an interpreter's name, relocations that name symbols. */
 static void symbols_are_settled(void **state)
 {
@@ -362,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused),
         cmocka_unit_test(symbols_are_settled),
+        cmocka_unit_test(thread_locals_are_settled),
         cmocka_unit_test(same_input_same_bytes),
         cmocka_unit_test(additions_are_visible),
     };
