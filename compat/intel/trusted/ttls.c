@@ -1,12 +1,10 @@
 /*
- * sgx_ttls.h and sgx_dcap_tvl.h: certificates with evidence need quotes, which this runtime does not make yet.
+ * sgx_ttls.h: certificates with evidence need quotes, which this runtime does not make yet.
  * Side: enclave. Called by applications. Never pretends: every call says TEE_UNSUPPORTED_MODE.
  */
 #include "sgx_ttls.h"
 
 #include <stdlib.h>
-
-#include "sgx_dcap_tvl.h"
 
 quote3_error_t tee_get_certificate_with_evidence(const unsigned char *p_subject_name,
                                                  const uint8_t *p_prv_key, size_t private_key_size,
@@ -47,20 +45,4 @@ quote3_error_t tee_free_supplemental_data(uint8_t *p_supplemental_data)
 {
     free(p_supplemental_data);
     return TEE_SUCCESS;
-}
-
-quote3_error_t sgx_tvl_verify_qve_report_and_identity(
-    const uint8_t *p_quote, uint32_t quote_size, const sgx_ql_qe_report_info_t *p_qve_report_info,
-    time_t expiration_check_date, uint32_t collateral_expiration_status,
-    sgx_ql_qv_result_t quote_verification_result, const uint8_t *p_supplemental_data,
-    uint32_t supplemental_data_size, sgx_isv_svn_t qve_isvsvn_threshold)
-{
-    (void)expiration_check_date;
-    (void)collateral_expiration_status;
-    (void)quote_verification_result;
-    (void)p_supplemental_data;
-    (void)supplemental_data_size;
-    (void)qve_isvsvn_threshold;
-    return p_quote && quote_size && p_qve_report_info ? TEE_UNSUPPORTED_MODE
-                                                      : TEE_ERROR_INVALID_PARAMETER;
 }

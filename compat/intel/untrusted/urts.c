@@ -141,6 +141,13 @@ static const char *const *folder_environment(struct folder *folder)
     return folder->environment;
 }
 
+/* No image is encrypted (docs/adr/0073): one that should be is loaded only by explicit order. */
+static bool clear_images_allowed(void)
+{
+    const char *value = secure_getenv("CELLA_INSECURE_CLEAR_IMAGES");
+    return value && strcmp(value, "1") == 0;
+}
+
 static sgx_status_t enclave_make(const struct source *source, struct intel_enclave *enclave,
                                  uint32_t features, const void *const *arguments)
 {
@@ -151,6 +158,9 @@ static sgx_status_t enclave_make(const struct source *source, struct intel_encla
     struct cella_error error = {0};
     struct folder folder;
     options.environment = folder_environment(&folder);
+    if ((features & SGX_CREATE_ENCLAVE_EX_PCL) != 0 && !clear_images_allowed()) {
+        return SGX_ERROR_PCL_NOT_ENCRYPTED;
+    }
     sgx_status_t status = features_take(enclave, features, arguments, &options);
     if (status != SGX_SUCCESS) {
         return status;
