@@ -12,6 +12,9 @@
 #endif
 
 #ifdef __cplusplus /* what libc++'s headers bring along, and sources written for it rely on */
+#include <atomic>
+#include <limits>
+#include <stdexcept>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

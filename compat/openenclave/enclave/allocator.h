@@ -14,7 +14,6 @@ void __real_free(void *at);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *at, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__real_memalign(size_t alignment, size_t size);
 int __real_posix_memalign(void **ret_at, size_t alignment, size_t size);
 size_t __real_malloc_usable_size(void *at);
 

@@ -48,7 +48,7 @@ void *oe_allocator_realloc(void *ptr, size_t size)
 
 void *oe_allocator_aligned_alloc(size_t alignment, size_t size)
 {
-    return __real_memalign(alignment, size);
+    return __real_aligned_alloc(alignment, size); /* musl's memalign is a call of it */
 }
 
 int oe_allocator_posix_memalign(void **memptr, size_t alignment, size_t size)

@@ -53,6 +53,13 @@ static cella_result serve_realloc(const void *in, size_t in_size, void *out, siz
     struct oe_realloc request;
     CELLA_ENSURE(in_size == sizeof(request) && out_capacity >= sizeof(uint64_t), TRUNCATED);
     memcpy(&request, in, sizeof(request));
+    if (request.size == 0 && request.address != 0) { /* frees, as Open Enclave's does */
+        const uint64_t none = 0;
+        free((void *)request.address);
+        memcpy(out, &none, sizeof(none));
+        *ret_size = sizeof(none);
+        return CELLA_OK;
+    }
     const size_t size = request.size > 0 ? request.size : 1;
     void *memory = request.is_zeroed ? calloc(1, size) : realloc((void *)request.address, size);
     const uint64_t answer = (uint64_t)memory;

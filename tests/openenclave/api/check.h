@@ -1,0 +1,15 @@
+/*
+ * One check: the ecall returns the line of the first that fails.
+ * Side: enclave, tests. Included by the api enclave.
+ */
+#ifndef CELLA_TEST_OE_CHECK_H
+#define CELLA_TEST_OE_CHECK_H
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            return __LINE__;                                                                       \
+        }                                                                                          \
+    } while (0)
+
+#endif
