@@ -36,7 +36,7 @@ for archive in libcella_host libcella_enclave libcella_enclave_bare libcella_enc
     echo "$archives" | grep -q "/$archive\.a$" || fail "no $archive.a"
 done
 for archive in $archives; do
-    [ "$(head -c 7 "$archive")" = "!<arch>" ] || fail "$archive is thin: its objects are elsewhere"
+    [ "$(head -c 7 "$archive")" != "!<thin>" ] || fail "$archive is thin: its objects are elsewhere"
 done
 bash -n "$top/share/bash-completion/completions/cella" || fail "the completion is no bash"
 # shellcheck disable=SC2016 # for that bash

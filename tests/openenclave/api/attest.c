@@ -20,7 +20,8 @@ int test_report(const uint8_t *report, size_t size)
     uint8_t data[OE_REPORT_DATA_SIZE] = "bound", *mine, *copy;
     size_t mine_size;
     oe_report_t parsed;
-    CHECK(oe_verify_report(report, size, &parsed) == OE_OK); /* the host asked this enclave for it */
+    CHECK(oe_verify_report(report, size, &parsed) ==
+          OE_OK); /* the host asked this enclave for it */
     CHECK(oe_get_report(0, data, sizeof(data), NULL, 0, &mine, &mine_size) == OE_OK);
     CHECK(oe_verify_report(mine, mine_size, &parsed) == OE_OK);
     CHECK(parsed.type == OE_ENCLAVE_TYPE_SGX && parsed.report_data_size == sizeof(data));
@@ -196,8 +197,8 @@ int test_evidence(void)
     CHECK(oe_verifier_get_formats(&formats, &count) == OE_OK && count == 1);
     CHECK(oe_verifier_free_formats(formats) == OE_OK);
     CHECK(oe_verifier_get_format_settings(&format, &target, &target_size) == OE_OK);
-    CHECK(oe_get_evidence(&format, OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID, "mine", 4, target, target_size,
-                          &evidence, &size, NULL, NULL) == OE_OK);
+    CHECK(oe_get_evidence(&format, OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID, "mine", 4, target,
+                          target_size, &evidence, &size, NULL, NULL) == OE_OK);
     CHECK(oe_verify_evidence(NULL, evidence, size, NULL, 0, NULL, 0, &claims, &count) == OE_OK);
     for (size_t i = 0; i < OE_REQUIRED_CLAIMS_COUNT; i++) {
         CHECK(find(claims, count, OE_REQUIRED_CLAIMS[i]) != NULL);
