@@ -57,7 +57,8 @@ oe_result_t oe_result_of(cella_result result)
         return OE_ENCLAVE_ABORTING;
     case CELLA_CODE_CRYPTO:
         return OE_CRYPTO_ERROR;
-    case CELLA_CODE_WRONG_STATE:
+    case CELLA_CODE_WRONG_STATE: /* an ecall where none may be made: at the end, or inside a system call */
+        return OE_REENTRANT_ECALL;
     case CELLA_CODE_HOST_VALUE:
     case CELLA_CODE_INTERNAL:
         return OE_UNEXPECTED;

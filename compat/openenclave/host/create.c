@@ -36,8 +36,8 @@ static oe_result_t settings_take(const oe_enclave_setting_t *settings, uint32_t 
             ret_choices->config_data = settings[i].u.config_data;
             break;
         default:
-            oe_host_log(OE_LOG_LEVEL_ERROR, "oe_create_enclave: setting %u: unknown type 0x%x\n", i,
-                        (unsigned)settings[i].setting_type);
+            oe_log(OE_LOG_LEVEL_ERROR, "oe_create_enclave: setting %u: unknown type 0x%x\n", i,
+                   (unsigned)settings[i].setting_type);
             return OE_INVALID_PARAMETER;
         }
     }
@@ -46,15 +46,13 @@ static oe_result_t settings_take(const oe_enclave_setting_t *settings, uint32_t 
 
 static oe_result_t fail(const char *path, cella_result result, const struct cella_error *error)
 {
-    oe_host_log(OE_LOG_LEVEL_ERROR, "oe_create_enclave: %s%s%s\n", error->text[0] ? "" : path,
-                error->text[0] ? "" : ": ",
-                error->text[0] ? error->text : cella_result_text(result));
+    oe_log(OE_LOG_LEVEL_ERROR, "oe_create_enclave: %s%s%s\n", error->text[0] ? "" : path,
+           error->text[0] ? "" : ": ", error->text[0] ? error->text : cella_result_text(result));
     switch (cella_result_category(result)) {
     case CELLA_CATEGORY_MALFORMED:
         return OE_INVALID_IMAGE;
     default:
-        return result.code == CELLA_CODE_ENCLAVE_ABORTED ? OE_ENCLAVE_ABORTING
-                                                         : oe_result_of(result);
+        return result.code == CELLA_CODE_NOT_FOUND ? OE_FAILURE : oe_result_of(result);
     }
 }
 
@@ -118,8 +116,7 @@ static oe_result_t enclave_make(oe_enclave_t *enclave, const char *path, uint32_
         const char *missing =
             cella_is_ok(result) ? cella_enclave_missing(enclave->core, &enclave->module) : NULL;
         if (missing) { /* only calling it is an error */
-            oe_host_log(OE_LOG_LEVEL_WARNING, "oe_create_enclave: %s has no ecall %s\n", path,
-                        missing);
+            oe_log(OE_LOG_LEVEL_WARNING, "oe_create_enclave: %s has no ecall %s\n", path, missing);
         }
     }
     if (cella_is_ok(result) && choices.switchless) {

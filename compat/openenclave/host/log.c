@@ -198,15 +198,22 @@ void oe_log_message(bool is_enclave, oe_log_level_t level, const char *message)
     pthread_mutex_unlock(&log_lock);
 }
 
-void oe_host_log(oe_log_level_t level, const char *format, ...)
+oe_result_t oe_log(oe_log_level_t level, const char *format, ...)
 {
     char text[MESSAGE_MAX];
     va_list list;
     if ((uint32_t)level > oe_log_level_now()) {
-        return;
+        return OE_OK;
     }
     va_start(list, format);
     vsnprintf(text, sizeof(text), format, list);
     va_end(list);
     oe_log_message(false, level, text);
+    return OE_OK;
+}
+
+oe_log_level_t oe_get_current_logging_level(void);
+oe_log_level_t oe_get_current_logging_level(void)
+{
+    return (oe_log_level_t)oe_log_level_now();
 }

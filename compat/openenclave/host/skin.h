@@ -27,7 +27,7 @@ struct _oe_enclave {
 cella_enclave *oe_enclave_core(oe_enclave_t *enclave);
 
 /* log.c: one line, with its newline. */
-OE_PRINTF_FORMAT(2, 3) void oe_host_log(oe_log_level_t level, const char *format, ...);
+OE_PRINTF_FORMAT(2, 3) oe_result_t oe_log(oe_log_level_t level, const char *format, ...);
 void oe_log_message(bool is_enclave, oe_log_level_t level, const char *message);
 uint32_t oe_log_level_now(void);
 
