@@ -322,18 +322,47 @@ static void put_ecall_table(struct emit *emit)
                    "sizeof(cella_ecall_table[0]);\n\n");
 }
 
+/* The head of a table, under the name that Open Enclave's users may know. */
+static void put_module_table(struct emit *emit, const char *name, const char *oe_name)
+{
+    emit_put(emit, "static const ");
+    if (!is_dialect(emit, CELLA_EDL_OPENENCLAVE)) {
+        emit_put(emit, "%s", name);
+    } else if (strcmp(oe_name, "oe_ecall_info_t") == 0) {
+        emit_put(emit, "oe_ecall_info_t _%s_ecall_info_table", emit->unit->identifier);
+    } else {
+        emit_put(emit, "oe_ocall_func_t _%s_ocall_function_table", emit->unit->identifier);
+    }
+    emit_put(emit, "[] = {\n");
+}
+
+/* Places in the table of ecalls. */
+static void put_numbers(struct emit *emit)
+{
+    const struct cella_edl_unit *unit = emit->unit;
+    emit_put(emit, "enum {\n");
+    for (uint32_t i = 0, number = 0; i < unit->trusted_count; i++) {
+        if (!unit->trusted[i]->service) {
+            emit_put(emit, "    %s_fcn_id_%s = %u,\n", unit->identifier, unit->trusted[i]->name,
+                     number++);
+        }
+    }
+    emit_put(emit, "    %s_fcn_id_trusted_call_id_max = OE_ENUM_MAX\n};\n\n", unit->identifier);
+}
+
 static void put_module(struct emit *emit)
 {
     const struct cella_edl_unit *unit = emit->unit;
     const uint32_t ecalls = emit_call_count(unit->trusted, unit->trusted_count);
     const uint32_t ocalls = emit_call_count(unit->untrusted, unit->untrusted_count);
-    emit_put(emit, "static const struct cella_bridge_name edl_ecalls[] = {\n");
+    put_module_table(emit, "struct cella_bridge_name edl_ecalls", "oe_ecall_info_t");
     for (uint32_t i = 0; i < unit->trusted_count; i++) {
         if (!unit->trusted[i]->service) {
             emit_put(emit, "    {\"%s\"},\n", unit->trusted[i]->name);
         }
     }
-    emit_put(emit, "    {NULL},\n};\n\nstatic const struct cella_bridge_ocall edl_ocalls[] = {\n");
+    emit_put(emit, "    {NULL},\n};\n\n");
+    put_module_table(emit, "struct cella_bridge_ocall edl_ocalls", "oe_ocall_func_t");
     for (uint32_t i = 0; i < unit->untrusted_count; i++) {
         if (!unit->untrusted[i]->service) {
             emit_put(emit, "    {edl_serve_%s, \"%s\"},\n", unit->untrusted[i]->name,
@@ -342,8 +371,18 @@ static void put_module(struct emit *emit)
     }
     emit_put(emit,
              "    {NULL, NULL},\n};\n\n__attribute__((unused)) static const struct "
-             "cella_bridge_module edl_module = {\n    \"%s\", edl_ecalls, edl_ocalls, %u, %u};\n\n",
-             unit->name, ecalls, ocalls);
+             "cella_bridge_module edl_module = {\n    \"%s\", ",
+             unit->name);
+    if (is_dialect(emit, CELLA_EDL_OPENENCLAVE)) {
+        emit_put(emit, "_%s_ecall_info_table, _%s_ocall_function_table", unit->identifier,
+                 unit->identifier);
+    } else {
+        emit_put(emit, "edl_ecalls, edl_ocalls");
+    }
+    emit_put(emit, ", %u, %u};\n\n", ecalls, ocalls);
+    if (is_dialect(emit, CELLA_EDL_OPENENCLAVE)) {
+        put_numbers(emit);
+    }
 }
 
 static void put_create(struct emit *emit)
@@ -393,6 +432,48 @@ static void put_services(struct emit *emit)
     emit_put(emit, "\n");
 }
 
+/*
+ * Open Enclave's own struct of a call's arguments. Nothing here uses it; sources that ask about its members' types do.
+ */
+static void put_args_struct(struct emit *emit, const struct cella_edl_function *function)
+{
+    emit_put(emit,
+             "typedef struct _%s_args_t {\n    oe_result_t oe_result;\n    uint8_t "
+             "*deepcopy_out_buffer;\n    size_t deepcopy_out_buffer_size;\n",
+             function->name);
+    if (!emit_is_void(&function->result)) {
+        emit_put(emit, "    ");
+        emit_type(emit, &function->result, false);
+        emit_put(emit, " oe_retval;\n");
+    }
+    for (uint32_t i = 0; i < function->param_count; i++) {
+        const struct cella_edl_decl *param = &function->params[i];
+        emit_put(emit, "    ");
+        if (param->is_isary) {
+            emit_put(emit, "void *");
+        } else {
+            emit_type(emit, &param->type, true);
+            emit_put(emit, param->dim_count > 0 ? " *" : " ");
+        }
+        emit_put(emit, "%s;\n", param->name);
+        if (param->is_string || param->is_wstring) {
+            emit_put(emit, "    size_t %s_len;\n", param->name);
+        }
+    }
+    emit_put(emit, "%s} %s_args_t;\n\n", function->is_errno ? "    int ocall_errno;\n" : "",
+             function->name);
+}
+
+static void put_args_structs(struct emit *emit, const struct cella_edl_function *const *functions,
+                             uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!functions[i]->service) {
+            put_args_struct(emit, functions[i]);
+        }
+    }
+}
+
 /* ---- Files ---- */
 
 static void put_includes(struct emit *emit)
@@ -421,6 +502,10 @@ void emit_source(struct emit *emit, bool *written)
 {
     const struct cella_edl_unit *unit = emit->unit;
     put_includes(emit);
+    if (is_dialect(emit, CELLA_EDL_OPENENCLAVE)) {
+        put_args_structs(emit, unit->trusted, unit->trusted_count);
+        put_args_structs(emit, unit->untrusted, unit->untrusted_count);
+    }
     emit_structs(emit, written);
     if (emit->is_trusted) {
         if (is_dialect(emit, CELLA_EDL_OPENENCLAVE)) {

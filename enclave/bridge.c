@@ -293,7 +293,7 @@ cella_result cella_bridge_lengths_keep(const struct cella_bridge_struct *type, u
         const struct cella_bridge_number *length = &type->lengths[i];
         const uint64_t now = cella_bridge_value(length, record);
         const uint64_t before = cella_bridge_value(length, original);
-        CELLA_ENSURE(now <= before && length->width <= 16, BAD_FIELD);
+        CELLA_ENSURE(now <= before && length->width <= 16, LENGTH_GREW);
         __builtin_memcpy(record + length->value, original + length->value, length->width);
     }
     return CELLA_OK;
@@ -318,7 +318,7 @@ static cella_result changed_find(const struct cella_bridge_function *function,
         *ret_size = 0;
         return CELLA_OK;
     }
-    CELLA_ENSURE(size != CELLA_BRIDGE_BAD && size <= limit, BAD_FIELD);
+    CELLA_ENSURE(size != CELLA_BRIDGE_BAD && size <= limit, LENGTH_GREW);
     CELLA_ENSURE(cella_enclave_inside((const void *)at, size), BAD_FIELD);
     *ret_at = (const uint8_t *)at;
     *ret_size = size;

@@ -181,14 +181,14 @@ static cella_result result_take(struct ocall_results *results,
                  INTERNAL);
     results->used += CELLA_BRIDGE_ALIGN(size);
     if (cella_bridge_is_string(pointer)) {
-        CELLA_ENSURE(cella_bridge_end(results->function, pointer, room, size), HOST_VALUE);
+        CELLA_ENSURE(cella_bridge_end(results->function, pointer, room, size), BAD_FIELD);
     }
     if (pointer->deep && (direction & CELLA_BRIDGE_IN) != 0) {
         CELLA_TRY(
             structs_take(results, pointer->deep, (uint8_t *)at, room, size / pointer->deep->size));
     } else if (changed && !cella_bridge_is_string(pointer)) {
         const uint64_t now = cella_bridge_bytes(pointer, changed);
-        CELLA_ENSURE(now != CELLA_BRIDGE_BAD && now <= size, HOST_VALUE);
+        CELLA_ENSURE(now != CELLA_BRIDGE_BAD && now <= size, LENGTH_GREW);
         size = now;
     }
     if (pointer->deep && direction == CELLA_BRIDGE_OUT) {
@@ -265,7 +265,7 @@ static cella_result results_staged(const struct cella_bridge_function *function,
     if (results.source.deep.size != 0) {
         cella_host_memory_give(results.source.deep.address, results.source.deep.size);
     }
-    if (cella_is_ok(result)) {
+    if (cella_is_ok(result) && function->reply_size > 0) {
         __builtin_memcpy(reply, results.room, function->reply_size);
     }
     cella_call_buffer_give(results.room, capacity);
@@ -350,11 +350,17 @@ static cella_result ocall_run(const struct cella_bridge_function *function, uint
     return result;
 }
 
+/* init.c, in every enclave: for ocalls that constructors make. false: nothing has changed. */
+bool cella_names_offer(void) __attribute__((weak));
+
 cella_result cella_bridge_ocall(const struct cella_bridge_function *function, uint32_t number,
                                 const void *head, void *const *at, void *reply)
 {
     bool is_torn = false;
     cella_result result = ocall_run(function, number, head, at, reply, &is_torn);
+    if (result.code == CELLA_CODE_NOT_FOUND && cella_names_offer && cella_names_offer()) {
+        result = ocall_run(function, number, head, at, reply, &is_torn);
+    }
     if (!cella_is_ok(result)) {
         if (function->reply_size > 0) {
             __builtin_memset(reply, 0, function->reply_size);

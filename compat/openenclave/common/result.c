@@ -26,6 +26,8 @@ oe_result_t oe_result_of(cella_result result)
         return OE_NOT_FOUND;
     case CELLA_CODE_ALREADY_EXISTS:
         return OE_ALREADY_EXISTS;
+    case CELLA_CODE_SIZE_OVERFLOW:
+        return OE_INTEGER_OVERFLOW;
     case CELLA_CODE_UNSUPPORTED:
     case CELLA_CODE_UNSUPPORTED_VERSION:
         return OE_UNSUPPORTED;
@@ -63,6 +65,7 @@ oe_result_t oe_result_of(cella_result result)
     case CELLA_CODE_INTERNAL:
         return OE_UNEXPECTED;
     case CELLA_CODE_ACCESS_DENIED:
+    case CELLA_CODE_LENGTH_GREW:
     case CELLA_CODE_HOST_REFUSED:
     case CELLA_CODE_IO:
     case CELLA_CODE_ENTROPY:
