@@ -60,6 +60,8 @@
 #define CELLA_OCALL_UNAME (CELLA_OCALL_SYSTEM + 22)     /* out: i64, char[6][65] and 2 zeros */
 #define CELLA_OCALL_PROTECT (CELLA_OCALL_SYSTEM + 23)   /* in: u64 offset, length, permissions */
 
+#define CELLA_OCALL_NAMES                                                                          \
+    (CELLA_OCALL_SYSTEM + 0x100) /* in: what ecall 0 answers: struct cella_bridge_names … */
 #define CELLA_OCALL_SKIN (CELLA_OCALL_SYSTEM + 0x10000) /* and above: services of skins */
 
 /* Ecall numbers with this bit are those of skins (struct cella_system_ecall in enclave/kernel.h). */

@@ -170,3 +170,26 @@ struct cella_pair cella_kernel_init(uint64_t init, uint64_t size)
     atomic_store(&cella_kernel_state, cella_is_ok(result) ? KERNEL_READY : KERNEL_DEAD);
     return (struct cella_pair){.first = result.code, .second = 0};
 }
+
+/*
+ * A constructor's ocall comes before the host could ask for names (ecall 0): it gets them here, and may then know the
+ * function.
+ */
+bool cella_names_offer(void)
+{
+    static _Atomic bool is_offered;
+    const size_t capacity = 1u << 16;
+    size_t size = 0;
+    if (atomic_load(&cella_kernel_state) != KERNEL_STARTING || cella_ecall_count == 0 ||
+        atomic_exchange(&is_offered, true)) {
+        return false;
+    }
+    uint8_t *answer = cella_pages_new(capacity);
+    bool done = false;
+    if (answer) {
+        done = cella_is_ok(cella_ecall_table[0].function(NULL, 0, answer, capacity, &size)) &&
+               cella_is_ok(cella_system_ocall(CELLA_OCALL_NAMES, answer, size, NULL, 0, NULL));
+        cella_pages_free(answer, capacity);
+    }
+    return done;
+}

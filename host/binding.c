@@ -129,17 +129,12 @@ static cella_result names_ask(cella_enclave *enclave, uint8_t **ret_answer, size
     }
 }
 
-static cella_result bindings_make(cella_enclave *enclave, struct cella_bindings **ret_bindings)
+static cella_result bindings_new(const uint8_t *answer, size_t size,
+                                 struct cella_bindings **ret_bindings)
 {
-    uint8_t *answer = NULL;
-    size_t size = 0;
     struct cella_bindings *bindings = calloc(1, sizeof(*bindings));
     CELLA_ENSURE(bindings != NULL, OUT_OF_MEMORY);
-    cella_result result = names_ask(enclave, &answer, &size);
-    if (cella_is_ok(result)) {
-        result = names_parse(bindings, answer, size);
-    }
-    free(answer);
+    const cella_result result = names_parse(bindings, answer, size);
     if (!cella_is_ok(result)) {
         bindings_free(bindings);
         return result;
@@ -148,24 +143,43 @@ static cella_result bindings_make(cella_enclave *enclave, struct cella_bindings 
     return CELLA_OK;
 }
 
-/* The first caller's answer stays; the enclave's ocalls go through it from then on. */
+static cella_result bindings_make(cella_enclave *enclave, struct cella_bindings **ret_bindings)
+{
+    uint8_t *answer = NULL;
+    size_t size = 0;
+    cella_result result = names_ask(enclave, &answer, &size);
+    if (cella_is_ok(result)) {
+        result = bindings_new(answer, size, ret_bindings);
+    }
+    free(answer);
+    return result;
+}
+
+/* The first one stays; the enclave's ocalls go through it from then on. Gives that one. */
+static struct cella_bindings *bindings_install(cella_enclave *enclave,
+                                               struct cella_bindings *bindings)
+{
+    struct cella_bindings *other = NULL;
+    pthread_mutex_lock(&enclave->lock);
+    if (atomic_compare_exchange_strong(&enclave->bindings, &other, bindings)) {
+        enclave->ocalls = bindings->functions;
+        __atomic_store_n(&enclave->ocall_count, bindings->ocall_count, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&enclave->lock);
+    if (!other) {
+        return bindings;
+    }
+    bindings_free(bindings);
+    return other;
+}
+
 static cella_result bindings_get(cella_enclave *enclave, struct cella_bindings **ret_bindings)
 {
     struct cella_bindings *bindings = atomic_load(&enclave->bindings);
     if (!bindings) {
         CELLA_ENSURE(enclave->ocall_count == 0, WRONG_STATE);
         CELLA_TRY(bindings_make(enclave, &bindings));
-        struct cella_bindings *other = NULL;
-        pthread_mutex_lock(&enclave->lock);
-        if (atomic_compare_exchange_strong(&enclave->bindings, &other, bindings)) {
-            enclave->ocalls = bindings->functions;
-            __atomic_store_n(&enclave->ocall_count, bindings->ocall_count, __ATOMIC_RELEASE);
-        }
-        pthread_mutex_unlock(&enclave->lock);
-        if (other) {
-            bindings_free(bindings);
-            bindings = other;
-        }
+        bindings = bindings_install(enclave, bindings);
     }
     *ret_bindings = bindings;
     return CELLA_OK;
@@ -195,6 +209,22 @@ static void ocalls_fill(struct cella_bindings *bindings, const struct cella_brid
                              __ATOMIC_RELEASE);
         }
     }
+}
+
+cella_result cella_bindings_offer(cella_enclave *enclave, const void *answer, size_t size)
+{
+    struct cella_bridge_names head;
+    struct cella_bindings *bindings = NULL;
+    CELLA_ENSURE(enclave->starting_module && enclave->ocall_count == 0, WRONG_STATE);
+    CELLA_ENSURE(size >= sizeof(head), TRUNCATED);
+    memcpy(&head, answer, sizeof(head));
+    CELLA_ENSURE(head.magic == CELLA_BRIDGE_MAGIC, BAD_MAGIC);
+    CELLA_TRY(bindings_new(answer, size, &bindings));
+    bindings = bindings_install(enclave, bindings);
+    pthread_mutex_lock(&enclave->lock);
+    ocalls_fill(bindings, enclave->starting_module);
+    pthread_mutex_unlock(&enclave->lock);
+    return CELLA_OK;
 }
 
 static const struct binding *binding_find(struct cella_bindings *bindings,

@@ -16,5 +16,8 @@ CELLA_MUST_USE cella_result cella_binding_number(cella_enclave *enclave,
                                                  const struct cella_bridge_module *module,
                                                  uint32_t index, uint32_t *ret_number);
 void cella_bindings_free(cella_enclave *enclave);
+/* The names that an enclave brings by itself, for the ocalls of its constructors (CELLA_OCALL_NAMES). */
+CELLA_MUST_USE cella_result cella_bindings_offer(cella_enclave *enclave, const void *answer,
+                                                 size_t size);
 
 #endif

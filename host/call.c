@@ -224,6 +224,7 @@ cella_result cella_ecall(cella_enclave *enclave, uint32_t number, const void *in
     }
     struct cella_host_slot *slot = t_active ? slot_nested(enclave) : NULL;
     if (slot) {
+        CELLA_ENSURE((enclave->flags & CELLA_ENCLAVE_NO_NESTING) == 0, WRONG_STATE);
         return ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
     }
     slot = cella_host_slot_take(enclave);

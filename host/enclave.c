@@ -204,6 +204,7 @@ static cella_result options_take(cella_enclave *enclave,
     enclave->ocalls = options->ocalls;
     enclave->ocall_count = options->ocall_count;
     enclave->ocall_context = options->ocall_context;
+    enclave->starting_module = options->module;
     enclave->service = options->service;
     enclave->service_context = options->service_context;
     enclave->config_id = options->config_id;

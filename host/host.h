@@ -107,6 +107,7 @@ struct cella_enclave {
     struct sgx_attributes attributes;
     uint32_t misc_select;
     char name[CELLA_IMAGE_NAME_SIZE];
+    const struct cella_bridge_module *starting_module;
     cella_service_function service;
     void *service_context;
     const uint8_t *config_id; /* while loading */

@@ -3,6 +3,7 @@
  * Side: host. Called by call.c with sizes as the enclave gave them.
  * Never writes more than the capacity it was given.
  */
+#include "host/bridge.h"
 #include "host/host.h"
 
 #include <errno.h>
@@ -261,6 +262,8 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
         return CELLA_OK;
     case CELLA_OCALL_BLOCKS:
         return cella_host_blocks(enclave, in, in_size, out, out_capacity, ret_size);
+    case CELLA_OCALL_NAMES:
+        return cella_bindings_offer(enclave, in, in_size);
     case CELLA_OCALL_RESTRICT:
     case CELLA_OCALL_TRIM:
     case CELLA_OCALL_REMOVE:

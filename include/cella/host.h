@@ -21,6 +21,7 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 typedef struct cella_enclave cella_enclave;
+struct cella_bridge_module; /* cella/bridge_host.h */
 
 /*
  * One ocall. `in` lies in memory that the enclave's thread filled and nobody else writes; out_capacity bytes at `out` may
@@ -42,8 +43,9 @@ typedef cella_result (*cella_service_function)(void *context, uint32_t number, c
 #define CELLA_ENCLAVE_DEBUG 0x1u /* create as a debug enclave; the image must allow it */
 #define CELLA_ENCLAVE_WAIT                                                                         \
     0x2u /* an ecall waits for a free TCS, instead of failing with OUT_OF_THREADS */
-#define CELLA_ENCLAVE_NO_GDB 0x4u   /* do not tell a debugger about the image */
-#define CELLA_ENCLAVE_SOFTWARE 0x8u /* on the software processor, even where there is hardware */
+#define CELLA_ENCLAVE_NO_GDB 0x4u      /* do not tell a debugger about the image */
+#define CELLA_ENCLAVE_NO_NESTING 0x10u /* an ecall while its thread serves an ocall: WRONG_STATE */
+#define CELLA_ENCLAVE_SOFTWARE 0x8u    /* on the software processor, even where there is hardware */
 #define CELLA_ENCLAVE_NETWORK                                                                      \
     0x10u /* sockets and names for its modules; without it only socketpair */
 
@@ -59,6 +61,8 @@ struct cella_enclave_options {
     size_t arena_size; /* host memory for the ocalls of one TCS, bytes; 0: 64 KiB */
     int console[2];    /* file descriptors for the enclave's 1 and 2; 0: the process's own */
     const char *file_root; /* directory that the files module sees as "/"; NULL: no files */
+    /* Generated code's tables, for ocalls that constructors make: bound when the first of them comes. NULL: none. */
+    const struct cella_bridge_module *module;
     cella_service_function service; /* NULL: the built-in services only */
     void *service_context;
     const uint8_t *config_id; /* CONFIGID of a KSS enclave, 64 bytes; NULL: zeros */

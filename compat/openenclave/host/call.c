@@ -53,7 +53,9 @@ oe_result_t oe_set_enclave_log_level(oe_enclave_t *enclave, uint32_t log_level)
 {
     uint32_t first;
     size_t size;
-    OE_ENSURE(log_level < OE_LOG_LEVEL_MAX, OE_INVALID_PARAMETER);
+    OE_ENSURE(oe_enclave_core(enclave) != NULL && log_level < OE_LOG_LEVEL_MAX,
+              OE_INVALID_PARAMETER);
+    OE_ENSURE(log_level <= oe_log_level_now(), OE_CONSTRAINT_FAILED); /* the host would drop it */
     return oe_skin_call(enclave, OE_ECALL_LOG_LEVEL, &log_level, sizeof(log_level), NULL, 0, &first,
                         &size);
 }

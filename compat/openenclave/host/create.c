@@ -65,6 +65,8 @@ static cella_result core_create(oe_enclave_t *enclave, const char *path, uint32_
         .environment = environment,
         .flags = CELLA_ENCLAVE_NETWORK,
         .file_root = "/",
+        .flags = CELLA_ENCLAVE_NO_NESTING, /* OE_REENTRANT_ECALL */
+        .module = &enclave->module,
         .service = oe_host_service,
     };
     CELLA_CLEANUP(oe_image_done) struct oe_image image = {0};

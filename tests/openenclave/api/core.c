@@ -19,8 +19,18 @@
 #include "api_t.h"
 #include "check.h"
 
+/* A constructor may call out. */
+static int at_start;
+__attribute__((constructor)) static void start(void)
+{
+    if (host_at_start(&at_start, 41) != OE_OK) {
+        at_start = -1;
+    }
+}
+
 int test_core(void *handle)
 {
+    CHECK(at_start == 42);
     uint8_t a[32] = {0}, b[32] = {0};
     int on_stack = 0;
     CHECK((void *)oe_get_enclave() == handle);

@@ -15,6 +15,7 @@
 
 static unsigned failures;
 static int log_lines;
+static oe_enclave_t *current;
 
 static void result_of(const char *name, oe_result_t called, int line)
 {
@@ -31,9 +32,20 @@ static void result_of(const char *name, oe_result_t called, int line)
         }                                                                                          \
     } while (0)
 
+static oe_result_t nested = OE_UNEXPECTED;
+
 int host_log_lines(void)
 {
+    int line;
+    if (current) {
+        nested = test_claims(current, &line);
+    }
     return log_lines;
+}
+
+int host_at_start(int number)
+{
+    return number + 1;
 }
 
 static void on_log(void *context, bool is_enclave, const struct tm *t, long usecs,
@@ -124,11 +136,16 @@ int main(int argc, char **argv)
     RUN(exceptions);
     RUN(files, argv[2]);
     RUN(heap);
+    current = enclave;
     RUN(log);
+    CHECK_HOST(nested == OE_REENTRANT_ECALL);
+    current = NULL;
     RUN(corelibc);
     CHECK_HOST(oe_verifier_initialize() == OE_OK);
     CHECK_HOST(oe_verifier_get_formats(&formats, &count) == OE_OK && count == 0);
     CHECK_HOST(oe_set_enclave_log_level(enclave, OE_LOG_LEVEL_MAX) == OE_INVALID_PARAMETER);
+    CHECK_HOST(oe_set_enclave_log_level(enclave, OE_LOG_LEVEL_INFO) == OE_CONSTRAINT_FAILED);
+    CHECK_HOST(oe_set_host_log_level(OE_LOG_LEVEL_INFO) == OE_OK);
     CHECK_HOST(oe_set_enclave_log_level(enclave, OE_LOG_LEVEL_INFO) == OE_OK);
     CHECK_HOST(test_abort(enclave) == OE_ENCLAVE_ABORTING);
     int line;
