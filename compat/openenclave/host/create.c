@@ -63,9 +63,8 @@ static cella_result core_create(oe_enclave_t *enclave, const char *path, uint32_
     const char *const environment[] = {handle, level, NULL};
     struct cella_enclave_options options = {
         .environment = environment,
-        .flags = CELLA_ENCLAVE_NETWORK,
         .file_root = "/",
-        .flags = CELLA_ENCLAVE_NO_NESTING, /* OE_REENTRANT_ECALL */
+        .flags = CELLA_ENCLAVE_NETWORK | CELLA_ENCLAVE_NO_NESTING, /* OE_REENTRANT_ECALL */
         .module = &enclave->module,
         .service = oe_host_service,
     };
