@@ -5,6 +5,8 @@
  */
 #include "every_host.h"
 
+#include "tests/runtime/docs_hex.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -25,12 +27,15 @@ enum spoil {
     SPOIL_HALF,     /* the message ends in a span */
     SPOIL_EXTRA,    /* a span more than there are pointers */
     SPOIL_EMPTY,    /* no message */
+    SPOIL_KEPT,     /* nothing; the message is kept for a look */
 };
 
 static struct {
     enum spoil how;
     uint32_t span, spans;
     bool is_reached; /* the call went through the wrapper */
+    uint8_t kept[64];
+    size_t kept_size;
 } g_attack;
 
 cella_result __real_cella_ecall(cella_enclave *enclave, uint32_t number, const void *in,
@@ -100,6 +105,11 @@ cella_result __wrap_cella_ecall(cella_enclave *enclave, uint32_t number, const v
         break;
     case SPOIL_EMPTY:
         in_size = 0;
+        break;
+    case SPOIL_KEPT:
+        assert_true(in_size <= sizeof(g_attack.kept));
+        memcpy(g_attack.kept, in, in_size);
+        g_attack.kept_size = in_size;
         break;
     default:
         span_spoil((struct cella_bridge_span *)(message + spans_at) + g_attack.span);
@@ -433,6 +443,25 @@ static void test_ocall_lies(void **state)
     assert_int_equal(ocalls_in_enclave(3), 0);
 }
 
+/* ---- Documents ---- */
+
+/* The example of bridge.md, but for the address, which is not ours to choose. */
+static void test_document(void **state)
+{
+    uint8_t example[64];
+    const uint64_t wanted = 0x7FFF12345678ull, address = (uint64_t)g_memory.bytes;
+    (void)state;
+    memory_reset();
+    g_attack.how = SPOIL_KEPT;
+    g_attack.spans = 1;
+    assert_true(attack_in());
+    g_attack.how = SPOIL_NOTHING;
+    assert_int_equal(docs_hex("bridge.md", example, sizeof(example)), g_attack.kept_size);
+    assert_memory_equal(g_attack.kept + 8, &address, 8);
+    memcpy(g_attack.kept + 8, &wanted, 8);
+    assert_memory_equal(g_attack.kept, example, g_attack.kept_size);
+}
+
 /* ---- Names ---- */
 
 static void test_names(void **state)
@@ -474,6 +503,7 @@ int main(int argc, char **argv)
 #endif
         cmocka_unit_test(test_changing),
         cmocka_unit_test(test_ocall_lies),
+        cmocka_unit_test(test_document),
         cmocka_unit_test(test_names),
         cmocka_unit_test_prestate(test_create_missing, argv[1]),
     };
