@@ -163,10 +163,8 @@ oe_result_t oe_terminate_enclave(oe_enclave_t *enclave)
 {
     cella_enclave *core = oe_enclave_core(enclave);
     OE_ENSURE(core != NULL, OE_INVALID_PARAMETER);
-    const bool aborted = cella_enclave_abort_text(core)[0] != 0;
+    cella_enclave_destroy(core); /* exit handlers may still call out */
     enclave->magic = 0;
-    cella_enclave_destroy(core);
     free(enclave);
-    (void)aborted;
     return OE_OK;
 }
