@@ -27,6 +27,7 @@ enum spoil {
     SPOIL_HALF,     /* the message ends in a span */
     SPOIL_EXTRA,    /* a span more than there are pointers */
     SPOIL_EMPTY,    /* no message */
+    SPOIL_OTHER,    /* other host memory, as good as the right one */
     SPOIL_KEPT,     /* nothing; the message is kept for a look */
 };
 
@@ -76,6 +77,9 @@ static void span_spoil(struct cella_bridge_span *span)
         break;
     case SPOIL_UNMAPPED:
         span->address = 0x10000;
+        break;
+    case SPOIL_OTHER:
+        span->address += 4;
         break;
     default:
         break;
@@ -307,6 +311,21 @@ static void test_spans(void **state)
     }
 }
 
+/* The span of a followed pointer must be what the struct holds. */
+static void test_other_span(void **state)
+{
+    (void)state;
+    for (uint32_t span = 1; span < 5; span++) {
+        memory_reset();
+        g_attack.how = SPOIL_OTHER;
+        g_attack.span = span;
+        g_attack.spans = 5;
+        assert_false(attack_deep_in_out());
+        g_attack.how = SPOIL_NOTHING;
+        assert_int_equal(g_result.code, CELLA_CODE_HOST_VALUE);
+    }
+}
+
 #if !defined(EVERY_VIRTUAL)
 /* Host memory that is not mapped: the copy faults, the call fails, the enclave lives. */
 static void test_unmapped(void **state)
@@ -498,6 +517,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_other_span),
 #if !defined(EVERY_VIRTUAL)
         cmocka_unit_test(test_unmapped),
 #endif
