@@ -39,7 +39,8 @@ static uint32_t code_of(uint32_t vector)
     return OE_EXCEPTION_UNKNOWN;
 }
 
-/* The same registers in either struct. */
+/* The same registers in either struct. clang-format has two opinions of how to break the list. */
+/* clang-format off */
 #define EACH_REGISTER(X)                                                                           \
     X(rax, rax)                                                                                    \
     X(rbx, rbx)                                                                                    \
@@ -47,6 +48,7 @@ static uint32_t code_of(uint32_t vector)
     X(rdx, rdx)                                                                                    \
     X(rbp, rbp) X(rsp, rsp) X(rdi, rdi) X(rsi, rsi) X(r8, r8) X(r9, r9) X(r10, r10) X(r11, r11)    \
         X(r12, r12) X(r13, r13) X(r14, r14) X(r15, r15) X(rip, rip) X(flags, rflags)
+/* clang-format on */
 
 static void context_take(oe_context_t *context, const struct cella_exception *exception)
 {
