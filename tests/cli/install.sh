@@ -68,7 +68,20 @@ CELLA_PROCESSOR=hardware "$cella" soft -- "$host" "$image" Ada | grep -q "^encla
 PKG_CONFIG_LIBDIR=$(dirname "$(find "$top" -name cella-host.pc)"):$(pkg-config --variable pc_path pkg-config) \
     PKG_CONFIG_SYSROOT_DIR="$work/root" pkg-config --cflags --libs cella-host >flags
 # shellcheck disable=SC2046 # flags
-gcc -Ii-none-c/shared -o shared i-none-c/host/*.c $(cat flags)
+gcc -Ii-none-c/build/edl -o shared i-none-c/host/*.c i-none-c/build/edl/*_u.c $(cat flags)
 LD_LIBRARY_PATH=$(dirname "$(find "$top" -name libcella_host.so)") ./shared "$image" Ada |
     grep -q "^enclave (.* processor): Hello Ada" || fail "a host with the shared library"
+
+# Projects in the manner of the two SDKs, by their own Makefiles; Intel's in both of its modes.
+for template in openenclave intel; do
+    "$cella" new "i-$template" --template "$template" >/dev/null
+    for mode in SIM HW; do
+        make -s -C "i-$template" clean >/dev/null
+        SGX_MODE=$mode "$cella" run "i-$template" -- Ada >run.log 2>build.log || { cat run.log build.log; fail "$template $mode"; }
+        grep -q "^enclave: Hello Ada, from inside the enclave.$" run.log || { cat run.log; fail "$template answers otherwise"; }
+    done
+    if grep -F -e "$build" -e "$source" build.log; then
+        fail "$template was not built with what was installed"
+    fi
+done
 echo "install: everything works from what was installed"
