@@ -7,7 +7,6 @@
 #include "enclave/kernel.h"
 
 #define HANDLER_MAX 32u
-#define NESTING_MAX 8u
 #define RED_ZONE 128u
 #define XSAVE_HEADER 512u
 #define RFLAGS_CLEAR 0x44400ull /* AC, NT, DF */
@@ -219,7 +218,8 @@ struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc)
     if (host_access_failed(gpr, vector)) {
         return stage_one_end(CELLA_EXIT_RESUME, 1);
     }
-    if (td->in_exception >= NESTING_MAX || !stage_two_prepare(gpr, exinfo, vector)) {
+    if (cella_exception_depth(td, gpr->rsp) >= TD_EXCEPTIONS_MAX ||
+        !stage_two_prepare(gpr, exinfo, vector)) {
         atomic_store(&cella_kernel_state, KERNEL_DEAD);
         return stage_one_end(CELLA_EXIT_ABORTED, CELLA_CODE_ENCLAVE_ABORTED);
     }
@@ -229,6 +229,14 @@ struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc)
 void *cella_exception_xsave(const struct cella_exception *exception)
 {
     return (uint8_t *)exception->registers + sizeof(struct cella_trap);
+}
+
+uint32_t cella_exception_depth(struct cella_td *td, uint64_t rsp)
+{
+    while (td->in_exception > 0 && rsp > td->exception_at[td->in_exception - 1]) {
+        td->in_exception--;
+    }
+    return td->in_exception;
 }
 
 /* Asks the handlers in order; the list may change while one runs. */
@@ -267,9 +275,14 @@ void cella_kernel_handle_trap(struct cella_trap *trap)
                                         .error = trap->error,
                                         .address = trap->address,
                                         .registers = (struct cella_registers *)regs};
-    td->in_exception++;
+    const uint32_t level = cella_exception_depth(td, (uint64_t)trap);
+    if (level >= TD_EXCEPTIONS_MAX) {
+        cella_kernel_abort(CELLA_ABORT_EXCEPTION | (uint64_t)trap->vector << 8);
+    }
+    td->exception_at[level] = (uint64_t)trap;
+    td->in_exception = level + 1;
     const bool handled = handlers_ask(&exception);
-    td->in_exception--;
+    td->in_exception = level;
     if (!handled) {
         cella_trace("unhandled exception: vector", trap->vector);
         cella_trace("unhandled exception: offset", regs->rip - cella_kernel.base);

@@ -136,6 +136,13 @@ CELLA_KERNEL struct cella_pair cella_kernel_exception(uint64_t code, uint64_t ts
 CELLA_KERNEL void cella_kernel_handle_trap(struct cella_trap *trap);
 /* The XSAVE area of the interrupted thread, while a handler runs: restored when the thread goes on. */
 CELLA_KERNEL void *cella_exception_xsave(const struct cella_exception *exception);
+/* How many handlers a thread with this stack pointer is in; those that were left by longjmp lie below it, and are over. */
+CELLA_KERNEL uint32_t cella_exception_depth(struct cella_td *td, uint64_t rsp);
+static inline bool cella_in_exception(struct cella_td *td)
+{
+    return td->in_exception != 0 &&
+           cella_exception_depth(td, (uint64_t)__builtin_frame_address(0)) != 0;
+}
 
 /* memory.c: pages of the heap. Addresses are multiples of 4096; 0 is failure. */
 CELLA_KERNEL cella_result cella_memory_init(void);

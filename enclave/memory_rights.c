@@ -80,6 +80,9 @@ cella_result cella_pages_protect(void *at, size_t size, uint32_t from, uint32_t 
     CELLA_ENSURE(((from | to) & ~RIGHTS) == 0, INVALID_ARGUMENT);
     CELLA_TRY(range_check(at, size, &count));
     CELLA_ENSURE(grows(), UNSUPPORTED);
+    if ((from & CELLA_PAGES_READ) == 0) { /* the leaves below must be able to reach the page */
+        CELLA_TRY(ask(CELLA_OCALL_PROTECT, start, size, from | to | CELLA_PAGES_READ));
+    }
     if ((to & ~from) != 0) {
         for (uint64_t i = 0; i < count; i++) {
             enclu(SGX_EMODPE, (from | to) | SGX_SECINFO_REG, start + i * SGX_PAGE_SIZE);
@@ -102,6 +105,7 @@ cella_result cella_pages_drop(void *at, size_t size)
     const uint64_t start = (uint64_t)at;
     CELLA_TRY(range_check(at, size, &count));
     CELLA_ENSURE(grows(), UNSUPPORTED);
+    CELLA_TRY(ask(CELLA_OCALL_PROTECT, start, size, CELLA_PAGES_READ | CELLA_PAGES_WRITE));
     CELLA_TRY(ask(CELLA_OCALL_TRIM, start, size, 0));
     for (uint64_t i = 0; i < count; i++) {
         CELLA_ENSURE(enclu(SGX_EACCEPT, SGX_SECINFO_TRIM | SGX_SECINFO_MODIFIED,
@@ -109,8 +113,7 @@ cella_result cella_pages_drop(void *at, size_t size)
                      HOST_REFUSED);
     }
     cella_pages_forget(start, count);
-    CELLA_TRY(ask(CELLA_OCALL_REMOVE, start, size, 0));
-    return ask(CELLA_OCALL_PROTECT, start, size, CELLA_PAGES_READ | CELLA_PAGES_WRITE);
+    return ask(CELLA_OCALL_REMOVE, start, size, 0);
 }
 
 void cella_pages_release(void *at, size_t size)

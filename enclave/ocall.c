@@ -125,12 +125,30 @@ static __attribute__((noinline)) cella_result ocall_large(struct cella_td *td,
     return result;
 }
 
+/* Handlers of exceptions may change pages and wait for locks, and nothing else: nobody knows what was interrupted. */
+static bool exception_allows(uint32_t number)
+{
+    switch (number) {
+    case CELLA_OCALL_WAIT:
+    case CELLA_OCALL_WAKE:
+    case CELLA_OCALL_RESTRICT:
+    case CELLA_OCALL_TRIM:
+    case CELLA_OCALL_REMOVE:
+    case CELLA_OCALL_PROTECT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static cella_result ocall_run(const struct ocall *call)
 {
     struct cella_td *td = cella_td_self();
     const uint64_t limit = 1ull << 40;
     CELLA_ENSURE(call->in_size < limit && call->out_capacity < limit, OUT_OF_RANGE);
-    CELLA_ENSURE(td->depth < CELLA_CALL_DEPTH_MAX && td->in_exception == 0, LIMIT_EXCEEDED);
+    CELLA_ENSURE(td->depth < CELLA_CALL_DEPTH_MAX &&
+                     (!cella_in_exception(td) || exception_allows(call->number)),
+                 LIMIT_EXCEEDED);
     const uint64_t size =
         CELLA_CALL_OUTPUT_AT(call->in_size) + CELLA_CALL_OUTPUT_AT(call->out_capacity);
     if (size > td->arena_size - td->arena_used) {
@@ -174,7 +192,7 @@ void cella_trace(const char *text, uint64_t value)
     static const char digits[] = "0123456789abcdef";
     char line[96];
     size_t used = 0;
-    if (!cella_is_debug() || cella_td_self()->in_exception != 0) {
+    if (!cella_is_debug() || cella_in_exception(cella_td_self())) {
         return;
     }
     while (text[used] != 0 && used < sizeof(line) - 18) {

@@ -201,7 +201,7 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
     uint32_t ticket;
     const uint64_t left = td->arena_size - td->arena_used;
     if (ring->address == 0 || (number & CELLA_OCALL_SYSTEM) != 0 || in_size > left ||
-        out_capacity > left || in_size + out_capacity + 16 > left || td->in_exception != 0 ||
+        out_capacity > left || in_size + out_capacity + 16 > left || cella_in_exception(td) ||
         cella_ring_workers(ring) == 0 || !ocall_claim(ring, &ticket)) {
         return cella_ocall(number, in, in_size, out, out_capacity, ret_size);
     }

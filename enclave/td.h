@@ -81,6 +81,8 @@ struct cella_pending_call {
 
 struct cella_futex_waiter;
 
+#define TD_EXCEPTIONS_MAX 16u
+
 struct cella_td {
     uint64_t self;
     uint32_t state;
@@ -119,6 +121,7 @@ struct cella_td {
     void *call_buffer;             /* spare buffer of generated calls, kept as `buffer` is */
     uint64_t call_buffer_size;
     uint32_t outstanding; /* the generated ocall that is being waited for, plus 1; 0: none */
+    uint64_t exception_at[TD_EXCEPTIONS_MAX]; /* frames of the levels of in_exception */
 };
 
 #define TD_AT(member, at) _Static_assert(offsetof(struct cella_td, member) == (at), "entry.S")

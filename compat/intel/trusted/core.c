@@ -10,6 +10,17 @@
 #include "cella/report.h"
 #include "common/cleanup.h"
 #include "enclave/boundary.h"
+#include "enclave/kernel.h"
+
+/* The original's own variables, which tests and tools declare for themselves. Only told, never read here. */
+uint64_t g_enclave_base;
+uint64_t g_enclave_size;
+
+__attribute__((constructor)) static void bounds_tell(void)
+{
+    g_enclave_base = cella_kernel.base;
+    g_enclave_size = cella_kernel.size;
+}
 
 cella_result intel_core_report(const void *target, const void *data, void *ret_report)
 {

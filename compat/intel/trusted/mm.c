@@ -13,11 +13,13 @@
 
 #include "cella/enclave.h"
 #include "cella/pages.h"
+#include "compat/intel/settings.h"
 
 #define PAGE 4096ul
 #define ALIGNMENT_LEAST 12u
 #define BASIC (SGX_EMA_PROT_READ | SGX_EMA_PROT_WRITE)
 #define PAGE_THERE 0x80u
+#define FAULT_WRITE 0x2u /* of a page fault's error code */
 
 struct region {
     struct region *next;
@@ -31,13 +33,23 @@ struct region {
 
 static pthread_mutex_t g_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct region *g_regions;
+static size_t g_taken; /* bytes of all regions */
 
-/* The region that holds all of the pages; offsets in pages. */
-static struct region *region_of(const void *at, size_t size, size_t *ret_first)
+extern const volatile struct intel_settings_object intel_settings;
+
+/* Where the configuration says how much there may be. */
+static bool user_region_holds(size_t size)
+{
+    const size_t limit = intel_settings.user_region;
+    return limit == 0 || (size <= limit && g_taken <= limit - size);
+}
+
+/* The region that holds a page; the offset in pages. */
+static struct region *region_of(const void *at, size_t *ret_first)
 {
     for (struct region *region = g_regions; region; region = region->next) {
         const size_t offset = (size_t)at - (size_t)region->start;
-        if (offset < region->count * PAGE && size <= region->count * PAGE - offset) {
+        if (offset < region->count * PAGE) {
             *ret_first = offset / PAGE;
             return region;
         }
@@ -98,35 +110,29 @@ static int pages_protect(struct region *region, size_t first, size_t count, uint
     return 0;
 }
 
-static bool all_there(const struct region *region, size_t first, size_t count)
-{
-    for (size_t i = first; i < first + count; i++) {
-        if ((region->pages[i] & PAGE_THERE) == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ------------------------------------------------------------------- faults */
 
-/* What a fault in a region is: a page that comes at its first use, or something for its handler. */
-static bool fault_take(uint64_t address, sgx_enclave_fault_handler_t *ret_handler,
-                       void **ret_private)
+/*
+ * What a fault in a region is: for its handler when there is one, else a page that comes at its first use, or one that has
+ * got its rights meanwhile.
+ */
+static bool fault_take(const struct cella_exception *exception,
+                       sgx_enclave_fault_handler_t *ret_handler, void **ret_private)
 {
+    const uint32_t wanted =
+        (exception->error & FAULT_WRITE) != 0 ? SGX_EMA_PROT_WRITE : SGX_EMA_PROT_READ;
     bool done = false;
     size_t first = 0;
     *ret_handler = NULL;
     pthread_mutex_lock(&g_lock);
-    struct region *region = region_of((const void *)(address & ~(PAGE - 1)), PAGE, &first);
-    if (region) {
-        const bool there = (region->pages[first] & PAGE_THERE) != 0;
-        if (!there && (region->flags & SGX_EMA_COMMIT_ON_DEMAND) != 0) {
-            done = pages_fill(region, first, 1) == 0;
-        } else if (region->handler) {
-            *ret_handler = region->handler;
-            *ret_private = region->handler_private;
-        }
+    struct region *region = region_of((const void *)(exception->address & ~(PAGE - 1)), &first);
+    if (region && region->handler) {
+        *ret_handler = region->handler;
+        *ret_private = region->handler_private;
+    } else if (region && (region->pages[first] & PAGE_THERE) != 0) {
+        done = (region->pages[first] & wanted) != 0;
+    } else if (region && (region->flags & SGX_EMA_COMMIT_ON_DEMAND) != 0) {
+        done = pages_fill(region, first, 1) == 0;
     }
     pthread_mutex_unlock(&g_lock);
     return done;
@@ -139,7 +145,7 @@ static enum cella_exception_verdict on_fault(struct cella_exception *exception)
     if (exception->vector != 14 || exception->address == 0) {
         return CELLA_EXCEPTION_NOT_MINE;
     }
-    if (fault_take(exception->address, &handler, &handler_private)) {
+    if (fault_take(exception, &handler, &handler_private)) {
         return CELLA_EXCEPTION_CONTINUE;
     }
     if (!handler) {
@@ -160,165 +166,64 @@ static bool faults_watched(void)
     return watched;
 }
 
-/* ------------------------------------------------------------------- regions */
+/* ------------------------------------------------------------------- ranges */
 
-static bool flags_are_good(uint32_t flags)
-{
-    const uint32_t kind = flags & (SGX_EMA_RESERVE | SGX_EMA_COMMIT_NOW | SGX_EMA_COMMIT_ON_DEMAND);
-    const uint32_t type = flags & SGX_EMA_PAGE_TYPE_MASK;
-    return kind != 0 && (kind & (kind - 1)) == 0 &&
-           (flags & (SGX_EMA_GROWSDOWN | SGX_EMA_GROWSUP)) !=
-               (SGX_EMA_GROWSDOWN | SGX_EMA_GROWSUP) &&
-           (type == 0 || type == SGX_EMA_PAGE_TYPE_REG);
-}
+typedef int (*part_fn)(struct region *region, size_t first, size_t count, uint32_t argument);
 
-static int space_take(void *addr, size_t size, uint32_t flags, void **ret_at)
+/* Does something with each region's part of a range, from low to high; EINVAL where there is no region. Under the lock. */
+static int parts_each(uint8_t *at, size_t count, uint32_t argument, part_fn act)
 {
-    const uint32_t shift = (flags & SGX_EMA_ALIGNMENT_MASK) >> SGX_EMA_ALIGNMENT_SHIFT;
-    const size_t alignment = 1ul << (shift > ALIGNMENT_LEAST ? shift : ALIGNMENT_LEAST);
-    if (shift >= 48 || (size_t)addr % alignment != 0) {
-        return EINVAL;
-    }
-    if (addr) {
-        const cella_result at = cella_pages_reserve_at(addr, size);
-        if (cella_is_ok(at)) {
-            *ret_at = addr;
-            return 0;
+    while (count > 0) {
+        size_t first = 0;
+        struct region *region = region_of(at, &first);
+        if (!region) {
+            return EINVAL;
         }
-        if ((flags & SGX_EMA_FIXED) != 0) {
-            return at.code == CELLA_CODE_ALREADY_EXISTS ? EEXIST : EPERM;
-        }
-    }
-    return cella_is_ok(cella_pages_reserve(size, alignment, ret_at)) ? 0 : ENOMEM;
-}
-
-static int region_add(struct region *region)
-{
-    int error = 0;
-    pthread_mutex_lock(&g_lock);
-    if (!faults_watched()) {
-        error = ENOMEM;
-    } else if ((region->flags & SGX_EMA_COMMIT_NOW) != 0) {
-        error = pages_fill(region, 0, region->count);
-    }
-    if (error == 0) {
-        region->next = g_regions;
-        g_regions = region;
-    }
-    pthread_mutex_unlock(&g_lock);
-    return error;
-}
-
-int sgx_mm_alloc(void *addr, size_t length, int flags, sgx_enclave_fault_handler_t handler,
-                 void *handler_private, void **out_addr)
-{
-    void *at = NULL;
-    const size_t size = (length + PAGE - 1) & ~(PAGE - 1);
-    if (length == 0 || size < length || !flags_are_good((uint32_t)flags) ||
-        (size_t)addr % PAGE != 0) {
-        return EINVAL;
-    }
-    struct region *region = calloc(1, sizeof(*region) + size / PAGE);
-    if (!region) {
-        return ENOMEM;
-    }
-    int error = space_take(addr, size, (uint32_t)flags, &at);
-    if (error == 0) {
-        region->start = at;
-        region->count = size / PAGE;
-        region->flags = (uint32_t)flags;
-        region->handler = handler;
-        region->handler_private = handler_private;
-        error = region_add(region);
+        const size_t left = region->count - first;
+        const size_t part = count < left ? count : left;
+        const int error = act(region, first, part, argument);
         if (error != 0) {
-            cella_pages_release(at, size);
+            return error;
         }
-    }
-    if (error != 0) {
-        free(region);
-        return error;
-    }
-    if (out_addr) {
-        *out_addr = at;
+        at += part * PAGE;
+        count -= part;
     }
     return 0;
 }
 
-typedef int (*pages_fn)(struct region *region, size_t first, size_t count, uint32_t argument);
-
-static int with_pages(void *addr, size_t length, uint32_t argument, pages_fn act)
+/* All parts are looked at before the first one is changed. */
+static int with_parts(void *addr, size_t length, uint32_t argument, part_fn check, part_fn act)
 {
-    size_t first = 0;
     if (!is_page_range(addr, length)) {
         return EINVAL;
     }
     pthread_mutex_lock(&g_lock);
-    struct region *region = region_of(addr, length, &first);
-    const int error = region ? act(region, first, length / PAGE, argument) : EINVAL;
+    int error = parts_each(addr, length / PAGE, argument, check);
+    if (error == 0) {
+        error = parts_each(addr, length / PAGE, argument, act);
+    }
     pthread_mutex_unlock(&g_lock);
     return error;
 }
 
-static int act_commit(struct region *region, size_t first, size_t count, uint32_t argument)
+static int check_any(struct region *region, size_t first, size_t count, uint32_t argument)
 {
+    (void)region;
+    (void)first;
+    (void)count;
     (void)argument;
-    return (region->flags & SGX_EMA_RESERVE) != 0 ? EACCES : pages_fill(region, first, count);
+    return 0;
 }
 
-int sgx_mm_commit(void *addr, size_t length)
+static int check_usable(struct region *region, size_t first, size_t count, uint32_t argument)
 {
-    return with_pages(addr, length, 0, act_commit);
-}
-
-static int act_uncommit(struct region *region, size_t first, size_t count, uint32_t argument)
-{
+    (void)first;
+    (void)count;
     (void)argument;
-    return (region->flags & SGX_EMA_RESERVE) != 0 ? EINVAL : pages_drop(region, first, count);
+    return (region->flags & SGX_EMA_RESERVE) != 0 ? EACCES : 0;
 }
 
-int sgx_mm_uncommit(void *addr, size_t length)
-{
-    return with_pages(addr, length, 0, act_uncommit);
-}
-
-static int act_protect(struct region *region, size_t first, size_t count, uint32_t prot)
-{
-    if (!all_there(region, first, count)) {
-        return EINVAL;
-    }
-    return pages_protect(region, first, count, prot);
-}
-
-int sgx_mm_modify_permissions(void *addr, size_t length, int prot)
-{
-    if ((prot & ~SGX_EMA_PROT_MASK) != 0 ||
-        ((prot & SGX_EMA_PROT_READ) == 0 && (prot & SGX_EMA_PROT_MASK) != 0)) {
-        return EINVAL;
-    }
-    return with_pages(addr, length, (uint32_t)prot, act_protect);
-}
-
-/* A page that becomes a TCS would be a door that the kernel knows nothing of. */
-int sgx_mm_modify_type(void *addr, size_t length, int type)
-{
-    if (!is_page_range(addr, length) || type != SGX_EMA_PAGE_TYPE_TCS) {
-        return EINVAL;
-    }
-    return ENOSYS;
-}
-
-int sgx_mm_commit_data(void *addr, size_t length, uint8_t *data, int prot)
-{
-    if (!data || (prot & ~SGX_EMA_PROT_MASK) != 0 || !cella_enclave_inside(data, length)) {
-        return EINVAL;
-    }
-    int error = sgx_mm_commit(addr, length);
-    if (error == 0) {
-        memcpy(addr, data, length);
-        error = sgx_mm_modify_permissions(addr, length, prot);
-    }
-    return error;
-}
+/* ------------------------------------------------------------------- taking and giving back */
 
 /* Part of a region may go: what is left on its sides becomes regions of their own. */
 static struct region *region_part(const struct region *from, size_t first, size_t count)
@@ -333,6 +238,13 @@ static struct region *region_part(const struct region *from, size_t first, size_
     return part;
 }
 
+static void region_add(struct region *region)
+{
+    region->next = g_regions;
+    g_regions = region;
+    g_taken += region->count * PAGE;
+}
+
 static void region_remove(struct region *region)
 {
     struct region **at = &g_regions;
@@ -340,10 +252,12 @@ static void region_remove(struct region *region)
         at = &(*at)->next;
     }
     *at = region->next;
+    g_taken -= region->count * PAGE;
     free(region);
 }
 
-static int act_dealloc(struct region *region, size_t first, size_t count, uint32_t argument)
+/* Drops the pages of a part and forgets it; their addresses stay taken. */
+static int act_cut(struct region *region, size_t first, size_t count, uint32_t argument)
 {
     (void)argument;
     const size_t after = region->count - first - count;
@@ -356,20 +270,241 @@ static int act_dealloc(struct region *region, size_t first, size_t count, uint32
         free(tail);
         return error;
     }
-    cella_pages_release(region->start + first * PAGE, count * PAGE);
     region_remove(region);
     if (head) {
-        head->next = g_regions;
-        g_regions = head;
+        region_add(head);
     }
     if (tail) {
-        tail->next = g_regions;
-        g_regions = tail;
+        region_add(tail);
     }
     return 0;
 }
 
+static int act_dealloc(struct region *region, size_t first, size_t count, uint32_t argument)
+{
+    uint8_t *start = region->start + first * PAGE;
+    const int error = act_cut(region, first, count, argument);
+    if (error == 0) {
+        cella_pages_release(start, count * PAGE);
+    }
+    return error;
+}
+
+static int check_reserved(struct region *region, size_t first, size_t count, uint32_t argument)
+{
+    (void)first;
+    (void)count;
+    (void)argument;
+    return (region->flags & SGX_EMA_RESERVE) != 0 ? 0 : EEXIST;
+}
+
+static bool flags_are_good(uint32_t flags)
+{
+    const uint32_t kind = flags & (SGX_EMA_RESERVE | SGX_EMA_COMMIT_NOW | SGX_EMA_COMMIT_ON_DEMAND);
+    const uint32_t type = flags & SGX_EMA_PAGE_TYPE_MASK;
+    return kind != 0 && (kind & (kind - 1)) == 0 &&
+           (flags & (SGX_EMA_GROWSDOWN | SGX_EMA_GROWSUP)) !=
+               (SGX_EMA_GROWSDOWN | SGX_EMA_GROWSUP) &&
+           (type == 0 || type == SGX_EMA_PAGE_TYPE_REG);
+}
+
+/* At an address: where nothing is, or what is only reserved. */
+static int space_take_at(void *addr, size_t size)
+{
+    if (parts_each(addr, size / PAGE, 0, check_reserved) == 0) {
+        return parts_each(addr, size / PAGE, 0, act_cut);
+    }
+    const cella_result result = cella_pages_reserve_at(addr, size);
+    if (cella_is_ok(result)) {
+        return 0;
+    }
+    return result.code == CELLA_CODE_ALREADY_EXISTS ? EEXIST : EPERM;
+}
+
+static int space_take(void *addr, size_t size, uint32_t flags, void **ret_at)
+{
+    const uint32_t shift = (flags & SGX_EMA_ALIGNMENT_MASK) >> SGX_EMA_ALIGNMENT_SHIFT;
+    const size_t alignment = 1ul << (shift > ALIGNMENT_LEAST ? shift : ALIGNMENT_LEAST);
+    if (addr) {
+        const int error = (size_t)addr % alignment == 0 ? space_take_at(addr, size) : EINVAL;
+        if (error == 0) {
+            *ret_at = addr;
+        }
+        if (error == 0 || (flags & SGX_EMA_FIXED) != 0) {
+            return error;
+        }
+    }
+    return cella_is_ok(cella_pages_reserve(size, alignment, ret_at)) ? 0 : ENOMEM;
+}
+
+/* Under the lock. */
+static int region_fill(struct region *region, void *addr)
+{
+    void *at = NULL;
+    const size_t size = region->count * PAGE;
+    if (!faults_watched() || !user_region_holds(size)) {
+        return ENOMEM;
+    }
+    int error = space_take(addr, size, region->flags, &at);
+    if (error != 0) {
+        return error;
+    }
+    region->start = at;
+    if ((region->flags & SGX_EMA_COMMIT_NOW) != 0) {
+        error = pages_fill(region, 0, region->count);
+    }
+    if (error != 0) {
+        cella_pages_release(at, size);
+        return error;
+    }
+    region_add(region);
+    return 0;
+}
+
+int sgx_mm_alloc(void *addr, size_t length, int flags, sgx_enclave_fault_handler_t handler,
+                 void *handler_private, void **out_addr)
+{
+    const uint32_t shift = ((uint32_t)flags & SGX_EMA_ALIGNMENT_MASK) >> SGX_EMA_ALIGNMENT_SHIFT;
+    if (length == 0 || length % PAGE != 0 || !flags_are_good((uint32_t)flags) ||
+        (size_t)addr % PAGE != 0 || (shift != 0 && shift < ALIGNMENT_LEAST) || shift >= 48) {
+        return EINVAL;
+    }
+    if (addr && !cella_enclave_inside(addr, length)) {
+        return EACCES;
+    }
+    struct region *region = calloc(1, sizeof(*region) + length / PAGE);
+    if (!region) {
+        return ENOMEM;
+    }
+    region->count = length / PAGE;
+    region->flags = (uint32_t)flags;
+    region->handler = handler;
+    region->handler_private = handler_private;
+    pthread_mutex_lock(&g_lock);
+    const int error = region_fill(region, addr);
+    if (error == 0 && out_addr) {
+        *out_addr = region->start;
+    }
+    pthread_mutex_unlock(&g_lock);
+    if (error != 0) {
+        free(region);
+    }
+    return error;
+}
+
+/* Unlike the other calls this one takes ranges with holes; EINVAL when there is nothing in them at all. */
 int sgx_mm_dealloc(void *addr, size_t length)
 {
-    return with_pages(addr, length, 0, act_dealloc);
+    int error = EINVAL;
+    if (!is_page_range(addr, length) || !cella_enclave_inside(addr, length)) {
+        return EINVAL;
+    }
+    pthread_mutex_lock(&g_lock);
+    for (uint8_t *at = addr, *end = at + length; at < end;) {
+        size_t first = 0;
+        struct region *region = region_of(at, &first);
+        if (!region) {
+            at += PAGE;
+            continue;
+        }
+        const size_t left = region->count - first;
+        const size_t wanted = (size_t)(end - at) / PAGE;
+        const size_t part = wanted < left ? wanted : left;
+        error = act_dealloc(region, first, part, 0);
+        if (error != 0) {
+            break;
+        }
+        at += part * PAGE;
+    }
+    pthread_mutex_unlock(&g_lock);
+    return error;
+}
+
+/* ------------------------------------------------------------------- pages */
+
+static int act_commit(struct region *region, size_t first, size_t count, uint32_t argument)
+{
+    (void)argument;
+    return pages_fill(region, first, count);
+}
+
+int sgx_mm_commit(void *addr, size_t length)
+{
+    return with_parts(addr, length, 0, check_usable, act_commit);
+}
+
+static int act_uncommit(struct region *region, size_t first, size_t count, uint32_t argument)
+{
+    (void)argument;
+    return pages_drop(region, first, count);
+}
+
+int sgx_mm_uncommit(void *addr, size_t length)
+{
+    return with_parts(addr, length, 0, check_usable, act_uncommit);
+}
+
+static int check_there(struct region *region, size_t first, size_t count, uint32_t argument)
+{
+    for (size_t i = first; i < first + count; i++) {
+        if ((region->pages[i] & PAGE_THERE) == 0) {
+            return EINVAL;
+        }
+    }
+    return check_usable(region, first, count, argument);
+}
+
+int sgx_mm_modify_permissions(void *addr, size_t length, int prot)
+{
+    if ((prot & ~SGX_EMA_PROT_MASK) != 0 ||
+        ((prot & SGX_EMA_PROT_READ) == 0 && (prot & SGX_EMA_PROT_MASK) != 0)) {
+        return EINVAL;
+    }
+    return with_parts(addr, length, (uint32_t)prot, check_there, pages_protect);
+}
+
+/* A page that becomes a TCS would be a door that the kernel knows nothing of: only what is wrong anyway has its own code. */
+static int refuse_type(struct region *region, size_t first, size_t count, uint32_t argument)
+{
+    (void)count;
+    (void)argument;
+    return region->pages[first] == (PAGE_THERE | BASIC) ? ENOSYS : EACCES;
+}
+
+int sgx_mm_modify_type(void *addr, size_t length, int type)
+{
+    if (type != SGX_EMA_PAGE_TYPE_TCS) {
+        return EPERM;
+    }
+    return length == PAGE ? with_parts(addr, length, 0, refuse_type, check_any) : EINVAL;
+}
+
+static int check_empty(struct region *region, size_t first, size_t count, uint32_t argument)
+{
+    if (check_usable(region, first, count, argument) != 0) {
+        return EACCES;
+    }
+    if ((region->flags & SGX_EMA_COMMIT_ON_DEMAND) == 0) {
+        return EINVAL;
+    }
+    for (size_t i = first; i < first + count; i++) {
+        if ((region->pages[i] & PAGE_THERE) != 0) {
+            return EACCES;
+        }
+    }
+    return 0;
+}
+
+int sgx_mm_commit_data(void *addr, size_t length, uint8_t *data, int prot)
+{
+    if (!data || (size_t)data % PAGE != 0 || (prot & ~SGX_EMA_PROT_MASK) != 0 ||
+        !cella_enclave_inside(data, length)) {
+        return EINVAL;
+    }
+    int error = with_parts(addr, length, 0, check_empty, act_commit);
+    if (error == 0) {
+        memcpy(addr, data, length);
+        error = sgx_mm_modify_permissions(addr, length, prot);
+    }
+    return error;
 }
