@@ -52,6 +52,7 @@ static cella_result enclave_ecreate(cella_enclave *enclave, const struct cella_i
     offers.debug = (enclave->flags & CELLA_ENCLAVE_DEBUG) != 0;
     CELLA_TRY(cella_image_secs(image, &offers, secs, error));
     if (enclave->config_id) {
+        secs->attributes.flags |= SGX_FLAGS_KSS & ~image->sigstruct.attribute_mask.flags;
         if (!(secs->attributes.flags & SGX_FLAGS_KSS)) {
             return cella_error_set(error, CELLA_RESULT(ATTRIBUTE_REFUSED),
                                    "%s: CONFIGID needs an image that is signed with kss",

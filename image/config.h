@@ -29,6 +29,7 @@ struct cella_image_config {
     uint32_t svn;
     bool debug;
     bool kss;
+    bool kss_by_loader; /* without kss: the mask leaves it to the loader; no key, for skins */
     bool provision_key;
     uint8_t family_id[16];
     uint8_t ext_product_id[16];

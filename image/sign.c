@@ -96,6 +96,8 @@ void cella_sigstruct_fill(const struct cella_image_config *config, const uint8_t
     }
     if (config->kss) {
         s->attributes.flags |= SGX_FLAGS_KSS;
+    } else if (config->kss_by_loader) {
+        s->attribute_mask.flags &= ~SGX_FLAGS_KSS;
     }
     if (config->provision_key) {
         s->attributes.flags |= SGX_FLAGS_PROVISIONKEY;

@@ -75,9 +75,6 @@ static cella_result core_create(oe_enclave_t *enclave, const char *path, uint32_
     if (choices->config_data) {
         options.config_id = choices->config_data->config_id;
         options.config_svn = choices->config_data->config_svn;
-        if (!image.has_kss && choices->config_data->ignore_if_unsupported) {
-            options.config_id = NULL;
-        }
     }
     snprintf(handle, sizeof(handle), "%s%lx", OE_ENVIRONMENT_HANDLE, (unsigned long)enclave);
     snprintf(level, sizeof(level), "%s%u", OE_ENVIRONMENT_LOG_LEVEL, oe_log_level_now());
@@ -109,6 +106,11 @@ static oe_result_t enclave_make(oe_enclave_t *enclave, const char *path, uint32_
     struct cella_error error = {0};
     OE_TRY(settings_take(settings, setting_count, &choices));
     cella_result result = core_create(enclave, path, flags, &choices, &error);
+    if (result.code == CELLA_CODE_ATTRIBUTE_REFUSED && choices.config_data &&
+        choices.config_data->ignore_if_unsupported) {
+        choices.config_data = NULL;
+        result = core_create(enclave, path, flags, &choices, &error);
+    }
     if (!cella_is_ok(result)) {
         return fail(path, result, &error);
     }

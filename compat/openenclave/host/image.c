@@ -143,11 +143,10 @@ static cella_result unsigned_open(struct cella_bytes file, const struct stat *st
     uint64_t offset;
     CELLA_TRY(oe_properties_read(file, &properties, &offset, error));
     const bool allows = (properties.config.attributes & OE_SGX_FLAGS_DEBUG) != 0;
-    image->has_kss = (properties.config.attributes & OE_SGX_FLAGS_KSS) != 0;
     CELLA_TRY(debug_choose(flags, allows, path, &image->is_debug, error));
     if (!image->is_debug && !(flags & OE_ENCLAVE_FLAG_SIMULATE)) {
         return cella_error_set(
-            error, CELLA_RESULT(BAD_SIGNATURE),
+            error, CELLA_RESULT(ACCESS_DENIED),
             "%s: the image is not signed; sign it with oesign, or create it with "
             "OE_ENCLAVE_FLAG_DEBUG",
             path);
@@ -177,9 +176,8 @@ cella_result oe_image_open(const char *path, uint32_t flags, struct oe_image *re
         return cella_error_set(error, parsed, "%s: %s", path, parse_error.text);
     }
     if (!is_signed) {
-        return cella_error_set(error, CELLA_RESULT(BAD_SIGNATURE), "%s: not signed", path);
+        return cella_error_set(error, CELLA_RESULT(ACCESS_DENIED), "%s: not signed", path);
     }
-    ret_image->has_kss = (signed_flags & OE_SGX_FLAGS_KSS) != 0;
     return debug_choose(flags, (signed_flags & OE_SGX_FLAGS_DEBUG) != 0, path, &ret_image->is_debug,
                         error);
 }

@@ -16,12 +16,11 @@
 struct oe_image {
     struct cella_buffer output; /* empty: the file itself is the image */
     bool is_debug;              /* create it as a debug enclave */
-    bool has_kss;
 };
 void oe_image_done(struct oe_image *image);
 
 /*
- * `flags` are oe_create_enclave's. DEBUG_MISMATCH: a debug enclave wanted, and the image is signed without; BAD_SIGNATURE:
+ * `flags` are oe_create_enclave's. DEBUG_MISMATCH: a debug enclave wanted, and the image is signed without; ACCESS_DENIED:
  * not signed, and no debug enclave wanted.
  */
 CELLA_MUST_USE cella_result oe_image_open(const char *path, uint32_t flags,

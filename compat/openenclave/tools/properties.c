@@ -127,6 +127,7 @@ cella_result oe_properties_config(const oe_sgx_enclave_properties_t *properties,
     ret_config->svn = config->security_version;
     ret_config->debug = (config->attributes & OE_SGX_FLAGS_DEBUG) != 0;
     ret_config->kss = (config->attributes & OE_SGX_FLAGS_KSS) != 0;
+    ret_config->kss_by_loader = !ret_config->kss;
     memcpy(ret_config->family_id, config->family_id, sizeof(ret_config->family_id));
     memcpy(ret_config->ext_product_id, config->extended_product_id,
            sizeof(ret_config->ext_product_id));
