@@ -270,6 +270,14 @@ static bool is_cpuid(const uint8_t *opcode, size_t size)
     return size >= 2 && opcode[0] == 0x0F && opcode[1] == 0xA2;
 }
 
+/* 0F 00 and 0F 01 with /2 or /3 load a descriptor register: #GP at CPL 3 everywhere. Of 0F 01, only from memory. */
+static bool is_descriptor_load(const uint8_t *opcode, size_t size)
+{
+    const bool is_memory = size >= 3 && opcode[2] >> 6 != 3;
+    const uint8_t extension = size >= 3 ? (opcode[2] >> 3) & 7 : 0;
+    return (extension == 2 || extension == 3) && (is_memory || opcode[1] == 0x00);
+}
+
 /* Instructions that give #UD inside an enclave and #GP at CPL 3 outside (SDM 34.6, table 34-1). */
 static bool is_illegal_inside(const uint8_t *opcode, size_t size)
 {
@@ -310,9 +318,9 @@ static bool is_illegal_inside(const uint8_t *opcode, size_t size)
     case 0x34: /* SYSENTER */
     case 0x37: /* GETSEC */
         return true;
-    case 0x00: /* SLDT, STR */
-    case 0x01: /* SGDT, SIDT, SMSW, VMCALL, VMFUNC; ENCLU is taken before */
-        return true;
+    case 0x00: /* SLDT, STR; LLDT and LTR are only privileged */
+    case 0x01: /* SGDT, SIDT, SMSW, VMCALL, VMFUNC; ENCLU is taken before; LGDT and LIDT are only privileged */
+        return !is_descriptor_load(opcode, size);
     default:
         return false;
     }
