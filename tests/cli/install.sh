@@ -76,7 +76,7 @@ LD_LIBRARY_PATH=$(dirname "$(find "$top" -name libcella_host.so)") ./shared "$im
 for template in openenclave intel; do
     "$cella" new "i-$template" --template "$template" >/dev/null
     for mode in SIM HW; do
-        make -s -C "i-$template" clean >/dev/null
+        "$cella" env -- make -s -C "i-$template" clean >/dev/null
         SGX_MODE=$mode "$cella" run "i-$template" -- Ada >run.log 2>build.log || { cat run.log build.log; fail "$template $mode"; }
         grep -q "^enclave: Hello Ada, from inside the enclave.$" run.log || { cat run.log; fail "$template answers otherwise"; }
     done
