@@ -19,6 +19,8 @@
 #define CELLA_EXIT_DONE 1 /* RSI: result code, RDX: size of the output */
 #define CELLA_EXIT_OCALL                                                                           \
     2 /* number in bits 32..63; RSI: slice, RDX: input size, R8: capacity, R9: depth */
+#define CELLA_EXIT_SWITCHLESS                                                                      \
+    0x100 /* with OCALL: no worker took it; what it calls is called as by a worker */
 #define CELLA_EXIT_RESUME                                                                          \
     3 /* from EXCEPTION: ERESUME next; RSI: 0 when there was no exception to see */
 #define CELLA_EXIT_ABORTED                                                                         \

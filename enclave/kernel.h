@@ -84,6 +84,10 @@ CELLA_KERNEL void cella_kernel_park(uint64_t result);
 CELLA_KERNEL void cella_kernel_thread_ready(struct cella_td *td);
 
 /* ocall.c */
+/* As cella_ocall; `way` is 0 or CELLA_EXIT_SWITCHLESS: what no worker took is made by this thread. */
+CELLA_KERNEL CELLA_MUST_USE cella_result cella_ocall_by(uint32_t way, uint32_t number,
+                                                        const void *in, size_t in_size, void *out,
+                                                        size_t out_capacity, size_t *ret_size);
 /* As cella_ocall, also for the kernel's own numbers; keeps vector registers. */
 CELLA_KERNEL CELLA_MUST_USE cella_result cella_system_ocall(uint32_t number, const void *in,
                                                             size_t in_size, void *out,

@@ -29,6 +29,7 @@ cella_result cella_result_from_host(uint64_t code)
 
 struct ocall {
     uint32_t number;
+    uint32_t way; /* beside CELLA_EXIT_OCALL */
     bool preserve;
     const void *in;
     size_t in_size;
@@ -67,8 +68,8 @@ static cella_result ocall_over(struct cella_td *td, const struct ocall *call, ui
      */
     const uint32_t state = td->state;
     td->state = (call->number & CELLA_OCALL_SYSTEM) != 0 ? TD_AWAY : state;
-    struct cella_pair answer = leave(CELLA_EXIT_OCALL | (uint64_t)call->number << 32, slice,
-                                     call->in_size, call->out_capacity, td->depth + 1);
+    struct cella_pair answer = leave(CELLA_EXIT_OCALL | call->way | (uint64_t)call->number << 32,
+                                     slice, call->in_size, call->out_capacity, td->depth + 1);
     td->state = state;
     cella_result result = cella_result_from_host(answer.first);
     if (!cella_is_ok(result)) {
@@ -161,17 +162,24 @@ static cella_result ocall_run(const struct ocall *call)
     return result;
 }
 
-cella_result cella_ocall(uint32_t number, const void *in, size_t in_size, void *out,
-                         size_t out_capacity, size_t *ret_size)
+cella_result cella_ocall_by(uint32_t way, uint32_t number, const void *in, size_t in_size,
+                            void *out, size_t out_capacity, size_t *ret_size)
 {
     CELLA_ENSURE((number & CELLA_OCALL_SYSTEM) == 0, OUT_OF_RANGE);
     const struct ocall call = {.number = number,
+                               .way = way,
                                .in = in,
                                .in_size = in_size,
                                .out = out,
                                .out_capacity = out_capacity,
                                .ret_size = ret_size};
     return ocall_run(&call);
+}
+
+cella_result cella_ocall(uint32_t number, const void *in, size_t in_size, void *out,
+                         size_t out_capacity, size_t *ret_size)
+{
+    return cella_ocall_by(0, number, in, in_size, out, out_capacity, ret_size);
 }
 
 cella_result cella_system_ocall(uint32_t number, const void *in, size_t in_size, void *out,

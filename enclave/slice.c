@@ -115,13 +115,14 @@ cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number, 
 {
     struct cella_td *td = cella_td_self();
     uint64_t size = 0;
+    const uint64_t way = CELLA_EXIT_OCALL | (is_switchless ? CELLA_EXIT_SWITCHLESS : 0);
     CELLA_ENSURE((number & CELLA_OCALL_SYSTEM) == 0, OUT_OF_RANGE);
     cella_result result = CELLA_OK;
     if (!is_switchless || !cella_switchless_slice(slice, number, &result, &size)) {
         const uint32_t outer = td->outstanding;
         td->outstanding = number + 1;
         struct cella_pair answer =
-            cella_kernel_leave(CELLA_EXIT_OCALL | (uint64_t)number << 32, slice->at, slice->in_size,
+            cella_kernel_leave(way | (uint64_t)number << 32, slice->at, slice->in_size,
                                slice->out_capacity, td->depth + 1);
         td->outstanding = outer;
         result = cella_result_from_host(answer.first);

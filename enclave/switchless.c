@@ -203,7 +203,8 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
     if (ring->address == 0 || (number & CELLA_OCALL_SYSTEM) != 0 || in_size > left ||
         out_capacity > left || in_size + out_capacity + 16 > left || cella_in_exception(td) ||
         cella_ring_workers(ring) == 0 || !ocall_claim(ring, &ticket)) {
-        return cella_ocall(number, in, in_size, out, out_capacity, ret_size);
+        return cella_ocall_by(CELLA_EXIT_SWITCHLESS, number, in, in_size, out, out_capacity,
+                              ret_size);
     }
     const uint64_t size = CELLA_CALL_OUTPUT_AT(in_size) + CELLA_CALL_OUTPUT_AT(out_capacity);
     const uint64_t slice = td->arena + td->arena_used;
@@ -230,5 +231,7 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
         }
     }
     td->arena_used -= size;
-    return done ? result : cella_ocall(number, in, in_size, out, out_capacity, ret_size);
+    return done ? result
+                : cella_ocall_by(CELLA_EXIT_SWITCHLESS, number, in, in_size, out, out_capacity,
+                                 ret_size);
 }

@@ -19,6 +19,7 @@ struct active {
     struct active *outer;
     cella_enclave *enclave;
     struct cella_host_slot *slot;
+    bool apart; /* serves a switchless call that no worker took */
 };
 
 #define HOT_TLS static __thread __attribute__((tls_model("initial-exec")))
@@ -145,7 +146,9 @@ void cella_host_ocall(struct cella_host_frame *frame)
     const size_t in_size = frame->rdx;
     void *out = (void *)(frame->rsi + CELLA_CALL_OUTPUT_AT(in_size));
     const size_t capacity = frame->r8;
+    struct active *active = t_active;
     size_t size = 0;
+    active->apart = (frame->rdi & CELLA_EXIT_SWITCHLESS) != 0;
     cella_result result = CELLA_RESULT(NOT_FOUND);
     if (LIKELY(number < enclave->ocall_count)) {
         result = enclave->ocalls[number](enclave->ocall_context, in, in_size, out, capacity, &size);
@@ -204,27 +207,37 @@ static cella_result ecall_on(cella_enclave *enclave, struct cella_host_slot *slo
     return result;
 }
 
-/* The slot of this thread's innermost entry into `enclave`, if it serves an ocall of it. */
-static struct cella_host_slot *slot_nested(const cella_enclave *enclave)
+/*
+ * The slot of this thread's innermost entry into `enclave`, if it serves an ocall of it. An enclave that refuses nesting
+ * is entered below switchless calls, or by one, as if workers served them: apart from what the thread is in.
+ */
+static cella_result slot_nested(const cella_enclave *enclave, bool is_switchless,
+                                struct cella_host_slot **ret_slot)
 {
-    for (const struct active *a = t_active; a; a = a->outer) {
-        if (a->enclave == enclave) {
-            return a->slot;
-        }
+    const bool refuses = (enclave->flags & CELLA_ENCLAVE_NO_NESTING) != 0;
+    const struct active *a = t_active;
+    while (a && a->enclave != enclave) {
+        a = a->outer;
     }
-    return NULL;
+    const bool is_apart = !a || (refuses && (is_switchless || a->apart));
+    CELLA_ENSURE(is_apart || !refuses, WRONG_STATE);
+    *ret_slot = is_apart ? NULL : a->slot;
+    return CELLA_OK;
 }
 
-cella_result cella_ecall(cella_enclave *enclave, uint32_t number, const void *in, size_t in_size,
-                         void *out, size_t out_capacity, size_t *ret_size)
+cella_result cella_host_ecall(cella_enclave *enclave, bool is_switchless, uint32_t number,
+                              const void *in, size_t in_size, void *out, size_t out_capacity,
+                              size_t *ret_size)
 {
     const uint32_t dead = atomic_load_explicit(&enclave->dead, memory_order_relaxed);
+    struct cella_host_slot *slot = NULL;
     if (dead != 0) {
         return (cella_result){.code = dead};
     }
-    struct cella_host_slot *slot = t_active ? slot_nested(enclave) : NULL;
+    if (t_active) {
+        CELLA_TRY(slot_nested(enclave, is_switchless, &slot));
+    }
     if (slot) {
-        CELLA_ENSURE((enclave->flags & CELLA_ENCLAVE_NO_NESTING) == 0, WRONG_STATE);
         return ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
     }
     slot = cella_host_slot_take(enclave);
@@ -235,4 +248,10 @@ cella_result cella_ecall(cella_enclave *enclave, uint32_t number, const void *in
     cella_result result = ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
     cella_host_slot_give(enclave, slot);
     return result;
+}
+
+cella_result cella_ecall(cella_enclave *enclave, uint32_t number, const void *in, size_t in_size,
+                         void *out, size_t out_capacity, size_t *ret_size)
+{
+    return cella_host_ecall(enclave, false, number, in, in_size, out, out_capacity, ret_size);
 }

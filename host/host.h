@@ -130,7 +130,11 @@ int cella_host_exception(struct cella_host_frame *frame);
 /* Runs from one entry to its DONE, serving ocalls. `frame` holds the entry's registers. */
 CELLA_MUST_USE cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot,
                                            struct cella_host_frame *frame);
-/* The same for one entry code without buffers. */
+/* As cella_ecall; is_switchless: the call was for a worker. */
+CELLA_MUST_USE cella_result cella_host_ecall(cella_enclave *enclave, bool is_switchless,
+                                             uint32_t number, const void *in, size_t in_size,
+                                             void *out, size_t out_capacity, size_t *ret_size);
+/* cella_host_run for one entry code without buffers. */
 CELLA_MUST_USE cella_result cella_host_call(cella_enclave *enclave, struct cella_host_slot *slot,
                                             uint64_t code, uint64_t rsi, uint64_t rdx);
 struct cella_host_slot *cella_host_slot_take(cella_enclave *enclave);

@@ -364,8 +364,8 @@ static bool ring_serves(const cella_enclave *enclave)
 
 static void call_plainly(cella_enclave *enclave, struct cella_call *call)
 {
-    call->result = cella_ecall(enclave, call->number, call->in, call->in_size, call->out,
-                               call->out_capacity, &call->out_size);
+    call->result = cella_host_ecall(enclave, true, call->number, call->in, call->in_size, call->out,
+                                    call->out_capacity, &call->out_size);
 }
 
 cella_result cella_ecall_switchless(cella_enclave *enclave, uint32_t number, const void *in,
@@ -376,13 +376,13 @@ cella_result cella_ecall_switchless(cella_enclave *enclave, uint32_t number, con
     struct cella_call call = {
         .number = number, .in = in, .in_size = in_size, .out = out, .out_capacity = out_capacity};
     if (!ring_serves(enclave) || !ecall_claim(enclave->switchless, &ticket)) {
-        return cella_ecall(enclave, number, in, in_size, out, out_capacity, ret_size);
+        return cella_host_ecall(enclave, true, number, in, in_size, out, out_capacity, ret_size);
     }
     struct cella_call_ring *ring = enclave->switchless->ecall_ring;
     ecall_post(ring, ticket, &call);
     workers_wake(ring);
     if (!ecall_collect(enclave, ring, ticket, &call)) {
-        return cella_ecall(enclave, number, in, in_size, out, out_capacity, ret_size);
+        return cella_host_ecall(enclave, true, number, in, in_size, out, out_capacity, ret_size);
     }
     if (ret_size && cella_is_ok(call.result)) {
         *ret_size = call.out_size;

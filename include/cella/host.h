@@ -43,11 +43,15 @@ typedef cella_result (*cella_service_function)(void *context, uint32_t number, c
 #define CELLA_ENCLAVE_DEBUG 0x1u /* create as a debug enclave; the image must allow it */
 #define CELLA_ENCLAVE_WAIT                                                                         \
     0x2u /* an ecall waits for a free TCS, instead of failing with OUT_OF_THREADS */
-#define CELLA_ENCLAVE_NO_GDB 0x4u      /* do not tell a debugger about the image */
-#define CELLA_ENCLAVE_NO_NESTING 0x10u /* an ecall while its thread serves an ocall: WRONG_STATE */
-#define CELLA_ENCLAVE_SOFTWARE 0x8u    /* on the software processor, even where there is hardware */
+#define CELLA_ENCLAVE_NO_GDB 0x4u   /* do not tell a debugger about the image */
+#define CELLA_ENCLAVE_SOFTWARE 0x8u /* on the software processor, even where there is hardware */
 #define CELLA_ENCLAVE_NETWORK                                                                      \
     0x10u /* sockets and names for its modules; without it only socketpair */
+/*
+ * An ecall while its thread serves an ocall: WRONG_STATE. Calls declared switchless are no part of that: below one, and as
+ * one, an ecall takes a TCS of its own, whoever serves it.
+ */
+#define CELLA_ENCLAVE_NO_NESTING 0x20u
 
 /* Zero-initialise; all fields may stay zero. */
 struct cella_enclave_options {

@@ -33,6 +33,7 @@ enum none_ecall {
     NONE_KEY,        /* struct sgx_keyrequest -> 16 bytes */
     NONE_SWITCHLESS, /* as NONE_FORWARD, over the ring of ocalls; u32 times before the bytes */
     NONE_UPPER, /* u32 offset in an XSAVE area: leaves a secret where only the upper halves of ZMM0 … 15 are in use */
+    NONE_NEST, /* u32 ocall number, u32 over the ring?, bytes -> u32 of the ocall; meanwhile NONE_TLS counts from 1000 */
     NONE_ECALL_COUNT,
 };
 

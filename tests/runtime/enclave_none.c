@@ -346,6 +346,19 @@ ECALL(switchless)
     return CELLA_OK;
 }
 
+ECALL(nest)
+{
+    const uint32_t *words = in;
+    CELLA_ENSURE(in_size >= 8 && out_capacity >= 4, INVALID_ARGUMENT);
+    const uint32_t before = counter;
+    counter = 1000;
+    cella_result result =
+        words[1] ? cella_ocall_switchless(words[0], words + 2, in_size - 8, out, 4, ret_size)
+                 : cella_ocall(words[0], words + 2, in_size - 8, out, 4, ret_size);
+    counter = before;
+    return result;
+}
+
 #define BIG (4u << 20)
 CELLA_ECALLS([NONE_ADD] = {add, 64, 64}, [NONE_ECHO] = {echo, BIG, BIG},
              [NONE_FORWARD] = {forward, BIG, BIG}, [NONE_NOTHING] = {nothing, 0, 0},
@@ -358,6 +371,6 @@ CELLA_ECALLS([NONE_ADD] = {add, 64, 64}, [NONE_ECHO] = {echo, BIG, BIG},
              [NONE_RESULT] = {result, 4, 0}, [NONE_CPUID] = {cpuid, 4, 16},
              [NONE_TARGET] = {target, 512, 4096}, [NONE_WAIT] = {wait, 64, 0},
              [NONE_KEY] = {key, 512, 16}, [NONE_SWITCHLESS] = {switchless, BIG, BIG},
-             [NONE_UPPER] = {upper, 4, 0});
+             [NONE_NEST] = {nest, 64, 4}, [NONE_UPPER] = {upper, 4, 0});
 _Static_assert(sizeof(cella_ecall_table) / sizeof(cella_ecall_table[0]) == NONE_ECALL_COUNT,
                "calls.h");

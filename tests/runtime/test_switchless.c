@@ -59,11 +59,26 @@ static cella_result host_hold(void *context, const void *in, size_t in_size, voi
     return CELLA_OK;
 }
 
-static cella_enclave *enclave_new(void)
+/* u32 whether the ecall is switchless -> the counter of the TCS that serves it: beyond 1000 if it waits for this */
+static cella_enclave *g_nest;
+static cella_result host_nest(void *context, const void *in, size_t in_size, void *out,
+                              size_t out_capacity, size_t *ret_size)
 {
-    static const cella_ocall_function ocalls[] = {host_echo, host_hold};
+    (void)context;
+    uint32_t is_switchless = 0;
+    memcpy(&is_switchless, in, in_size < 4 ? in_size : 4);
+    return is_switchless
+               ? cella_ecall_switchless(g_nest, NONE_TLS, NULL, 0, out, out_capacity, ret_size)
+               : cella_ecall(g_nest, NONE_TLS, NULL, 0, out, out_capacity, ret_size);
+}
+
+enum { OCALL_ECHO, OCALL_HOLD, OCALL_NEST, OCALL_COUNT };
+
+static cella_enclave *enclave_with(uint32_t flags)
+{
+    static const cella_ocall_function ocalls[OCALL_COUNT] = {host_echo, host_hold, host_nest};
     const struct cella_enclave_options options = {
-        .flags = CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_WAIT, .ocall_count = 2, .ocalls = ocalls};
+        .flags = CELLA_ENCLAVE_DEBUG | flags, .ocall_count = OCALL_COUNT, .ocalls = ocalls};
     struct cella_error error = {0};
     cella_enclave *enclave = NULL;
     cella_result result = cella_enclave_create(g_image, &options, &enclave, &error);
@@ -71,6 +86,11 @@ static cella_enclave *enclave_new(void)
         fail_msg("%s: %s", cella_result_name(result), error.text);
     }
     return enclave;
+}
+
+static cella_enclave *enclave_new(void)
+{
+    return enclave_with(CELLA_ENCLAVE_WAIT);
 }
 
 static void start(cella_enclave *enclave, uint32_t workers, uint32_t ocall_workers, uint32_t spins)
@@ -317,6 +337,56 @@ static void test_withdrawn_ocalls(void **state)
     cella_enclave_destroy(holder.enclave);
 }
 
+/* One ocall that makes an ecall: ordinary or over the ring, and so the ecall inside. The inner result, and its counter. */
+static cella_result nest(bool ocall_is_switchless, uint32_t ecall_is_switchless, uint32_t *ret_tls)
+{
+    const uint32_t in[3] = {OCALL_NEST, ocall_is_switchless, ecall_is_switchless};
+    size_t size = 0;
+    *ret_tls = 0;
+    return cella_ecall(g_nest, NONE_NEST, in, sizeof(in), ret_tls, 4, &size);
+}
+
+/*
+ * Where nesting is refused, an ecall below a switchless ocall is none, though the ocall's own thread serves it: there are no
+ * workers, or the only one is held. It has a TCS of its own, which the counters tell.
+ */
+static void test_nested_apart(void **state)
+{
+    (void)state;
+    struct holder holder = {enclave_with(CELLA_ENCLAVE_NO_NESTING), true};
+    pthread_t thread;
+    g_nest = holder.enclave;
+    for (uint32_t round = 0; round < 2; round++) {
+        uint32_t counter = 0;
+        if (round == 1) {
+            start(holder.enclave, 0, 1, 0);
+            hold(&thread, &holder);
+        }
+        assert_code(nest(false, 0, &counter), WRONG_STATE);
+        for (uint32_t i = 0; i < 3; i++) {
+            assert_code(nest(i > 0, i != 1, &counter), OK);
+            assert_in_range(counter, 1, 999);
+        }
+        assert_code(nest(false, 0, &counter), WRONG_STATE);
+    }
+    g_release = 1;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    cella_enclave_destroy(holder.enclave);
+}
+
+/* Where nesting is allowed, with a network or without, it is nesting: on the caller's own TCS. */
+static void test_nested_allowed(void **state)
+{
+    (void)state;
+    g_nest = enclave_with(CELLA_ENCLAVE_NETWORK);
+    uint32_t counter = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_code(nest(i & 1, i >> 1, &counter), OK);
+        assert_int_equal(counter, 1001);
+    }
+    cella_enclave_destroy(g_nest);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -358,6 +428,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ocalls),
         cmocka_unit_test(test_withdrawn_ecalls),
         cmocka_unit_test(test_withdrawn_ocalls),
+        cmocka_unit_test(test_nested_apart),
+        cmocka_unit_test(test_nested_allowed),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_abort),
     };
