@@ -46,6 +46,8 @@ bool emit_is_raw(const struct cella_edl_decl *decl);
 uint32_t emit_copied_count(const struct cella_edl_function *function);
 bool emit_has_head(const struct cella_edl_function *function);
 bool emit_has_deep(const struct cella_edl_function *function, bool is_out_only);
+/* Whether results have to be looked at before they reach the enclave's memory. */
+bool emit_is_staged(const struct cella_edl_function *function);
 bool emit_has_reply(const struct cella_edl_function *function);
 uint32_t emit_call_count(const struct cella_edl_function *const *functions, uint32_t count);
 

@@ -147,12 +147,13 @@ static void put_ecall_bridge(struct emit *emit, const struct cella_edl_function 
         emit_put(emit, "    struct cella_bridge_at cella_at[%u];\n", pointers);
     }
     put_bridge_locals(emit, function);
+    const char *deep = emit_has_deep(function, false) ? "_deep" : "";
     emit_put(emit,
-             "    CELLA_TRY(cella_bridge_enter(&cella_call, &edl_e_%s, cella_in, cella_in_size, "
+             "    CELLA_TRY(cella_bridge_enter%s(&cella_call, &edl_e_%s, cella_in, cella_in_size, "
              "cella_out,\n        cella_out_capacity, %s));\n",
-             function->name, pointers > 0 ? "cella_at" : "NULL");
+             deep, function->name, pointers > 0 ? "cella_at" : "NULL");
     put_call(emit, function, ".at");
-    emit_put(emit, "    return cella_bridge_leave(&cella_call, cella_ret_size);\n}\n\n");
+    emit_put(emit, "    return cella_bridge_leave%s(&cella_call, cella_ret_size);\n}\n\n", deep);
 }
 
 static const char *core_of(const struct emit *emit)
@@ -245,8 +246,10 @@ static void put_ocall_proxy(struct emit *emit, const struct cella_edl_function *
         emit_put(emit, "    __builtin_memset(&cella_head, 0, sizeof(cella_head));\n");
     }
     put_arguments_in(emit, function, "cella_head");
-    emit_put(emit, "    cella_done = cella_bridge_ocall(&edl_o_%s, %u, %s, %s, %s);\n",
-             function->name, index, has_head ? "&cella_head" : "NULL",
+    const bool is_full =
+        function->is_switchless || emit_has_deep(function, false) || emit_is_staged(function);
+    emit_put(emit, "    cella_done = cella_bridge_ocall%s(&edl_o_%s, %u, %s, %s, %s);\n",
+             is_full ? "_full" : "", function->name, index, has_head ? "&cella_head" : "NULL",
              pointers > 0 ? "cella_at" : "NULL", has_reply ? "&cella_reply" : "NULL");
     put_proxy_end(emit, function);
 }

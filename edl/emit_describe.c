@@ -264,8 +264,7 @@ static void put_pointers(struct emit *emit, const struct cella_edl_function *fun
     emit_put(emit, "};\n");
 }
 
-/* Whether results have to be looked at before they reach the enclave's memory. */
-static bool is_staged(const struct cella_edl_function *function)
+bool emit_is_staged(const struct cella_edl_function *function)
 {
     for (uint32_t i = 0; i < function->param_count; i++) {
         const struct cella_edl_decl *param = &function->params[i];
@@ -286,7 +285,7 @@ static void put_function_flags(struct emit *emit, const struct cella_edl_functio
              function->is_switchless ? " | CELLA_BRIDGE_SWITCHLESS" : "",
              emit_has_deep(function, false) ? " | CELLA_BRIDGE_DEEP" : "",
              emit_has_deep(function, true) ? " | CELLA_BRIDGE_DEEP_OUT" : "",
-             !is_ecall && is_staged(function) ? " | CELLA_BRIDGE_STAGED" : "",
+             !is_ecall && emit_is_staged(function) ? " | CELLA_BRIDGE_STAGED" : "",
              is_ecall && !is_oe ? " | CELLA_BRIDGE_GUARDED" : "",
              is_ecall && is_intel ? " | CELLA_BRIDGE_EMPTY_NULL" : "",
              is_intel ? " | CELLA_BRIDGE_TERMINATE" : "", is_intel ? " | CELLA_BRIDGE_FOLLOW" : "",

@@ -1,6 +1,6 @@
 /*
  * Out-only structs with pointers: the called function has allocated what they point to, the caller gets copies of its own.
- * Side: enclave. Called by bridge.c (ecalls) and bridge_ocall.c.
+ * Side: enclave. Called by bridge_follow.c (ecalls) and bridge_ocall_full.c.
  * Never allocates more than what the other side's count of bytes covers.
  */
 #include "enclave/boundary.h"
@@ -8,6 +8,20 @@
 #include "enclave/slice.h"
 
 #define ALL (~(uint64_t)0)
+
+/* Members that are lengths of others: the caller's stay, and the function must not have made them bigger. */
+cella_result cella_bridge_lengths_keep(const struct cella_bridge_struct *type, uint8_t *record,
+                                       const uint8_t *original)
+{
+    for (uint32_t i = 0; i < type->length_count; i++) {
+        const struct cella_bridge_number *length = &type->lengths[i];
+        const uint64_t now = cella_bridge_value(length, record);
+        const uint64_t before = cella_bridge_value(length, original);
+        CELLA_ENSURE(now <= before && length->width <= 16, LENGTH_GREW);
+        __builtin_memcpy(record + length->value, original + length->value, length->width);
+    }
+    return CELLA_OK;
+}
 
 void cella_bridge_deep_release(const struct cella_bridge_memory *memory,
                                const struct cella_bridge_struct *type, uint8_t *structs,
@@ -25,7 +39,7 @@ void cella_bridge_deep_release(const struct cella_bridge_memory *memory,
                 return;
             }
             (*left)--;
-            const uint64_t size = cella_bridge_bytes(pointer, record);
+            const uint64_t size = cella_bridge_size(pointer, record);
             if (pointer->deep && size != CELLA_BRIDGE_BAD) {
                 cella_bridge_deep_release(memory, pointer->deep, at, size / pointer->deep->size,
                                           left);
@@ -57,7 +71,7 @@ static cella_result structs_pack(struct deep_packing *packing,
             if (!at) {
                 continue;
             }
-            const uint64_t size = cella_bridge_bytes(pointer, record);
+            const uint64_t size = cella_bridge_size(pointer, record);
             CELLA_ENSURE(size != CELLA_BRIDGE_BAD, SIZE_OVERFLOW);
             CELLA_ENSURE(size == 0 || cella_enclave_inside(at, size), BAD_FIELD);
             if (!packing->is_measuring) {
@@ -172,7 +186,7 @@ cella_result cella_bridge_deep_take(struct cella_deep_source *source,
                 continue;
             }
             uint8_t *at = NULL;
-            const uint64_t size = cella_bridge_bytes(pointer, record);
+            const uint64_t size = cella_bridge_size(pointer, record);
             CELLA_ENSURE(size != CELLA_BRIDGE_BAD, HOST_VALUE);
             CELLA_ENSURE(!pointer->deep || size % pointer->deep->size == 0, HOST_VALUE);
             CELLA_TRY(piece_take(source, size, &at));

@@ -7,13 +7,6 @@
 #include "enclave/bridge.h"
 #include "enclave/slice.h"
 
-struct ocall_pack {
-    const struct cella_bridge_function *function;
-    const struct cella_slice *slice; /* NULL: only measuring */
-    uint64_t parts_at, parts;        /* offset of the first, number so far */
-    uint64_t in_at, out_at; /* offsets of the next bytes, in the message and in the output */
-};
-
 static uint64_t text_size(const struct cella_bridge_pointer *pointer, const void *at)
 {
     uint64_t units = 1;
@@ -29,14 +22,14 @@ static uint64_t text_size(const struct cella_bridge_pointer *pointer, const void
     return units;
 }
 
-static uint64_t part_size(const struct cella_bridge_pointer *pointer, const void *record,
-                          const void *at)
+uint64_t cella_bridge_part_size(const struct cella_bridge_pointer *pointer, const void *record,
+                                const void *at)
 {
     return cella_bridge_is_string(pointer) ? text_size(pointer, at)
-                                           : cella_bridge_bytes(pointer, record);
+                                           : cella_bridge_size(pointer, record);
 }
 
-static cella_result part_put(struct ocall_pack *pack, uint64_t present, uint64_t size)
+cella_result cella_bridge_part_put(struct cella_ocall_pack *pack, uint64_t present, uint64_t size)
 {
     const struct cella_bridge_part part = {.present = present, .size = size};
     const uint64_t at = pack->parts_at + pack->parts * sizeof(part);
@@ -45,248 +38,64 @@ static cella_result part_put(struct ocall_pack *pack, uint64_t present, uint64_t
     return pack->slice ? cella_slice_put(pack->slice, at, &part, sizeof(part)) : CELLA_OK;
 }
 
-/* Structs go out without the enclave's addresses: 1 stands for a pointer, 0 for NULL. */
-static cella_result struct_put(const struct cella_slice *slice, uint64_t offset,
-                               const struct cella_bridge_struct *type, const uint8_t *record)
+cella_result cella_bridge_part_pack(struct cella_ocall_pack *pack,
+                                    const struct cella_bridge_pointer *pointer, const void *record,
+                                    const void *at, uint32_t direction, uint64_t *ret_offset,
+                                    uint64_t *ret_size)
 {
-    uint64_t from = 0;
-    for (uint32_t k = 0; k < type->pointer_count; k++) {
-        const uint32_t at = type->pointers[k].offset;
-        const uint64_t mark = cella_bridge_load(record, at) != 0;
-        CELLA_TRY(cella_slice_put(slice, offset + from, record + from, at - from));
-        CELLA_TRY(cella_slice_put(slice, offset + at, &mark, sizeof(mark)));
-        from = at + sizeof(mark);
-    }
-    return cella_slice_put(slice, offset + from, record + from, type->size - from);
-}
-
-static CELLA_MUST_USE cella_result part_pack(struct ocall_pack *pack,
-                                             const struct cella_bridge_pointer *pointer,
-                                             const void *record, const void *at, uint32_t direction,
-                                             uint32_t depth);
-
-static cella_result structs_pack(struct ocall_pack *pack, const struct cella_bridge_struct *type,
-                                 const uint8_t *structs, uint64_t count, uint64_t offset,
-                                 uint32_t direction, uint32_t depth)
-{
-    CELLA_ENSURE(depth < CELLA_BRIDGE_DEPTH_MAX, LIMIT_EXCEEDED);
-    for (uint64_t i = 0; i < count; i++) {
-        const uint8_t *record = structs + i * type->size;
-        if (pack->slice) {
-            CELLA_TRY(struct_put(pack->slice, offset + i * type->size, type, record));
-        }
-        for (uint32_t k = 0; k < type->pointer_count; k++) {
-            const struct cella_bridge_pointer *pointer = &type->pointers[k];
-            const void *at = (const void *)cella_bridge_load(record, pointer->offset);
-            if (at) {
-                CELLA_TRY(part_pack(pack, pointer, record, at, direction, depth + 1));
-            }
-        }
-    }
-    return CELLA_OK;
-}
-
-static cella_result part_pack(struct ocall_pack *pack, const struct cella_bridge_pointer *pointer,
-                              const void *record, const void *at, uint32_t direction,
-                              uint32_t depth)
-{
+    *ret_size = 0;
+    *ret_offset = 0;
     if (!at) {
-        return part_put(pack, 0, 0);
+        return cella_bridge_part_put(pack, 0, 0);
     }
-    const uint64_t size = part_size(pointer, record, at);
+    const uint64_t size = cella_bridge_part_size(pointer, record, at);
     CELLA_ENSURE(size != CELLA_BRIDGE_BAD, SIZE_OVERFLOW);
-    CELLA_ENSURE(!pointer->deep || size % pointer->deep->size == 0, SIZE_OVERFLOW);
     CELLA_ENSURE((pack->function->flags & CELLA_BRIDGE_INSIDE) == 0 || size == 0 ||
                      cella_enclave_inside(at, size),
                  INVALID_ARGUMENT);
     uint64_t *next = (direction & CELLA_BRIDGE_OUT) != 0 ? &pack->out_at : &pack->in_at;
-    uint64_t offset = *next;
+    *ret_offset = *next;
+    *ret_size = size;
     *next += CELLA_BRIDGE_ALIGN(size);
     CELLA_ENSURE(*next <= CELLA_BRIDGE_SIZE_MAX, SIZE_OVERFLOW);
     if (pack->slice && (direction & CELLA_BRIDGE_OUT) != 0) {
-        offset += pack->slice->in_size;
+        *ret_offset += pack->slice->in_size;
     }
-    CELLA_TRY(part_put(pack, 1, size));
-    if ((direction & CELLA_BRIDGE_IN) == 0) {
-        return CELLA_OK;
-    }
-    if (pointer->deep) {
-        return structs_pack(pack, pointer->deep, (const uint8_t *)at, size / pointer->deep->size,
-                            offset, direction, depth);
-    }
-    return pack->slice ? cella_slice_put(pack->slice, offset, at, size) : CELLA_OK;
+    return cella_bridge_part_put(pack, 1, size);
 }
 
-static cella_result all_pack(struct ocall_pack *pack, const void *head, void *const *at)
+static cella_result plain_pack(struct cella_ocall_pack *pack, const void *head, void *const *at)
 {
     const struct cella_bridge_function *function = pack->function;
     for (uint32_t i = 0; i < function->pointer_count; i++) {
         const struct cella_bridge_pointer *pointer = &function->pointers[i];
-        CELLA_TRY(part_pack(pack, pointer, head, at[i], cella_bridge_direction(pointer), 0));
-    }
-    return CELLA_OK;
-}
-
-/* ---- What came back ---- */
-
-/* The same walk three times at most: everything is checked (and memory allocated), then copied, or released. */
-enum results_walk { WALK_CHECK, WALK_COMMIT, WALK_RELEASE };
-
-struct ocall_results {
-    const struct cella_bridge_function *function;
-    uint8_t *room; /* the enclave's copy of the whole output */
-    uint64_t size;
-    uint64_t used;
-    enum results_walk walk;
-    struct cella_deep_source source;
-};
-
-static CELLA_MUST_USE cella_result result_take(struct ocall_results *results,
-                                               const struct cella_bridge_pointer *pointer,
-                                               const void *record, void *at, const uint8_t *changed,
-                                               uint32_t direction);
-
-/* In+out structs: lengths by the caller's own (or with FOLLOW not above them), pointers stay the caller's. */
-static cella_result structs_take(struct ocall_results *results,
-                                 const struct cella_bridge_struct *type, uint8_t *structs,
-                                 uint8_t *room, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        uint8_t *record = room + i * type->size;
-        const uint8_t *original = structs + i * type->size;
-        if ((results->function->flags & CELLA_BRIDGE_FOLLOW) == 0) {
-            CELLA_TRY(cella_bridge_lengths_keep(type, record, original));
-        }
-        for (uint32_t k = 0; k < type->pointer_count; k++) {
-            const struct cella_bridge_pointer *pointer = &type->pointers[k];
-            const uint64_t at = cella_bridge_load(original, pointer->offset);
-            if (at != 0) {
-                CELLA_TRY(result_take(results, pointer, original, (void *)at, record,
-                                      CELLA_BRIDGE_IN | CELLA_BRIDGE_OUT));
-            }
-            cella_bridge_store(record, pointer->offset, at);
-        }
-    }
-    return CELLA_OK;
-}
-
-static cella_result result_take(struct ocall_results *results,
-                                const struct cella_bridge_pointer *pointer, const void *record,
-                                void *at, const uint8_t *changed, uint32_t direction)
-{
-    uint64_t size = part_size(pointer, record, at);
-    uint8_t *room = results->room + results->used;
-    CELLA_ENSURE(size != CELLA_BRIDGE_BAD &&
-                     CELLA_BRIDGE_ALIGN(size) <= results->size - results->used,
-                 INTERNAL);
-    results->used += CELLA_BRIDGE_ALIGN(size);
-    if (cella_bridge_is_string(pointer)) {
-        CELLA_ENSURE(cella_bridge_end(results->function, pointer, room, size), BAD_FIELD);
-    }
-    if (pointer->deep && (direction & CELLA_BRIDGE_IN) != 0) {
-        CELLA_TRY(
-            structs_take(results, pointer->deep, (uint8_t *)at, room, size / pointer->deep->size));
-    } else if (changed && !cella_bridge_is_string(pointer)) {
-        const uint64_t now = cella_bridge_bytes(pointer, changed);
-        CELLA_ENSURE(now != CELLA_BRIDGE_BAD && now <= size, LENGTH_GREW);
-        size = now;
-    }
-    if (pointer->deep && direction == CELLA_BRIDGE_OUT) {
-        const uint64_t count = size / pointer->deep->size;
-        if (results->walk == WALK_CHECK) {
-            CELLA_TRY(cella_bridge_deep_take(&results->source, pointer->deep, room, count, 0));
-        } else if (results->walk == WALK_RELEASE) {
-            cella_bridge_deep_release(results->source.memory, pointer->deep, room, count,
-                                      &results->source.taken);
-        }
-    }
-    if (results->walk == WALK_COMMIT) {
-        __builtin_memcpy(at, room, size);
-    }
-    return CELLA_OK;
-}
-
-static cella_result results_walk(struct ocall_results *results, const void *head, void *const *at,
-                                 enum results_walk walk)
-{
-    results->walk = walk;
-    results->used = CELLA_BRIDGE_ALIGN(results->function->reply_size);
-    for (uint32_t i = 0; i < results->function->pointer_count; i++) {
-        const struct cella_bridge_pointer *pointer = &results->function->pointers[i];
         const uint32_t direction = cella_bridge_direction(pointer);
-        if (at[i] && (direction & CELLA_BRIDGE_OUT) != 0) {
-            CELLA_TRY(result_take(results, pointer, head, at[i], NULL, direction));
+        uint64_t offset, size;
+        CELLA_TRY(cella_bridge_part_pack(pack, pointer, head, at[i], direction, &offset, &size));
+        if (pack->slice && (direction & CELLA_BRIDGE_IN) != 0) {
+            CELLA_TRY(cella_slice_put(pack->slice, offset, at[i], size));
         }
     }
     return CELLA_OK;
-}
-
-static cella_result deep_begin(struct ocall_results *results)
-{
-    struct cella_bridge_deep deep;
-    if ((results->function->flags & CELLA_BRIDGE_DEEP_OUT) == 0) {
-        return CELLA_OK;
-    }
-    __builtin_memcpy(&deep, results->room, sizeof(deep));
-    CELLA_ENSURE(deep.size <= CELLA_BRIDGE_SIZE_MAX, HOST_VALUE);
-    CELLA_TRY(cella_span_check(deep.address, deep.size));
-    results->source.memory = results->function->memory;
-    results->source.deep = deep;
-    return CELLA_OK;
-}
-
-static cella_result results_check(struct ocall_results *results, const void *head, void *const *at)
-{
-    CELLA_TRY(deep_begin(results));
-    CELLA_TRY(results_walk(results, head, at, WALK_CHECK));
-    CELLA_ENSURE(results->source.used == results->source.deep.size, HOST_VALUE);
-    __asm__ volatile("lfence" : : : "memory");
-    return CELLA_OK;
-}
-
-/* The whole output comes into the enclave at once and is checked there; only then the caller's memory changes. */
-static cella_result results_staged(const struct cella_bridge_function *function,
-                                   const struct cella_slice *slice, const void *head,
-                                   void *const *at, void *reply)
-{
-    uint64_t capacity = 0;
-    struct ocall_results results = {.function = function, .size = slice->out_capacity};
-    results.room = (uint8_t *)cella_call_buffer_take(slice->out_capacity, &capacity);
-    CELLA_ENSURE(results.room != NULL, OUT_OF_MEMORY);
-    cella_result result = cella_slice_get(slice, 0, results.room, slice->out_capacity);
-    if (cella_is_ok(result)) {
-        result = results_check(&results, head, at);
-        if (cella_is_ok(result)) {
-            result = results_walk(&results, head, at, WALK_COMMIT);
-        } else {
-            cella_ignore(results_walk(&results, head, at, WALK_RELEASE));
-        }
-    }
-    if (results.source.deep.size != 0) {
-        cella_host_memory_give(results.source.deep.address, results.source.deep.size);
-    }
-    if (cella_is_ok(result) && function->reply_size > 0) {
-        __builtin_memcpy(reply, results.room, function->reply_size);
-    }
-    cella_call_buffer_give(results.room, capacity);
-    return result;
 }
 
 /* Nothing can be wrong with plain bytes: they go where they belong at once. */
-static cella_result results_plain(const struct cella_bridge_function *function,
-                                  const struct cella_slice *slice, const void *head,
-                                  void *const *at, void *reply)
+cella_result cella_bridge_results_plain(const struct cella_bridge_function *function,
+                                        const struct cella_slice *slice, const void *head,
+                                        void *const *at, void *reply, bool *is_torn)
 {
+    *is_torn = true; /* until all is there */
     uint64_t used = CELLA_BRIDGE_ALIGN(function->reply_size);
     CELLA_TRY(cella_slice_get(slice, 0, reply, function->reply_size));
     for (uint32_t i = 0; i < function->pointer_count; i++) {
         const struct cella_bridge_pointer *pointer = &function->pointers[i];
         if (at[i] && (pointer->flags & CELLA_BRIDGE_OUT) != 0) {
-            const uint64_t size = cella_bridge_bytes(pointer, head);
+            const uint64_t size = cella_bridge_size(pointer, head);
             CELLA_TRY(cella_slice_get(slice, used, at[i], size));
             used += CELLA_BRIDGE_ALIGN(size);
         }
     }
+    *is_torn = false;
     return CELLA_OK;
 }
 
@@ -302,50 +111,46 @@ static void outputs_clear(const struct cella_bridge_function *function, const vo
         if (!at[i] || !is_cleared || cella_bridge_is_string(pointer)) {
             continue;
         }
-        const uint64_t size = cella_bridge_bytes(pointer, head);
+        const uint64_t size = cella_bridge_size(pointer, head);
         if (size != CELLA_BRIDGE_BAD && (size == 0 || cella_enclave_inside(at[i], size))) {
             __builtin_memset(at[i], 0, size);
         }
     }
 }
 
-static cella_result slice_run(struct ocall_pack *pack, uint64_t part_count, uint32_t number,
-                              const void *head, void *const *at, void *reply, bool *is_torn)
+static cella_result slice_run(const struct cella_ocall_way *way, struct cella_ocall_pack *pack,
+                              uint64_t part_count, uint32_t number, const void *head,
+                              void *const *at, void *reply, bool *is_torn)
 {
     const struct cella_bridge_function *function = pack->function;
     CELLA_TRY(cella_slice_put(pack->slice, 0, head, function->head_size));
     if ((function->flags & CELLA_BRIDGE_DEEP) != 0) {
-        CELLA_TRY(part_put(pack, part_count - 1, 0));
+        CELLA_TRY(cella_bridge_part_put(pack, part_count - 1, 0));
     }
-    CELLA_TRY(all_pack(pack, head, at));
-    CELLA_TRY(
-        cella_slice_call(pack->slice, number, (function->flags & CELLA_BRIDGE_SWITCHLESS) != 0));
-    if ((function->flags & CELLA_BRIDGE_STAGED) != 0) {
-        return results_staged(function, pack->slice, head, at, reply);
-    }
-    cella_result result = results_plain(function, pack->slice, head, at, reply);
-    *is_torn = !cella_is_ok(result);
-    return result;
+    CELLA_TRY(way->pack(pack, head, at));
+    CELLA_TRY(way->call(function, pack->slice, number));
+    return way->take(function, pack->slice, head, at, reply, is_torn);
 }
 
-static cella_result ocall_run(const struct cella_bridge_function *function, uint32_t number,
+static cella_result ocall_run(const struct cella_ocall_way *way,
+                              const struct cella_bridge_function *function, uint32_t number,
                               const void *head, void *const *at, void *reply, bool *is_torn)
 {
     struct cella_slice slice;
-    struct ocall_pack pack = {.function = function,
-                              .parts = (function->flags & CELLA_BRIDGE_DEEP) != 0 ? 1 : 0};
-    CELLA_TRY(all_pack(&pack, head, at));
+    struct cella_ocall_pack pack = {.function = function,
+                                    .parts = (function->flags & CELLA_BRIDGE_DEEP) != 0 ? 1 : 0};
+    CELLA_TRY(way->pack(&pack, head, at));
     const uint64_t parts_at = CELLA_BRIDGE_ALIGN(function->head_size);
     const uint64_t part_count = pack.parts;
     const uint64_t in_at = parts_at + part_count * sizeof(struct cella_bridge_part);
     const uint64_t reply_room = CELLA_BRIDGE_ALIGN(function->reply_size);
     CELLA_TRY(cella_slice_take(&slice, in_at + pack.in_at, reply_room + pack.out_at));
-    pack = (struct ocall_pack){.function = function,
-                               .slice = &slice,
-                               .parts_at = parts_at,
-                               .in_at = in_at,
-                               .out_at = reply_room};
-    cella_result result = slice_run(&pack, part_count, number, head, at, reply, is_torn);
+    pack = (struct cella_ocall_pack){.function = function,
+                                     .slice = &slice,
+                                     .parts_at = parts_at,
+                                     .in_at = in_at,
+                                     .out_at = reply_room};
+    cella_result result = slice_run(way, &pack, part_count, number, head, at, reply, is_torn);
     cella_slice_give(&slice);
     return result;
 }
@@ -353,13 +158,14 @@ static cella_result ocall_run(const struct cella_bridge_function *function, uint
 /* init.c, in every enclave: for ocalls that constructors make. false: nothing has changed. */
 bool cella_names_offer(void) __attribute__((weak));
 
-cella_result cella_bridge_ocall(const struct cella_bridge_function *function, uint32_t number,
-                                const void *head, void *const *at, void *reply)
+cella_result cella_bridge_ocall_by(const struct cella_ocall_way *way,
+                                   const struct cella_bridge_function *function, uint32_t number,
+                                   const void *head, void *const *at, void *reply)
 {
     bool is_torn = false;
-    cella_result result = ocall_run(function, number, head, at, reply, &is_torn);
+    cella_result result = ocall_run(way, function, number, head, at, reply, &is_torn);
     if (result.code == CELLA_CODE_NOT_FOUND && cella_names_offer && cella_names_offer()) {
-        result = ocall_run(function, number, head, at, reply, &is_torn);
+        result = ocall_run(way, function, number, head, at, reply, &is_torn);
     }
     if (!cella_is_ok(result)) {
         if (function->reply_size > 0) {
@@ -370,19 +176,18 @@ cella_result cella_bridge_ocall(const struct cella_bridge_function *function, ui
     return result;
 }
 
-cella_result cella_bridge_names_answer(uint32_t ecall_count, uint32_t ocall_count,
-                                       const char *names, size_t size, void *out,
-                                       size_t out_capacity, size_t *ret_size)
+static cella_result plain_call(const struct cella_bridge_function *function,
+                               const struct cella_slice *slice, uint32_t number)
 {
-    const struct cella_bridge_names answer = {.magic = CELLA_BRIDGE_MAGIC,
-                                              .ecall_count = ecall_count,
-                                              .ocall_count = ocall_count,
-                                              .size = size};
-    CELLA_ENSURE(out_capacity >= sizeof(answer), BUFFER_TOO_SMALL);
-    const size_t room = out_capacity - sizeof(answer);
-    const size_t part = size < room ? size : room;
-    __builtin_memcpy(out, &answer, sizeof(answer));
-    __builtin_memcpy((uint8_t *)out + sizeof(answer), names, part);
-    *ret_size = sizeof(answer) + part;
-    return CELLA_OK;
+    (void)function;
+    return cella_slice_call(slice, number);
+}
+
+cella_result cella_bridge_ocall(const struct cella_bridge_function *function, uint32_t number,
+                                const void *head, void *const *at, void *reply)
+{
+    static const struct cella_ocall_way way = {plain_pack, plain_call, cella_bridge_results_plain};
+    const uint32_t full = CELLA_BRIDGE_DEEP | CELLA_BRIDGE_STAGED | CELLA_BRIDGE_SWITCHLESS;
+    CELLA_ENSURE((function->flags & full) == 0, INTERNAL);
+    return cella_bridge_ocall_by(&way, function, number, head, at, reply);
 }

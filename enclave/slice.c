@@ -111,24 +111,22 @@ cella_result cella_slice_get(const struct cella_slice *slice, uint64_t offset, v
     return cella_copy_in(to, cella_host_pointer(slice->at + slice->in_size + offset), size);
 }
 
-cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number, bool is_switchless)
+cella_result cella_slice_call_by(uint32_t way, const struct cella_slice *slice, uint32_t number)
 {
     struct cella_td *td = cella_td_self();
-    uint64_t size = 0;
-    const uint64_t way = CELLA_EXIT_OCALL | (is_switchless ? CELLA_EXIT_SWITCHLESS : 0);
     CELLA_ENSURE((number & CELLA_OCALL_SYSTEM) == 0, OUT_OF_RANGE);
-    cella_result result = CELLA_OK;
-    if (!is_switchless || !cella_switchless_slice(slice, number, &result, &size)) {
-        const uint32_t outer = td->outstanding;
-        td->outstanding = number + 1;
-        struct cella_pair answer =
-            cella_kernel_leave(way | (uint64_t)number << 32, slice->at, slice->in_size,
-                               slice->out_capacity, td->depth + 1);
-        td->outstanding = outer;
-        result = cella_result_from_host(answer.first);
-        size = answer.second;
-    }
-    CELLA_TRY(result);
-    CELLA_ENSURE(size == slice->out_capacity, HOST_VALUE);
+    const uint32_t outer = td->outstanding;
+    td->outstanding = number + 1;
+    struct cella_pair answer =
+        cella_kernel_leave(CELLA_EXIT_OCALL | way | (uint64_t)number << 32, slice->at,
+                           slice->in_size, slice->out_capacity, td->depth + 1);
+    td->outstanding = outer;
+    CELLA_TRY(cella_result_from_host(answer.first));
+    CELLA_ENSURE(answer.second == slice->out_capacity, HOST_VALUE);
     return CELLA_OK;
+}
+
+cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number)
+{
+    return cella_slice_call_by(0, slice, number);
 }

@@ -44,14 +44,14 @@ CELLA_MUST_USE cella_result cella_slice_put(const struct cella_slice *slice, uin
 CELLA_MUST_USE cella_result cella_slice_get(const struct cella_slice *slice, uint64_t offset,
                                             void *to, uint64_t size);
 /* Makes the call; HOST_VALUE when the host says it wrote anything but out_capacity bytes. */
-CELLA_MUST_USE cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number,
-                                             bool is_switchless);
+CELLA_MUST_USE cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number);
+/* Over the ring of ocalls, or the same when nobody serves it. */
+CELLA_MUST_USE cella_result cella_slice_call_switchless(const struct cella_slice *slice,
+                                                        uint32_t number);
 
-/*
- * switchless.c: the call over the ring of ocalls. false: nobody serves it or it is full. *ret_size is the host's word.
- */
-bool cella_switchless_slice(const struct cella_slice *slice, uint32_t number,
-                            cella_result *ret_result, uint64_t *ret_size);
+/* slice.c: cella_slice_call; `way` as in cella_ocall_by. */
+CELLA_MUST_USE cella_result cella_slice_call_by(uint32_t way, const struct cella_slice *slice,
+                                                uint32_t number);
 
 /* Memory of the host's allocator, which generated host code frees. */
 CELLA_MUST_USE cella_result cella_host_memory_take(uint64_t size, uint64_t *ret_address);

@@ -161,24 +161,26 @@ static void ring_release(const struct cella_ring *ring, uint32_t ticket)
     atomic_fetch_and(&ocall_busy, ~slot_bit(ticket));
 }
 
-bool cella_switchless_slice(const struct cella_slice *slice, uint32_t number,
-                            cella_result *ret_result, uint64_t *ret_size)
+cella_result cella_slice_call_switchless(const struct cella_slice *slice, uint32_t number)
 {
     const struct cella_ring *ring = &cella_kernel.ocall_ring;
-    uint32_t ticket;
-    if (ring->address == 0 || cella_ring_workers(ring) == 0 || !ocall_claim(ring, &ticket)) {
-        return false;
-    }
     const struct cella_call_slot request = {.number = number,
                                             .in = slice->at,
                                             .in_size = slice->in_size,
                                             .out = slice->at + slice->in_size,
                                             .out_capacity = slice->out_capacity};
-    if (!ring_exchange(ring, ticket, &request, ret_result, ret_size)) {
-        return false;
+    cella_result result = CELLA_OK;
+    uint64_t size = 0;
+    uint32_t ticket;
+    CELLA_ENSURE((number & CELLA_OCALL_SYSTEM) == 0, OUT_OF_RANGE);
+    if (ring->address == 0 || cella_ring_workers(ring) == 0 || !ocall_claim(ring, &ticket) ||
+        !ring_exchange(ring, ticket, &request, &result, &size)) {
+        return cella_slice_call_by(CELLA_EXIT_SWITCHLESS, slice, number);
     }
     ring_release(ring, ticket);
-    return true;
+    CELLA_TRY(result);
+    CELLA_ENSURE(size == slice->out_capacity, HOST_VALUE);
+    return CELLA_OK;
 }
 
 /* The answer out of the slice. */

@@ -62,6 +62,15 @@ CELLA_MUST_USE cella_result cella_bridge_enter(struct cella_bridge_call *call,
 /* Copies results to the host and gives everything back. */
 CELLA_MUST_USE cella_result cella_bridge_leave(struct cella_bridge_call *call, size_t *ret_size);
 
+/* Both for functions with CELLA_BRIDGE_DEEP, which the others refuse (INTERNAL): what is not called is not linked. */
+CELLA_MUST_USE cella_result cella_bridge_enter_deep(struct cella_bridge_call *call,
+                                                    const struct cella_bridge_function *function,
+                                                    const void *in, size_t in_size, void *out,
+                                                    size_t out_capacity,
+                                                    struct cella_bridge_at *at);
+CELLA_MUST_USE cella_result cella_bridge_leave_deep(struct cella_bridge_call *call,
+                                                    size_t *ret_size);
+
 /*
  * An ocall: at[i] is pointer i; the result's scalars are in `reply` (reply_size bytes). Results are checked and then copied to
  * where the pointers point; on failure what is out only is zeroed, `reply` too, and nothing else has changed.
@@ -69,6 +78,11 @@ CELLA_MUST_USE cella_result cella_bridge_leave(struct cella_bridge_call *call, s
 CELLA_MUST_USE cella_result cella_bridge_ocall(const struct cella_bridge_function *function,
                                                uint32_t number, const void *head, void *const *at,
                                                void *reply);
+
+/* For functions with CELLA_BRIDGE_DEEP, STAGED or SWITCHLESS, which cella_bridge_ocall refuses (INTERNAL). */
+CELLA_MUST_USE cella_result cella_bridge_ocall_full(const struct cella_bridge_function *function,
+                                                    uint32_t number, const void *head,
+                                                    void *const *at, void *reply);
 
 /* Ecall 0 of generated tables. `names`: zero-terminated, ecalls first. */
 CELLA_MUST_USE cella_result cella_bridge_names_answer(uint32_t ecall_count, uint32_t ocall_count,

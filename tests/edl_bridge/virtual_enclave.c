@@ -130,11 +130,10 @@ cella_result cella_slice_get(const struct cella_slice *slice, uint64_t offset, v
     return cella_copy_in(to, (const void *)(slice->at + slice->in_size + offset), size);
 }
 
-cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number, bool is_switchless)
+cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number)
 {
     size_t size = 0;
     const uint32_t outer = t_outstanding;
-    (void)is_switchless;
     t_outstanding = number + 1;
     cella_result result =
         g_host->ocall(number, (const void *)slice->at, slice->in_size,
@@ -143,4 +142,9 @@ cella_result cella_slice_call(const struct cella_slice *slice, uint32_t number, 
     CELLA_TRY(result);
     CELLA_ENSURE(size == slice->out_capacity, HOST_VALUE);
     return CELLA_OK;
+}
+
+cella_result cella_slice_call_switchless(const struct cella_slice *slice, uint32_t number)
+{
+    return cella_slice_call(slice, number);
 }
