@@ -6,6 +6,7 @@
 #include "host/blocks.h"
 #include "host/bridge.h"
 #include "host/host.h"
+#include "host/image_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,76 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define ARENA_DEFAULT (64u * 1024u)
 #define ARENA_MAX (1u << 30)
-
-/* The whole image, page-aligned: a copy, since a map of a file that gets shorter meanwhile ends the process. */
-struct image_file {
-    uint8_t *data;
-    size_t size;
-    size_t mapped; /* bytes to unmap */
-};
-
-static void image_file_done(struct image_file *file)
-{
-    if (file->data) {
-        munmap(file->data, file->mapped);
-    }
-}
-
-static cella_result image_file_new(struct image_file *file, size_t size, struct cella_error *error)
-{
-    void *data = mmap(NULL, size + SGX_PAGE_SIZE, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) {
-        return cella_error_errno(error, CELLA_RESULT(OUT_OF_MEMORY), errno, "image of %zu bytes",
-                                 size);
-    }
-    madvise(data, size, MADV_HUGEPAGE); /* fewer faults; where there are none, no harm */
-    file->data = data;
-    file->size = size;
-    file->mapped = size + SGX_PAGE_SIZE;
-    return CELLA_OK;
-}
-
-static void fd_close(int *fd)
-{
-    if (*fd >= 0) {
-        close(*fd);
-    }
-}
-
-static cella_result image_file_read(const char *path, struct image_file *file,
-                                    struct cella_error *error)
-{
-    CELLA_CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (fd < 0 || fstat(fd, &status) < 0) {
-        const cella_result result = errno == ENOENT ? CELLA_RESULT(NOT_FOUND) : CELLA_RESULT(IO);
-        return cella_error_errno(error, result, errno, "%s", path);
-    }
-    if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size > CELLA_IMAGE_FILE_MAX) {
-        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
-                               "%s: not a regular file of at most %llu bytes", path,
-                               CELLA_IMAGE_FILE_MAX);
-    }
-    CELLA_TRY(image_file_new(file, (size_t)status.st_size, error));
-    for (size_t at = 0; at < file->size;) {
-        const ssize_t got = pread(fd, file->data + at, file->size - at, (off_t)at);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return cella_error_errno(error, CELLA_RESULT(IO), got < 0 ? errno : EIO,
-                                     "%s: read at offset %zu", path, at);
-        }
-        at += (size_t)got;
-    }
-    return CELLA_OK;
-}
 
 static cella_result slots_make(cella_enclave *enclave, const struct cella_image_info *info,
                                size_t arena_size, struct cella_error *error)
@@ -224,12 +159,18 @@ static cella_result options_take(cella_enclave *enclave,
     return CELLA_OK;
 }
 
-static cella_result enclave_make(struct cella_bytes bytes, const char *name, const char *path,
+static bool wants_gdb(const struct cella_enclave_options *options)
+{
+    return (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG;
+}
+
+static cella_result enclave_make(struct cella_host_image_file *file, const char *name,
                                  const struct cella_enclave_options *options,
                                  struct cella_image *image, cella_enclave *enclave,
                                  struct cella_error *error)
 {
     static _Atomic uint64_t serial;
+    const struct cella_bytes bytes = cella_bytes_of(file->data, file->size);
     CELLA_TRY(cella_image_parse(bytes, image, error));
     if (!image->is_signed) {
         return cella_error_set(error, CELLA_RESULT(BAD_SIGNATURE), "%s: the image is not signed",
@@ -243,19 +184,18 @@ static cella_result enclave_make(struct cella_bytes bytes, const char *name, con
     CELLA_TRY(cella_processor_open(options->flags & CELLA_ENCLAVE_SOFTWARE, &enclave->processor,
                                    &enclave->fd, error));
     enclave->enter = enclave->processor->enter();
-    CELLA_TRY(cella_host_load(enclave, image, error));
+    CELLA_TRY(cella_host_load(enclave, image, file, error));
     CELLA_TRY(slots_make(enclave, &image->info, options->arena_size, error));
     if (!cella_is_ok(cella_services_new(enclave))) {
         return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: services", name);
     }
-    if (path &&
-        (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG) {
-        cella_gdb_register(enclave, path, bytes);
+    if (file->path && wants_gdb(options)) {
+        cella_gdb_register(enclave, file->path, bytes);
     }
     return enclave_start(enclave, options, error);
 }
 
-static cella_result enclave_create(struct cella_bytes bytes, const char *name, const char *path,
+static cella_result enclave_create(struct cella_host_image_file *file, const char *name,
                                    const struct cella_enclave_options *options,
                                    cella_enclave **ret_enclave, struct cella_error *error)
 {
@@ -271,7 +211,7 @@ static cella_result enclave_create(struct cella_bytes bytes, const char *name, c
     struct cella_image *image = calloc(1, sizeof(*image));
     cella_result result = CELLA_RESULT(OUT_OF_MEMORY);
     if (image) {
-        result = enclave_make(bytes, name, path, options ? options : &none, image, enclave, error);
+        result = enclave_make(file, name, options ? options : &none, image, enclave, error);
     }
     free(image);
     if (!cella_is_ok(result)) {
@@ -293,21 +233,19 @@ static cella_result enclave_create(struct cella_bytes bytes, const char *name, c
 cella_result cella_enclave_create(const char *path, const struct cella_enclave_options *options,
                                   cella_enclave **ret_enclave, struct cella_error *error)
 {
-    CELLA_CLEANUP(image_file_done) struct image_file file = {0};
-    CELLA_TRY(image_file_read(path, &file, error));
-    return enclave_create(cella_bytes_of(file.data, file.size), path, path, options, ret_enclave,
-                          error);
+    CELLA_CLEANUP(cella_host_image_file_done) struct cella_host_image_file file = {0};
+    CELLA_TRY(cella_host_image_file_read(path, options && wants_gdb(options), &file, error));
+    return enclave_create(&file, path, options, ret_enclave, error);
 }
 
 cella_result cella_enclave_create_bytes(const void *image, size_t size, const char *name,
                                         const struct cella_enclave_options *options,
                                         cella_enclave **ret_enclave, struct cella_error *error)
 {
-    CELLA_CLEANUP(image_file_done) struct image_file file = {0};
-    CELLA_TRY(image_file_new(&file, size, error));
+    CELLA_CLEANUP(cella_host_image_file_done) struct cella_host_image_file file = {0};
+    CELLA_TRY(cella_host_image_file_new(&file, size, error));
     memcpy(file.data, image, size);
-    return enclave_create(cella_bytes_of(file.data, size), name ? name : "image", NULL, options,
-                          ret_enclave, error);
+    return enclave_create(&file, name ? name : "image", options, ret_enclave, error);
 }
 
 void cella_enclave_destroy(cella_enclave *enclave)

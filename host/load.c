@@ -4,6 +4,7 @@
  * Never measures anything itself: the processor does, and refuses what was not signed.
  */
 #include "host/host.h"
+#include "host/image_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -158,7 +159,8 @@ static cella_result enclave_eadd(cella_enclave *enclave, const struct cella_imag
 
 /* EINIT gives one error number for all it can refuse; look for the one that it was. */
 static cella_result einit_failed(const cella_enclave *enclave, const struct cella_image *image,
-                                 int error_number, struct cella_error *error)
+                                 struct cella_host_image_file *file, int error_number,
+                                 struct cella_error *error)
 {
     uint8_t measured[32];
     if (error_number == EACCES || error_number == EINVAL) {
@@ -172,6 +174,7 @@ static cella_result einit_failed(const cella_enclave *enclave, const struct cell
                                  "%s: EINIT refused the SIGSTRUCT: its signature does not verify",
                                  enclave->name);
     }
+    CELLA_TRY(cella_host_image_file_settle(file, error));
     if (cella_is_ok(cella_image_measure(image, measured)) &&
         memcmp(measured, image->sigstruct.enclave_hash, sizeof(measured)) != 0) {
         return cella_error_errno(
@@ -187,7 +190,8 @@ static cella_result einit_failed(const cella_enclave *enclave, const struct cell
 }
 
 static cella_result enclave_einit(cella_enclave *enclave, const struct cella_image *image,
-                                  struct loader *loader, struct cella_error *error)
+                                  struct cella_host_image_file *file, struct loader *loader,
+                                  struct cella_error *error)
 {
     loader->sigstruct = image->sigstruct;
     if (loader->sigstruct.attributes.flags & SGX_FLAGS_PROVISIONKEY) {
@@ -209,7 +213,7 @@ static cella_result enclave_einit(cella_enclave *enclave, const struct cella_ima
     struct sgx_linux_init init = {.sigstruct = (uint64_t)&loader->sigstruct};
     const int done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_INIT, &init);
     if (done != 0) {
-        return einit_failed(enclave, image, done < 0 ? -done : EPERM, error);
+        return einit_failed(enclave, image, file, done < 0 ? -done : EPERM, error);
     }
     memcpy(enclave->mr_enclave, loader->sigstruct.enclave_hash, sizeof(enclave->mr_enclave));
     enclave->attributes = loader->secs.attributes;
@@ -266,23 +270,24 @@ static cella_result enclave_map(cella_enclave *enclave, const struct cella_image
 }
 
 static cella_result load(cella_enclave *enclave, const struct cella_image *image,
-                         struct loader *loader, struct cella_error *error)
+                         struct cella_host_image_file *file, struct loader *loader,
+                         struct cella_error *error)
 {
     CELLA_TRY(enclave_ecreate(enclave, image, loader, error));
     CELLA_TRY(enclave_eadd(enclave, image, loader, error));
-    CELLA_TRY(enclave_einit(enclave, image, loader, error));
+    CELLA_TRY(enclave_einit(enclave, image, file, loader, error));
     return enclave_map(enclave, image, loader, error);
 }
 
 cella_result cella_host_load(cella_enclave *enclave, const struct cella_image *image,
-                             struct cella_error *error)
+                             struct cella_host_image_file *file, struct cella_error *error)
 {
     struct loader *loader = aligned_alloc(SGX_PAGE_SIZE, sizeof(*loader));
     if (!loader) {
         return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s: loader", enclave->name);
     }
     memset(loader, 0, sizeof(*loader));
-    cella_result result = load(enclave, image, loader, error);
+    cella_result result = load(enclave, image, file, loader, error);
     free(loader);
     return result;
 }

@@ -1,6 +1,6 @@
 /*
  * Attacks of a host that knows the kernel's code: entries where no entry belongs, state that is left behind.
- * Side: tests (host). Arguments: enclave_none.signed, then images with a libc.
+ * Side: tests (host). Arguments: enclave_none.signed, then images with a libc, then one of some MiB.
  * Never only a fuzz: each test is one attack, and fails without the check that stops it.
  */
 #include <stdarg.h>
@@ -10,9 +10,11 @@
 #include <cmocka.h>
 
 #include <cpuid.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/host.h"
@@ -22,6 +24,7 @@
 #define assert_code(result, name) assert_string_equal(cella_result_name(result), #name)
 
 static char **g_images;
+static char *g_big_image; /* more than the host reads whole */
 static int g_image_count;
 
 static cella_enclave *enclave_new(const char *image)
@@ -196,14 +199,11 @@ void __wrap_cella_processor_offers(struct cella_image_processor *ret_offers, uin
     }
 }
 
-/* Whoever may write to the file does not end the host: what was read is what is loaded. */
-static void test_shortened_image(void **state)
+static void copy_image(const char *image, const char *path)
 {
-    (void)state;
-    char path[] = "/tmp/cella-test-XXXXXX";
-    const int fd = mkstemp(path);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
     assert_true(fd >= 0);
-    FILE *from = fopen(g_images[0], "rbe");
+    FILE *from = fopen(image, "rbe");
     assert_non_null(from);
     char block[4096];
     for (size_t got; (got = fread(block, 1, sizeof(block), from)) > 0;) {
@@ -211,6 +211,15 @@ static void test_shortened_image(void **state)
     }
     fclose(from);
     close(fd);
+}
+
+/* Whoever may write to the file does not end the host: what was read is what is loaded. */
+static void test_shortened_image(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/cella-test-XXXXXX";
+    close(mkstemp(path));
+    copy_image(g_images[0], path);
     g_shortens = path;
     cella_enclave *enclave = enclave_new(path);
     g_shortens = NULL;
@@ -224,18 +233,49 @@ static void test_shortened_image(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* Of a big image only the processor reads the bulk: an error, and the host lives. Also where it measures what EINIT refused. */
+static void test_shortened_big_image(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/cella-test-XXXXXX";
+    const struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_SOFTWARE};
+    struct cella_error error = {0};
+    cella_enclave *enclave = NULL;
+    struct stat status;
+    close(mkstemp(path));
+    copy_image(g_big_image, path);
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size > 2 * 1024 * 1024);
+    g_shortens = path;
+    assert_code(cella_enclave_create(path, &options, &enclave, &error), IO);
+    g_shortens = NULL;
+    assert_non_null(strstr(error.text, "EADD of the page at offset 0x"));
+
+    copy_image(g_big_image, path);
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    char byte;
+    assert_int_equal(pread(fd, &byte, 1, status.st_size / 2), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, status.st_size / 2), 1);
+    close(fd);
+    assert_code(cella_enclave_create(path, &options, &enclave, &error), MEASUREMENT_MISMATCH);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker_first),         cmocka_unit_test(test_worker_first_libc),
         cmocka_unit_test(test_ecall_on_system_call), cmocka_unit_test(test_upper_halves),
         cmocka_unit_test(test_denied_aes),           cmocka_unit_test(test_shortened_image),
+        cmocka_unit_test(test_shortened_big_image),
     };
-    if (argc < 3) {
-        fprintf(stderr, "usage: %s IMAGE LIBC-IMAGE...\n", argv[0]);
+    if (argc < 4) {
+        fprintf(stderr, "usage: %s IMAGE LIBC-IMAGE... BIG-IMAGE\n", argv[0]);
         return 2;
     }
     g_images = argv + 1;
-    g_image_count = argc - 1;
+    g_image_count = argc - 2;
+    g_big_image = argv[argc - 1];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
