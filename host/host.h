@@ -169,8 +169,10 @@ void cella_processor_offers(struct cella_image_processor *ret_offers, uint32_t *
 uint32_t cella_processor_cpuid(struct cella_call_cpuid *rows, uint32_t capacity);
 uint64_t cella_processor_tsc_hz(void);
 
-/* load.c: ECREATE to EINIT and the mappings. */
+/* load.c: ECREATE to EINIT and the mappings. `file` holds the image's bytes. */
+struct cella_host_image_file;
 CELLA_MUST_USE cella_result cella_host_load(cella_enclave *enclave, const struct cella_image *image,
+                                            struct cella_host_image_file *file,
                                             struct cella_error *error);
 
 /* gdb.c: tells a debugger where the image's sections are. Best effort. */
