@@ -156,6 +156,7 @@ CELLA_KERNEL bool cella_pages_commit(uint64_t address, uint64_t count);
 CELLA_KERNEL bool cella_pages_unmap(uint64_t address, uint64_t count);
 CELLA_KERNEL bool cella_pages_clear(uint64_t address, uint64_t count);
 CELLA_KERNEL void cella_pages_forget(uint64_t address, uint64_t count);
+CELLA_KERNEL uint64_t cella_pages_alike(uint64_t address, uint64_t count, bool *ret_present);
 CELLA_KERNEL bool cella_pages_in_heap(uint64_t address, uint64_t count);
 CELLA_KERNEL uint64_t cella_pages_break(uint64_t wanted);
 CELLA_KERNEL void cella_pages_count(uint64_t *ret_total, uint64_t *ret_used);

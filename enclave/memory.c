@@ -247,6 +247,23 @@ void cella_pages_forget(uint64_t address, uint64_t count)
     cella_lock_give(&memory_lock);
 }
 
+/* How many pages from `address` on, of `count`, exist as the first one does, or not. 0: no pages of the heap. */
+uint64_t cella_pages_alike(uint64_t address, uint64_t count, bool *ret_present)
+{
+    uint64_t first, alike = 0;
+    if (!range_of(address, count, &first)) {
+        return 0;
+    }
+    cella_lock_take(&memory_lock);
+    const bool present = bit_get(bits_present, first);
+    while (alike < count && bit_get(bits_present, first + alike) == present) {
+        alike++;
+    }
+    cella_lock_give(&memory_lock);
+    *ret_present = present;
+    return alike;
+}
+
 /* MADV_DONTNEED: the pages stay taken and read as zeros. */
 bool cella_pages_clear(uint64_t address, uint64_t count)
 {

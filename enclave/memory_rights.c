@@ -116,6 +116,23 @@ cella_result cella_pages_drop(void *at, size_t size)
     return ask(CELLA_OCALL_REMOVE, start, size, 0);
 }
 
+cella_result cella_pages_vacate(void *at, size_t size)
+{
+    uint64_t count;
+    CELLA_TRY(range_check(at, size, &count));
+    CELLA_ENSURE(grows(), UNSUPPORTED);
+    for (uint8_t *start = at; count > 0;) {
+        bool present = false;
+        const uint64_t alike = cella_pages_alike((uint64_t)start, count, &present);
+        if (present) {
+            CELLA_TRY(cella_pages_drop(start, alike * SGX_PAGE_SIZE));
+        }
+        start += alike * SGX_PAGE_SIZE;
+        count -= alike;
+    }
+    return CELLA_OK;
+}
+
 void cella_pages_release(void *at, size_t size)
 {
     cella_pages_unmap((uint64_t)at, size / SGX_PAGE_SIZE);

@@ -147,9 +147,8 @@ static cella_result ocall_run(const struct ocall *call)
     struct cella_td *td = cella_td_self();
     const uint64_t limit = 1ull << 40;
     CELLA_ENSURE(call->in_size < limit && call->out_capacity < limit, OUT_OF_RANGE);
-    CELLA_ENSURE(td->depth < CELLA_CALL_DEPTH_MAX &&
-                     (!cella_in_exception(td) || exception_allows(call->number)),
-                 LIMIT_EXCEEDED);
+    CELLA_ENSURE(!cella_in_exception(td) || exception_allows(call->number), IN_EXCEPTION);
+    CELLA_ENSURE(td->depth < CELLA_CALL_DEPTH_MAX, LIMIT_EXCEEDED);
     const uint64_t size =
         CELLA_CALL_OUTPUT_AT(call->in_size) + CELLA_CALL_OUTPUT_AT(call->out_capacity);
     if (size > td->arena_size - td->arena_used) {

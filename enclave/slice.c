@@ -67,7 +67,8 @@ cella_result cella_slice_take(struct cella_slice *slice, uint64_t in_size, uint6
     struct cella_td *td = cella_td_self();
     const uint64_t limit = 1ull << 40;
     CELLA_ENSURE(in_size < limit && out_capacity < limit, OUT_OF_RANGE);
-    CELLA_ENSURE(td->depth < CELLA_CALL_DEPTH_MAX && !cella_in_exception(td), LIMIT_EXCEEDED);
+    CELLA_ENSURE(!cella_in_exception(td), IN_EXCEPTION);
+    CELLA_ENSURE(td->depth < CELLA_CALL_DEPTH_MAX, LIMIT_EXCEEDED);
     const uint64_t size = in_size + out_capacity;
     const uint64_t padding = -(td->arena + td->arena_used) & 15;
     const uint64_t left = td->arena_size - td->arena_used;

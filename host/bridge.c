@@ -253,7 +253,7 @@ static inline cella_result call_run(cella_enclave *enclave,
                                     void *const *at, void *reply)
 {
     uint32_t number = 0;
-    CELLA_ENSURE(enclave != NULL, INVALID_ARGUMENT);
+    CELLA_ENSURE(enclave != NULL, NO_ENCLAVE);
     CELLA_TRY(cella_binding_number(enclave, module, index, &number));
     if ((function->flags & CELLA_BRIDGE_DEEP) != 0) {
         return deep_send(enclave, number, function, message, at, reply);

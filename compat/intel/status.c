@@ -21,8 +21,12 @@ __attribute__((visibility("default"))) sgx_status_t sgx_status_of(cella_result r
         return SGX_ERROR_INVALID_PARAMETER;
     case CELLA_CODE_OUT_OF_MEMORY:
         return SGX_ERROR_OUT_OF_MEMORY;
+    case CELLA_CODE_NO_ENCLAVE:
+        return SGX_ERROR_INVALID_ENCLAVE_ID;
     case CELLA_CODE_NOT_FOUND:
         return SGX_ERROR_INVALID_FUNCTION;
+    case CELLA_CODE_IN_EXCEPTION:
+        return SGX_ERROR_OCALL_NOT_ALLOWED;
     case CELLA_CODE_OUT_OF_THREADS:
         return SGX_ERROR_OUT_OF_TCS;
     case CELLA_CODE_ENCLAVE_ABORTED:

@@ -99,7 +99,7 @@ enum cella_exception_verdict {
 
 /*
  * Handlers are asked in their order, on the interrupted thread's stack, with vector registers kept. When none wants it
- * the enclave is aborted. A handler must not make ocalls when the exception was inside a lock it needs.
+ * the enclave is aborted. A handler may change pages and wait for locks; other ocalls give IN_EXCEPTION.
  */
 typedef enum cella_exception_verdict (*cella_exception_handler)(struct cella_exception *exception);
 

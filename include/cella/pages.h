@@ -40,6 +40,9 @@ CELLA_MUST_USE cella_result cella_pages_protect(void *at, size_t size, uint32_t 
 /* Gives the pages back to the kernel and keeps the address space. UNSUPPORTED without SGX2. */
 CELLA_MUST_USE cella_result cella_pages_drop(void *at, size_t size);
 
+/* The same for those that there are: what was reserved may lie on pages that an earlier owner left. UNSUPPORTED as above. */
+CELLA_MUST_USE cella_result cella_pages_vacate(void *at, size_t size);
+
 /* Gives back the address space. Pages must be as cella_pages_fill made them, or dropped. */
 void cella_pages_release(void *at, size_t size);
 

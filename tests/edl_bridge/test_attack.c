@@ -498,7 +498,7 @@ static void test_names(void **state)
     assert_int_equal(cella_bridge_ecall(g_enclave, &module, 0, &nothing, NULL, NULL, NULL).code,
                      CELLA_CODE_NOT_FOUND);
     assert_int_equal(cella_bridge_ecall(NULL, &module, 1, &nothing, NULL, NULL, NULL).code,
-                     CELLA_CODE_INVALID_ARGUMENT);
+                     CELLA_CODE_NO_ENCLAVE);
 }
 
 static void test_create_missing(void **state)

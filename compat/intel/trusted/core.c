@@ -46,6 +46,12 @@ cella_result intel_core_key(const void *request, void *ret_key)
     return cella_key_get(&copy, ret_key);
 }
 
+void *intel_core_xsave(const void *exception, size_t *ret_size)
+{
+    *ret_size = cella_xsave_size;
+    return cella_exception_xsave(exception);
+}
+
 cella_result intel_core_copy_in(void *to, const void *host, size_t size)
 {
     return cella_copy_in(to, cella_host_pointer((uint64_t)host), size);

@@ -17,6 +17,8 @@ CELLA_MUST_USE cella_result intel_core_report(const void *target, const void *da
 CELLA_MUST_USE cella_result intel_core_report_verify(const void *report);
 /* `request` 512 bytes. */
 CELLA_MUST_USE cella_result intel_core_key(const void *request, void *ret_key);
+/* The XSAVE area of an exception that is being handled (struct cella_exception). */
+void *intel_core_xsave(const void *exception, size_t *ret_size);
 /* The report of a trust domain (256 bytes); UNSUPPORTED where the processor has no EVERIFYREPORT2. */
 CELLA_MUST_USE cella_result intel_core_report2_verify(const void *report);
 

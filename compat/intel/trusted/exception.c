@@ -5,11 +5,12 @@
  */
 #include "sgx_trts_exception.h"
 
-#include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cella/enclave.h"
+#include "compat/intel/trusted/core.h"
 #include "sgx_spinlock.h"
 #include "sgx_trts.h"
 
@@ -72,6 +73,42 @@ static void context_to(struct cella_registers *registers, const sgx_cpu_context_
     };
 }
 
+/* The XSAVE area (SDM Vol. 1, 13.4): legacy region, header, then the extended components. It fits a page of an SSA frame. */
+#define XSAVE_MAX 4096u
+#define XSAVE_HEADER_AT 512u
+#define XSAVE_HEADER_SIZE 64u
+#define XSAVE_X87_AND_SSE 3u
+
+struct information {
+    sgx_exception_info_t info;
+    uint8_t xsave[XSAVE_MAX]; /* where info.xsave_area is */
+};
+_Static_assert(sizeof(sgx_exception_info_t) == offsetof(struct information, xsave), "xsave_area");
+
+static void vectors_from(sgx_exception_info_t *info, const struct cella_exception *exception)
+{
+    size_t size;
+    const void *area = intel_core_xsave(exception, &size);
+    if (size <= XSAVE_MAX) {
+        memcpy(info->xsave_area, area, size);
+        info->xsave_size = size;
+    }
+}
+
+/* All but the header, which XRSTOR looks at: what a handler writes there must not end the enclave. */
+static void vectors_to(const struct cella_exception *exception, const sgx_exception_info_t *info)
+{
+    size_t size;
+    uint8_t *area = intel_core_xsave(exception, &size);
+    const size_t rest = XSAVE_HEADER_AT + XSAVE_HEADER_SIZE;
+    if (size > XSAVE_MAX || memcmp(area, info->xsave_area, size) == 0) {
+        return;
+    }
+    memcpy(area, info->xsave_area, XSAVE_HEADER_AT);
+    memcpy(area + rest, info->xsave_area + rest, size - rest);
+    area[XSAVE_HEADER_AT] |= XSAVE_X87_AND_SSE;
+}
+
 /* The list as it is now: handlers may change it. */
 static unsigned handlers_copy(sgx_exception_handler_t copy[HANDLER_MAX])
 {
@@ -88,18 +125,21 @@ static enum cella_exception_verdict ask(struct cella_exception *exception)
 {
     sgx_exception_handler_t handlers[HANDLER_MAX];
     const unsigned count = handlers_copy(handlers);
-    sgx_exception_info_t info;
-    memset(&info, 0, sizeof(info));
-    context_from(&info.cpu_context, exception->registers);
-    info.exception_vector = (sgx_exception_vector_t)exception->vector;
-    info.exception_type = exception->vector == SGX_EXCEPTION_VECTOR_BP ? SGX_EXCEPTION_SOFTWARE
-                                                                       : SGX_EXCEPTION_HARDWARE;
-    info.exinfo.faulting_address = exception->address;
-    info.exinfo.error_code = exception->error;
-    info.exception_valid = 1;
+    struct information information;
+    sgx_exception_info_t *info = &information.info;
+    memset(info, 0, sizeof(*info));
+    context_from(&info->cpu_context, exception->registers);
+    vectors_from(info, exception);
+    info->exception_vector = (sgx_exception_vector_t)exception->vector;
+    info->exception_type = exception->vector == SGX_EXCEPTION_VECTOR_BP ? SGX_EXCEPTION_SOFTWARE
+                                                                        : SGX_EXCEPTION_HARDWARE;
+    info->exinfo.faulting_address = exception->address;
+    info->exinfo.error_code = exception->error;
+    info->exception_valid = 1;
     for (unsigned i = 0; i < count; i++) {
-        if (handlers[i](&info) == EXCEPTION_CONTINUE_EXECUTION) {
-            context_to(exception->registers, &info.cpu_context);
+        if (handlers[i](info) == EXCEPTION_CONTINUE_EXECUTION) {
+            context_to(exception->registers, &info->cpu_context);
+            vectors_to(exception, info);
             return CELLA_EXCEPTION_CONTINUE;
         }
     }

@@ -352,6 +352,9 @@ static int region_fill(struct region *region, void *addr)
     region->start = at;
     if ((region->flags & SGX_EMA_COMMIT_NOW) != 0) {
         error = pages_fill(region, 0, region->count);
+    } else { /* the first touch of a page is a fault, where the processor can take pages away */
+        const cella_result result = cella_pages_vacate(at, size);
+        error = cella_is_ok(result) || result.code == CELLA_CODE_UNSUPPORTED ? 0 : ENOMEM;
     }
     if (error != 0) {
         cella_pages_release(at, size);

@@ -30,6 +30,7 @@ oe_result_t oe_result_of(cella_result result)
         return OE_INTEGER_OVERFLOW;
     case CELLA_CODE_UNSUPPORTED:
     case CELLA_CODE_UNSUPPORTED_VERSION:
+    case CELLA_CODE_IN_EXCEPTION:
         return OE_UNSUPPORTED;
     case CELLA_CODE_BUFFER_TOO_SMALL:
         return OE_BUFFER_TOO_SMALL;
