@@ -57,8 +57,7 @@ struct cella_ocall_way {
     cella_result (*pack)(struct cella_ocall_pack *pack, const void *head, void *const *at);
     cella_result (*call)(const struct cella_bridge_function *function,
                          const struct cella_slice *slice, uint32_t number);
-    cella_result (*take)(const struct cella_bridge_function *function,
-                         const struct cella_slice *slice, const void *head, void *const *at,
+    cella_result (*take)(const struct cella_ocall_pack *pack, const void *head, void *const *at,
                          void *reply, bool *is_torn);
 };
 CELLA_MUST_USE cella_result cella_bridge_ocall_by(const struct cella_ocall_way *way,
@@ -77,8 +76,7 @@ CELLA_MUST_USE cella_result cella_bridge_part_pack(struct cella_ocall_pack *pack
                                                    uint32_t direction, uint64_t *ret_offset,
                                                    uint64_t *ret_size);
 /* Nothing can be wrong with plain bytes: they go where they belong at once. */
-CELLA_MUST_USE cella_result cella_bridge_results_plain(const struct cella_bridge_function *function,
-                                                       const struct cella_slice *slice,
+CELLA_MUST_USE cella_result cella_bridge_results_plain(const struct cella_ocall_pack *pack,
                                                        const void *head, void *const *at,
                                                        void *reply, bool *is_torn);
 
@@ -91,6 +89,8 @@ CELLA_MUST_USE cella_result cella_bridge_lengths_keep(const struct cella_bridge_
 /* Out-only structs whose followed memory the called side has allocated. */
 /* An ecall's: packs it all into host memory that the reply names, and releases it. */
 CELLA_MUST_USE cella_result cella_bridge_deep_give(struct cella_bridge_call *call);
+/* After that, when the call fails all the same: the host will not hear of its memory. */
+void cella_bridge_deep_take_back(struct cella_bridge_call *call);
 /* The bytes that one ocall brought back for its out-only structs. */
 struct cella_deep_source {
     const struct cella_bridge_memory *memory;

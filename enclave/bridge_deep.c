@@ -153,6 +153,15 @@ cella_result cella_bridge_deep_give(struct cella_bridge_call *call)
     return result;
 }
 
+void cella_bridge_deep_take_back(struct cella_bridge_call *call)
+{
+    struct cella_bridge_deep *reply = (struct cella_bridge_deep *)call->reply;
+    if (reply->size != 0) {
+        cella_host_memory_give(reply->address, reply->size);
+        *reply = (struct cella_bridge_deep){0};
+    }
+}
+
 /* ---- Back from an ocall ---- */
 
 static cella_result piece_take(struct cella_deep_source *source, uint64_t size, uint8_t **ret_at)

@@ -180,6 +180,10 @@ static cella_result part_give(struct cella_bridge_call *call,
     const uint8_t *from = room;
     uint64_t size = span.size;
     if (is_kept(pointer, direction)) {
+        if (changed) {
+            const uint64_t now = cella_bridge_size(pointer, changed);
+            CELLA_ENSURE(now != CELLA_BRIDGE_BAD && now <= size, LENGTH_GREW);
+        }
         const uint8_t *kept = cella_bridge_room(call, span.size);
         CELLA_TRY(structs_give(call, pointer->deep, room, kept, span.size / pointer->deep->size));
     } else if (changed) {
@@ -212,12 +216,13 @@ static cella_result parts_give(struct cella_bridge_call *call)
 
 cella_result cella_bridge_leave_deep(struct cella_bridge_call *call, size_t *ret_size)
 {
-    cella_result result = CELLA_OK;
-    if ((call->function->flags & CELLA_BRIDGE_DEEP_OUT) != 0) {
-        result = cella_bridge_deep_give(call);
-    }
+    const bool is_out = (call->function->flags & CELLA_BRIDGE_DEEP_OUT) != 0;
+    cella_result result = is_out ? cella_bridge_deep_give(call) : CELLA_OK;
     if (cella_is_ok(result)) {
         result = parts_give(call);
+        if (is_out && !cella_is_ok(result)) {
+            cella_bridge_deep_take_back(call);
+        }
     }
     cella_bridge_close(call);
     if (cella_is_ok(result)) {

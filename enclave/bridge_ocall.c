@@ -80,10 +80,11 @@ static cella_result plain_pack(struct cella_ocall_pack *pack, const void *head, 
 }
 
 /* Nothing can be wrong with plain bytes: they go where they belong at once. */
-cella_result cella_bridge_results_plain(const struct cella_bridge_function *function,
-                                        const struct cella_slice *slice, const void *head,
+cella_result cella_bridge_results_plain(const struct cella_ocall_pack *pack, const void *head,
                                         void *const *at, void *reply, bool *is_torn)
 {
+    const struct cella_bridge_function *function = pack->function;
+    const struct cella_slice *slice = pack->slice;
     *is_torn = true; /* until all is there */
     uint64_t used = CELLA_BRIDGE_ALIGN(function->reply_size);
     CELLA_TRY(cella_slice_get(slice, 0, reply, function->reply_size));
@@ -129,7 +130,7 @@ static cella_result slice_run(const struct cella_ocall_way *way, struct cella_oc
     }
     CELLA_TRY(way->pack(pack, head, at));
     CELLA_TRY(way->call(function, pack->slice, number));
-    return way->take(function, pack->slice, head, at, reply, is_torn);
+    return way->take(pack, head, at, reply, is_torn);
 }
 
 static cella_result ocall_run(const struct cella_ocall_way *way,

@@ -79,15 +79,25 @@ static cella_result full_pack(struct cella_ocall_pack *pack, const void *head, v
 
 /* ---- What came back ---- */
 
-/* The same walk three times at most: everything is checked (and memory allocated), then copied, or released. */
-enum results_walk { WALK_CHECK, WALK_COMMIT, WALK_RELEASE };
+/*
+ * What a checked result is copied to. Buffers of the caller may overlap, and sizes of strings and structs are read from
+ * them: so all of them are known before the first changes.
+ */
+struct ocall_result {
+    void *to;
+    const uint8_t *from;
+    uint64_t size;
+};
 
+/* The walk over the results: everything is checked (and memory allocated); after a failure that memory is released. */
 struct ocall_results {
     const struct cella_bridge_function *function;
     uint8_t *room; /* the enclave's copy of the whole output */
     uint64_t size;
     uint64_t used;
-    enum results_walk walk;
+    struct ocall_result *checked; /* behind the room: one for each part at most */
+    uint64_t checked_count, checked_max;
+    bool is_release;
     struct cella_deep_source source;
 };
 
@@ -133,33 +143,35 @@ static cella_result result_take(struct ocall_results *results,
     if (cella_bridge_is_string(pointer)) {
         CELLA_ENSURE(cella_bridge_end(results->function, pointer, room, size), BAD_FIELD);
     }
+    if (changed && !cella_bridge_is_string(pointer)) {
+        const uint64_t now = cella_bridge_size(pointer, changed);
+        CELLA_ENSURE(now != CELLA_BRIDGE_BAD && now <= size, LENGTH_GREW);
+        size = pointer->deep ? size : now;
+    }
     if (pointer->deep && (direction & CELLA_BRIDGE_IN) != 0) {
         CELLA_TRY(
             structs_take(results, pointer->deep, (uint8_t *)at, room, size / pointer->deep->size));
-    } else if (changed && !cella_bridge_is_string(pointer)) {
-        const uint64_t now = cella_bridge_size(pointer, changed);
-        CELLA_ENSURE(now != CELLA_BRIDGE_BAD && now <= size, LENGTH_GREW);
-        size = now;
     }
     if (pointer->deep && direction == CELLA_BRIDGE_OUT) {
         const uint64_t count = size / pointer->deep->size;
-        if (results->walk == WALK_CHECK) {
-            CELLA_TRY(cella_bridge_deep_take(&results->source, pointer->deep, room, count, 0));
-        } else if (results->walk == WALK_RELEASE) {
+        if (results->is_release) {
             cella_bridge_deep_release(results->source.memory, pointer->deep, room, count,
                                       &results->source.taken);
+        } else {
+            CELLA_TRY(cella_bridge_deep_take(&results->source, pointer->deep, room, count, 0));
         }
     }
-    if (results->walk == WALK_COMMIT) {
-        __builtin_memcpy(at, room, size);
-    }
+    CELLA_ENSURE(results->checked_count < results->checked_max, INTERNAL);
+    results->checked[results->checked_count++] =
+        (struct ocall_result){.to = at, .from = room, .size = size};
     return CELLA_OK;
 }
 
 static cella_result results_walk(struct ocall_results *results, const void *head, void *const *at,
-                                 enum results_walk walk)
+                                 bool is_release)
 {
-    results->walk = walk;
+    results->is_release = is_release;
+    results->checked_count = 0;
     results->used = CELLA_BRIDGE_ALIGN(results->function->reply_size);
     for (uint32_t i = 0; i < results->function->pointer_count; i++) {
         const struct cella_bridge_pointer *pointer = &results->function->pointers[i];
@@ -188,29 +200,33 @@ static cella_result deep_begin(struct ocall_results *results)
 static cella_result results_check(struct ocall_results *results, const void *head, void *const *at)
 {
     CELLA_TRY(deep_begin(results));
-    CELLA_TRY(results_walk(results, head, at, WALK_CHECK));
+    CELLA_TRY(results_walk(results, head, at, false));
     CELLA_ENSURE(results->source.used == results->source.deep.size, HOST_VALUE);
     __asm__ volatile("lfence" : : : "memory");
     return CELLA_OK;
 }
 
 /* The whole output comes into the enclave at once and is checked there; only then the caller's memory changes. */
-static cella_result results_staged(const struct cella_bridge_function *function,
-                                   const struct cella_slice *slice, const void *head,
+static cella_result results_staged(const struct cella_ocall_pack *pack, const void *head,
                                    void *const *at, void *reply)
 {
+    const struct cella_bridge_function *function = pack->function;
+    const uint64_t size = pack->slice->out_capacity; /* a multiple of 16 */
     uint64_t capacity = 0;
-    struct ocall_results results = {.function = function, .size = slice->out_capacity};
-    results.room = (uint8_t *)cella_call_buffer_take(slice->out_capacity, &capacity);
+    struct ocall_results results = {.function = function, .size = size, .checked_max = pack->parts};
+    results.room = (uint8_t *)cella_call_buffer_take(
+        size + pack->parts * sizeof(struct ocall_result), &capacity);
     CELLA_ENSURE(results.room != NULL, OUT_OF_MEMORY);
-    cella_result result = cella_slice_get(slice, 0, results.room, slice->out_capacity);
+    results.checked = (struct ocall_result *)(results.room + size);
+    cella_result result = cella_slice_get(pack->slice, 0, results.room, size);
     if (cella_is_ok(result)) {
         result = results_check(&results, head, at);
-        if (cella_is_ok(result)) {
-            result = results_walk(&results, head, at, WALK_COMMIT);
-        } else {
-            cella_ignore(results_walk(&results, head, at, WALK_RELEASE));
+        if (!cella_is_ok(result)) {
+            cella_ignore(results_walk(&results, head, at, true));
         }
+    }
+    for (uint64_t i = 0; i < results.checked_count && cella_is_ok(result); i++) {
+        __builtin_memcpy(results.checked[i].to, results.checked[i].from, results.checked[i].size);
     }
     if (results.source.deep.size != 0) {
         cella_host_memory_give(results.source.deep.address, results.source.deep.size);
@@ -222,13 +238,12 @@ static cella_result results_staged(const struct cella_bridge_function *function,
     return result;
 }
 
-static cella_result full_take(const struct cella_bridge_function *function,
-                              const struct cella_slice *slice, const void *head, void *const *at,
-                              void *reply, bool *is_torn)
+static cella_result full_take(const struct cella_ocall_pack *pack, const void *head,
+                              void *const *at, void *reply, bool *is_torn)
 {
-    return (function->flags & CELLA_BRIDGE_STAGED) != 0
-               ? results_staged(function, slice, head, at, reply)
-               : cella_bridge_results_plain(function, slice, head, at, reply, is_torn);
+    return (pack->function->flags & CELLA_BRIDGE_STAGED) != 0
+               ? results_staged(pack, head, at, reply)
+               : cella_bridge_results_plain(pack, head, at, reply, is_torn);
 }
 
 static cella_result full_call(const struct cella_bridge_function *function,
