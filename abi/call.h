@@ -61,6 +61,7 @@
 #define CELLA_OCALL_IDS (CELLA_OCALL_SYSTEM + 21)       /* abi/service.h */
 #define CELLA_OCALL_UNAME (CELLA_OCALL_SYSTEM + 22)     /* out: i64, char[6][65] and 2 zeros */
 #define CELLA_OCALL_PROTECT (CELLA_OCALL_SYSTEM + 23)   /* in: u64 offset, length, permissions */
+#define CELLA_OCALL_QUOTE (CELLA_OCALL_SYSTEM + 24)     /* abi/service.h */
 
 #define CELLA_OCALL_NAMES                                                                          \
     (CELLA_OCALL_SYSTEM + 0x100) /* in: what ecall 0 answers: struct cella_bridge_names … */

@@ -173,4 +173,35 @@ enum cella_call_id {
 };
 #define CELLA_CALL_GROUPS_MAX 256u
 
+/* CELLA_OCALL_QUOTE: whom to make a report for; the quote of such a report. */
+enum cella_call_quote_operation {
+    CELLA_QUOTE_TARGET = 1, /* in: u32 operation; out: struct cella_call_quote_target */
+    CELLA_QUOTE_GET,        /* in: struct cella_call_quote; out: the quote */
+};
+
+struct cella_call_quote_target {
+    struct sgx_targetinfo target;
+    uint32_t quote_size;
+    uint32_t reserved;
+};
+CELLA_ABI_ASSERT(sizeof(struct cella_call_quote_target) == 520);
+
+struct cella_call_quote {
+    uint32_t operation;
+    uint32_t reserved;
+    struct sgx_report report;
+};
+CELLA_ABI_ASSERT(sizeof(struct cella_call_quote) == 440);
+
+/* The ecall of libcella_enclave_attest. In: this, nonce, user data; out: u64 size that is needed, evidence if it fits. */
+#define CELLA_ECALL_EVIDENCE (CELLA_ECALL_SYSTEM + 1)
+#define CELLA_CALL_EVIDENCE_MAX 65536u
+#define CELLA_CALL_EVIDENCE_OUT_MAX (256u << 10)
+
+struct cella_call_evidence {
+    uint32_t nonce_size;
+    uint32_t user_data_size;
+};
+CELLA_ABI_ASSERT(sizeof(struct cella_call_evidence) == 8);
+
 #endif

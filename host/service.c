@@ -5,6 +5,7 @@
  */
 #include "host/bridge.h"
 #include "host/host.h"
+#include "host/quote.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -264,6 +265,8 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
         return cella_host_blocks(enclave, in, in_size, out, out_capacity, ret_size);
     case CELLA_OCALL_NAMES:
         return cella_bindings_offer(enclave, in, in_size);
+    case CELLA_OCALL_QUOTE:
+        return cella_quote_serve(enclave, in, in_size, out, out_capacity, ret_size);
     case CELLA_OCALL_RESTRICT:
     case CELLA_OCALL_TRIM:
     case CELLA_OCALL_REMOVE:

@@ -5,6 +5,7 @@
  */
 #include <openssl/asn1.h>
 #include <openssl/conf.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
@@ -204,9 +205,30 @@ static cella_result encode(struct platform *platform, enum platform_certificate 
     return platform_blob_of(pem, (size_t)pem_size, &platform->pem[which]);
 }
 
+/* A certificate that was kept: only with this platform's key in it, signed by this platform's issuer. */
+static X509 *certificate_kept(const struct platform *platform, const struct shape *shape)
+{
+    const struct platform_blob *kept = platform->options.kept[shape->which];
+    const uint8_t *at = kept ? kept->data : NULL;
+    X509 *certificate = kept ? d2i_X509(NULL, &at, (long)kept->size) : NULL;
+    if (certificate &&
+        (at != kept->data + kept->size ||
+         EVP_PKEY_eq(X509_get0_pubkey(certificate), platform->keys[shape->which]) != 1 ||
+         X509_verify(certificate, platform->keys[shape->issuer]) != 1)) {
+        X509_free(certificate);
+        certificate = NULL;
+    }
+    ERR_clear_error();
+    return certificate;
+}
+
 static cella_result certificate_make(struct platform *platform, const struct shape *shape,
                                      struct cella_error *error)
 {
+    platform->certificates[shape->which] = certificate_kept(platform, shape);
+    if (platform->certificates[shape->which]) {
+        return encode(platform, shape->which, error);
+    }
     const int64_t from = shape->period.from ? shape->period.from : platform->options.created;
     const int64_t until = shape->period.until ? shape->period.until : from + shape->years * YEAR;
     CELLA_CLEANUP(platform_x509_done) X509 *certificate = X509_new();

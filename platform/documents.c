@@ -105,7 +105,12 @@ static void qe_identity_print(FILE *stream, const struct platform_collateral_opt
                               const struct platform_qe_level *levels, size_t count)
 {
     const struct platform_qe *qe = &options->qe;
-    const uint32_t misc = __builtin_bswap32(qe->misc_select);
+    /* verifiers compare what a report has under the mask with the whole of these */
+    const struct sgx_attributes attributes = {
+        .flags = qe->attributes.flags & qe->attribute_mask.flags,
+        .xfrm = qe->attributes.xfrm & qe->attribute_mask.xfrm,
+    };
+    const uint32_t misc = __builtin_bswap32(qe->misc_select & qe->misc_mask);
     const uint32_t misc_mask = __builtin_bswap32(qe->misc_mask);
     fputs("{\"id\":\"QE\",\"version\":2,", stream);
     time_print(stream, "issueDate", options->issued);
@@ -117,7 +122,7 @@ static void qe_identity_print(FILE *stream, const struct platform_collateral_opt
     fputs("\",\"miscselectMask\":\"", stream);
     hex_print(stream, &misc_mask, 4);
     fputs("\",\"attributes\":\"", stream);
-    hex_print(stream, &qe->attributes, 16);
+    hex_print(stream, &attributes, 16);
     fputs("\",\"attributesMask\":\"", stream);
     hex_print(stream, &qe->attribute_mask, 16);
     fputs("\",\"mrsigner\":\"", stream);

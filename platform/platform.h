@@ -32,6 +32,20 @@ enum platform_ca {
     PLATFORM_CA_PROCESSOR,
 };
 
+/* A document: `data` has a zero byte behind `size`, so that PEM and JSON are strings too. */
+struct platform_blob {
+    uint8_t *data;
+    size_t size;
+};
+
+enum platform_certificate {
+    PLATFORM_ROOT,
+    PLATFORM_PCK_CA,
+    PLATFORM_TCB_SIGNING,
+    PLATFORM_PCK,
+    PLATFORM_CERTIFICATES,
+};
+
 /* notBefore and notAfter. Zeros: the default for the certificate. */
 struct platform_period {
     int64_t from;
@@ -53,6 +67,8 @@ struct platform_options {
     bool dynamic_platform, cached_keys, smt_enabled; /* platform CA only */
     const uint8_t *pck_public; /* the provisioning certification enclave's key; NULL: of the seed */
     const char *url;           /* where CRLs are said to be; NULL: PLATFORM_URL */
+    /* Certificates of an earlier time, in DER: used again when their keys and issuers are this platform's. NULL: made. */
+    const struct platform_blob *kept[PLATFORM_CERTIFICATES];
 };
 
 struct platform;
@@ -62,20 +78,7 @@ CELLA_MUST_USE cella_result platform_new(const struct platform_options *options,
                                          struct platform **ret_platform, struct cella_error *error);
 void platform_free(struct platform *platform);
 
-/* A document: `data` has a zero byte behind `size`, so that PEM and JSON are strings too. */
-struct platform_blob {
-    uint8_t *data;
-    size_t size;
-};
-
-/* Owned by the platform. */
-enum platform_certificate {
-    PLATFORM_ROOT,
-    PLATFORM_PCK_CA,
-    PLATFORM_TCB_SIGNING,
-    PLATFORM_PCK,
-    PLATFORM_CERTIFICATES,
-};
+/* Both are owned by the platform. */
 const struct platform_blob *platform_der(const struct platform *platform,
                                          enum platform_certificate which);
 const struct platform_blob *platform_pem(const struct platform *platform,

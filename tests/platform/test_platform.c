@@ -237,7 +237,11 @@ static void test_documents(void **state)
         .evaluation_number = 17,
         .tcb_levels = levels,
         .tcb_level_count = CELLA_COUNT(levels),
-        .qe = {.isv_prod_id = 1, .isv_svn = 8, .misc_mask = 0xFFFFFFFF, .attributes = {0x11, 0}},
+        .qe = {.isv_prod_id = 1,
+               .isv_svn = 8,
+               .misc_mask = 0xFFFFFFFF,
+               .attributes = {0x15, 7},
+               .attribute_mask = {0xFFFFFFFFFFFFFFFB, 0}},
     };
     struct platform_collateral collateral = collateral_of(platform, &chosen);
     const char *info = (const char *)collateral.tcb_info.data;
