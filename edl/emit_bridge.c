@@ -87,9 +87,11 @@ static const char *result_name(const struct emit *emit)
 
 static void put_proxy_end(struct emit *emit, const struct cella_edl_function *function)
 {
+    /* After a failed call both originals leave the caller's variable alone; ours clears it. */
     if (!emit_is_void(&function->result)) {
-        emit_put(emit, "    if (%s) {\n        *%s = cella_reply.edl_result;\n    }\n",
-                 result_name(emit), result_name(emit));
+        const bool clears = is_dialect(emit, CELLA_EDL_CELLA);
+        emit_put(emit, "    if (%s%s) {\n        *%s = cella_reply.edl_result;\n    }\n",
+                 result_name(emit), clears ? "" : " && cella_is_ok(cella_done)", result_name(emit));
     }
     if (function->is_errno && emit->is_trusted) {
         emit_put(emit,
