@@ -20,12 +20,14 @@ CELLA_NO_COMPRESSION;
 #define CLAIMS_VERSION 1u
 #define CLAIMS_MAX (1u << 20) /* bytes of names and values */
 
+/* Open Enclave's oe_attestation_header_t */
 struct evidence_head {
     uint32_t version;
     uint8_t format[16];
-    uint8_t size[8]; /* u64, not aligned */
+    uint32_t reserved;
+    uint64_t size; /* of what is behind */
 };
-_Static_assert(sizeof(struct evidence_head) == 28, "docs/formats/evidence.md");
+_Static_assert(sizeof(struct evidence_head) == 32, "docs/formats/evidence.md");
 
 /* OE_FORMAT_UUID_SGX_ECDSA */
 static const uint8_t g_format[16] = {0xa3, 0xa2, 0x1e, 0x87, 0x1b, 0x4d, 0x40, 0x14,
@@ -136,7 +138,7 @@ cella_result cella_evidence_get(const struct cella_evidence_request *request, vo
                                 size_t out_capacity, size_t *ret_size)
 {
     uint8_t data[64] = {0};
-    struct evidence_head head = {.version = 1};
+    struct evidence_head head = {.version = 3};
     size_t claims_size, quote_size = 0;
     CELLA_CLEANUP(buffer_done) uint8_t *claims = NULL;
     CELLA_ENSURE(request && ret_size && (out || out_capacity == 0), INVALID_ARGUMENT);
@@ -150,9 +152,8 @@ cella_result cella_evidence_get(const struct cella_evidence_request *request, vo
         *ret_size = around + quote_size;
     }
     CELLA_TRY(result);
-    const uint64_t body = quote_size + claims_size;
     memcpy(head.format, g_format, sizeof(g_format));
-    memcpy(head.size, &body, sizeof(body));
+    head.size = quote_size + claims_size;
     memcpy(out, &head, sizeof(head));
     put(quote + quote_size, claims, claims_size);
     return CELLA_OK;
