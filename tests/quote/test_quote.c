@@ -158,15 +158,15 @@ static const uint8_t *evidence_open(const uint8_t *evidence, size_t size, size_t
     uint64_t body;
     uint8_t hash[64] = {0};
     memcpy(&version, evidence, 4);
-    memcpy(&body, evidence + 20, 8);
-    assert_int_equal(version, 1);
+    memcpy(&body, evidence + 24, 8);
+    assert_int_equal(version, 3);
     assert_memory_equal(evidence + 4, format, 16);
-    assert_int_equal(body, size - 28);
-    memcpy(&rest, evidence + 28 + 432, 4);
-    const uint8_t *claims = evidence + 28 + 436 + rest;
+    assert_int_equal(body, size - 32);
+    memcpy(&rest, evidence + 32 + 432, 4);
+    const uint8_t *claims = evidence + 32 + 436 + rest;
     *ret_claims = size - (size_t)(claims - evidence);
     SHA256(claims, *ret_claims, hash);
-    assert_memory_equal(evidence + 28 + 48 + 320, hash, 64);
+    assert_memory_equal(evidence + 32 + 48 + 320, hash, 64);
     return claims;
 }
 
