@@ -40,9 +40,10 @@ static void test_sizes(void **state)
     const uint8_t bytes[12] = {1, 2, 3};
     assert_true(C(product, &result, bytes, 3, 4));
     assert_int_equal(result, (int)bytes_sum(bytes, 12));
+    result = 5;
     assert_false(C(product, &result, bytes, 3, -4));
     assert_int_equal(g_result.code, CELLA_CODE_SIZE_OVERFLOW);
-    assert_int_equal(result, 0);
+    assert_int_equal(result, AFTER_FAILURE(5));
     assert_true(C(product, &result, bytes, 0, 4));
     uint64_t sum = 9;
     assert_false(C(in, &sum, bytes, SIZE_MAX));
