@@ -27,6 +27,7 @@ int cella_cmd_edl(int argc, char **argv);
 int cella_cmd_env(int argc, char **argv);
 int cella_cmd_inspect(int argc, char **argv);
 int cella_cmd_new(int argc, char **argv);
+int cella_cmd_platform(int argc, char **argv);
 int cella_cmd_run(int argc, char **argv);
 int cella_cmd_sign(int argc, char **argv);
 int cella_cmd_soft(int argc, char **argv);

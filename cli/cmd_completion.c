@@ -8,7 +8,7 @@
 
 #include "cli/cli.h"
 
-#define COMMANDS "new build run edl env doctor inspect sign soft completion"
+#define COMMANDS "new build run edl env doctor inspect platform sign soft completion"
 
 static const char g_help[] = "usage: cella completion bash|zsh|fish\n"
                              "\n"
@@ -33,6 +33,8 @@ static const char g_bash[] =
     "    env) options=\"--json --help --\" ;;\n"
     "    doctor) options=\"--json --help\" ;;\n"
     "    inspect) options=\"--json --pages --help\" ;;\n"
+    "    platform) options=\"init show export-root export-collateral reset --platform --json --yes"
+    " --help\" ;;\n"
     "    sign) options=\"--config --out --key --digest-out --signature --public-key --date"
     " --keep-syscalls --verbose --json --help\" ;;\n"
     "    soft) options=\"--epc --strict-epc --platform --help --\" ;;\n"

@@ -89,8 +89,9 @@ static cella_result write_whole(const char *path, const uint8_t *data, size_t si
     return CELLA_OK;
 }
 
-cella_result platform_file_write(const char *folder, const char *name, const void *data,
-                                 size_t size, struct cella_error *error)
+/* `first`: only if nobody has put one there yet, else ALREADY_EXISTS. */
+static cella_result file_put(const char *folder, const char *name, const void *data, size_t size,
+                             bool first, struct cella_error *error)
 {
     char path[PATH_SIZE], temporary[PATH_SIZE + 32];
     uint64_t random = 0;
@@ -98,13 +99,21 @@ cella_result platform_file_write(const char *folder, const char *name, const voi
     CELLA_ENSURE(getrandom(&random, sizeof(random), 0) == sizeof(random), ENTROPY);
     snprintf(temporary, sizeof(temporary), "%s.%016llx", path, (unsigned long long)random);
     cella_result result = write_whole(temporary, data, size, error);
-    if (cella_is_ok(result) && rename(temporary, path) < 0) {
-        result = cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    if (cella_is_ok(result) && (first ? link(temporary, path) : rename(temporary, path)) < 0) {
+        result = first && errno == EEXIST
+                     ? CELLA_RESULT(ALREADY_EXISTS)
+                     : cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
     }
-    if (!cella_is_ok(result)) {
+    if (first || !cella_is_ok(result)) {
         unlink(temporary);
     }
     return result;
+}
+
+cella_result platform_file_write(const char *folder, const char *name, const void *data,
+                                 size_t size, struct cella_error *error)
+{
+    return file_put(folder, name, data, size, false, error);
 }
 
 static cella_result folder_make(const char *path, mode_t mode, struct cella_error *error)
@@ -174,8 +183,32 @@ static cella_result kept_write(const char *folder, const struct platform_facts *
             continue;
         }
         certificate_name(facts, (enum platform_certificate)i, name);
-        CELLA_TRY(platform_file_write(folder, name, now->data, now->size, error));
+        CELLA_TRY(file_put(folder, name, now->data, now->size, before->data == NULL, error));
     }
+    return CELLA_OK;
+}
+
+/* Once: ALREADY_EXISTS when another process was first with a certificate, which is to be used then. */
+static cella_result open_once(const char *folder, const struct platform_facts *facts,
+                              struct platform_options *options, struct platform **ret_platform,
+                              struct cella_error *error)
+{
+    CELLA_CLEANUP(kept_done) struct kept kept = {0};
+    if (folder) {
+        CELLA_TRY(kept_read(folder, facts, &kept, error));
+    }
+    for (size_t i = 0; i < PLATFORM_CERTIFICATES; i++) {
+        options->kept[i] = kept.blobs[i].data ? &kept.blobs[i] : NULL;
+    }
+    struct platform *platform = NULL;
+    CELLA_TRY(platform_new(options, &platform, error));
+    const cella_result result =
+        folder ? kept_write(folder, facts, &kept, platform, error) : CELLA_OK;
+    if (!cella_is_ok(result)) {
+        platform_free(platform);
+        return result;
+    }
+    *ret_platform = platform;
     return CELLA_OK;
 }
 
@@ -184,7 +217,6 @@ cella_result platform_state_open(const char *directory, const struct platform_fa
                                  struct cella_error *error)
 {
     char folder[PATH_SIZE];
-    CELLA_CLEANUP(kept_done) struct kept kept = {0};
     struct platform_options options = {
         .ca = PLATFORM_CA_PLATFORM,
         .created = now,
@@ -194,29 +226,20 @@ cella_result platform_state_open(const char *directory, const struct platform_fa
         .pck_public = facts->pck_public,
         .url = facts->url,
     };
-    memcpy(options.seed, facts->seed, sizeof(options.seed));
     memcpy(options.cpu_svn, facts->cpu_svn, sizeof(options.cpu_svn));
     memcpy(options.components, facts->cpu_svn, sizeof(options.components));
     if (directory) {
         CELLA_TRY(path_join(directory, PLATFORM_FOLDER, folder, error));
         CELLA_TRY(folder_make(folder, 0755, error));
-        CELLA_TRY(kept_read(folder, facts, &kept, error));
-        for (size_t i = 0; i < PLATFORM_CERTIFICATES; i++) {
-            options.kept[i] = kept.blobs[i].data ? &kept.blobs[i] : NULL;
-        }
     }
-    struct platform *platform = NULL;
-    cella_result result = platform_new(&options, &platform, error);
+    memcpy(options.seed, facts->seed, sizeof(options.seed));
+    cella_result result = CELLA_RESULT(ALREADY_EXISTS);
+    for (int i = 0; result.code == CELLA_CODE_ALREADY_EXISTS && i < PLATFORM_CERTIFICATES + 1;
+         i++) {
+        result = open_once(directory ? folder : NULL, facts, &options, ret_platform, error);
+    }
     OPENSSL_cleanse(&options, sizeof(options));
-    if (cella_is_ok(result) && directory) {
-        result = kept_write(folder, facts, &kept, platform, error);
-    }
-    if (!cella_is_ok(result)) {
-        platform_free(platform);
-        return result;
-    }
-    *ret_platform = platform;
-    return CELLA_OK;
+    return result;
 }
 
 cella_result platform_state_export(const char *folder, const struct platform *platform,

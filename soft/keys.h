@@ -69,6 +69,8 @@ struct soft_platform_info {
     int error;     /* errno of what went wrong with the directory, 0 when nothing did */
 };
 
+/* The folder that is meant, made or not; false: none can be named. */
+bool soft_platform_directory(char *directory, size_t size);
 /* Loads or creates the platform state once a process. Called at open and by the leaves. */
 void soft_platform_load(void);
 struct soft_platform_info soft_platform_info(void);

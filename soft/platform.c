@@ -104,7 +104,7 @@ static int make_directories(char *path)
     }
 }
 
-static bool choose_directory(char *directory, size_t size)
+bool soft_platform_directory(char *directory, size_t size)
 {
     const char *chosen = getenv("CELLA_PLATFORM_DIR");
     const char *state = getenv("XDG_STATE_HOME");
@@ -213,7 +213,7 @@ static int load_directory(void)
 {
     struct soft_platform_info *info = &g_platform.info;
     char path[PATH_SIZE];
-    if (!choose_directory(info->directory, sizeof(info->directory))) {
+    if (!soft_platform_directory(info->directory, sizeof(info->directory))) {
         return -ENOENT;
     }
     int result = make_directories(info->directory);
