@@ -89,10 +89,20 @@ CELLA_MUST_USE cella_result cella_bridge_names_answer(uint32_t ecall_count, uint
                                                       const char *names, size_t size, void *out,
                                                       size_t out_capacity, size_t *ret_size);
 
+/* `used` keeps an object from the compiler, `retain` from a linker that collects sections: the signer looks for it. */
+#if defined __has_attribute
+#if __has_attribute(retain)
+#define CELLA_BRIDGE_KEPT __attribute__((used, retain))
+#endif
+#endif
+#ifndef CELLA_BRIDGE_KEPT
+#define CELLA_BRIDGE_KEPT __attribute__((used))
+#endif
+
 /* Links the runtime's module `name` in: [cella_service=name]. */
 #define CELLA_BRIDGE_REQUIRE(name)                                                                 \
     extern const char cella_module_##name;                                                         \
-    __attribute__((used)) static const char *const cella_required_##name = &cella_module_##name
+    CELLA_BRIDGE_KEPT static const char *const cella_required_##name = &cella_module_##name
 
 #ifdef __cplusplus
 }
