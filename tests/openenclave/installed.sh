@@ -52,6 +52,12 @@ for name in oeenclave-g++ oeenclave-clang++ oeenclave-gcc-lvi-cfg oehost-g++ oeh
     pkg-config --libs --cflags "$name" >/dev/null || fail "no $name.pc"
 done
 [ -n "$(pkg-config oeenclave-gcc --variable=mbedtlslibs)" ] || fail "no mbedtlslibs"
+for compiler in g++ clang++; do
+    # shellcheck disable=SC2046 # flags
+    printf '#include <vector>\nstd::runtime_error wrong("size"); std::unique_ptr<int> none;\n' |
+        $compiler $(pkg-config --cflags oeenclave-$compiler) -x c++ -fsyntax-only - ||
+        fail "$compiler: <vector> does not bring what LLVM's brings"
+done
 
 # oesign.
 cd "$work/gcc"

@@ -2,10 +2,9 @@
  * C++ inside: static objects, containers, streams, exceptions through frames.
  * Side: enclave, tests.
  */
+/* Not <memory> nor <stdexcept>: LLVM's headers, which programs for Open Enclave were written with, bring them along. */
 #include <map>
-#include <memory>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 
 #include <openenclave/enclave.h>
