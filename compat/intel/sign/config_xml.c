@@ -6,6 +6,8 @@
 #include "compat/intel/sign/config_xml.h"
 
 #include <expat.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -67,8 +69,9 @@ static void element_setting(struct reader *reader, const char *name)
         if (strcmp(name, g_keys[i].name) != 0) {
             continue;
         }
-        if (reader->config->given[i]) {
-            STOP(reader, ALREADY_EXISTS, "<%s> is given twice", PLACE(reader), g_keys[i].name);
+        if (intel_config_given(reader->config, i)) {
+            STOP(reader, ALREADY_EXISTS, "<%s> is given twice; first on line %u", PLACE(reader),
+                 g_keys[i].name, reader->config->line[i]);
         }
         reader->key = (enum intel_config_key)i;
         reader->text_size = 0;
@@ -163,7 +166,7 @@ static void XMLCALL element_end(void *context, const XML_Char *name)
              (unsigned long long)g_keys[reader->key].high);
         return;
     }
-    reader->config->given[reader->key] = true;
+    reader->config->line[reader->key] = (uint32_t)XML_GetCurrentLineNumber(reader->parser);
     reader->config->value[reader->key] = value;
 }
 
@@ -207,16 +210,29 @@ void intel_config_defaults(struct intel_config *ret_config)
 
 /* ------------------------------------------------------------------- settings that bind each other */
 
+cella_result intel_config_refuse(const struct intel_config *config, enum intel_config_key key,
+                                 cella_result result, struct cella_error *error, const char *format,
+                                 ...)
+{
+    char text[200];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    return cella_error_set(error, result, "%s:%u: <%s>%s", config->file_name, config->line[key],
+                           g_keys[key].name, text);
+}
+
 struct check {
     const struct intel_config *config;
-    const char *file_name;
     struct cella_error *error;
 };
 
 #define VALUE(check, key) ((check)->config->value[INTEL_KEY_##key])
-#define GIVEN(check, key) ((check)->config->given[INTEL_KEY_##key])
-#define REFUSE(check, code, ...)                                                                   \
-    return cella_error_set((check)->error, CELLA_RESULT(code), "%s: " __VA_ARGS__)
+#define GIVEN(check, key) intel_config_given((check)->config, INTEL_KEY_##key)
+#define REFUSE(check, key, ...)                                                                    \
+    return intel_config_refuse((check)->config, key, CELLA_RESULT(OUT_OF_RANGE), (check)->error,   \
+                               __VA_ARGS__)
 
 static cella_result check_pages(const struct check *check)
 {
@@ -227,31 +243,34 @@ static cella_result check_pages(const struct check *check)
         INTEL_KEY_EnclaveImageAddress, INTEL_KEY_ELRangeStartAddress, INTEL_KEY_ELRangeSize,
     };
     for (size_t i = 0; i < CELLA_COUNT(sizes); i++) {
-        if (check->config->value[sizes[i]] % PAGE != 0) {
-            REFUSE(check, OUT_OF_RANGE, "<%s> is 0x%llx; expected a multiple of 0x1000",
-                   check->file_name, g_keys[sizes[i]].name,
-                   (unsigned long long)check->config->value[sizes[i]]);
+        const uint64_t value = check->config->value[sizes[i]];
+        if (value % PAGE != 0) {
+            REFUSE(check, sizes[i], " is 0x%llx; expected a multiple of 0x1000",
+                   (unsigned long long)value);
         }
     }
     return CELLA_OK;
 }
 
-/* `low` must not be above `high`. */
+/* `low` must not be above `high`. The one that is given is to blame, or the later one. */
 static cella_result check_order(const struct check *check, enum intel_config_key low,
                                 enum intel_config_key high)
 {
-    if (check->config->value[low] > check->config->value[high]) {
-        REFUSE(check, OUT_OF_RANGE, "<%s> (0x%llx) is above <%s> (0x%llx)", check->file_name,
-               g_keys[low].name, (unsigned long long)check->config->value[low], g_keys[high].name,
-               (unsigned long long)check->config->value[high]);
+    const struct intel_config *config = check->config;
+    const unsigned long long less = config->value[low], more = config->value[high];
+    if (less <= more) {
+        return CELLA_OK;
     }
-    return CELLA_OK;
+    if (config->line[low] > config->line[high]) {
+        REFUSE(check, low, " (0x%llx) is above <%s> (0x%llx)", less, g_keys[high].name, more);
+    }
+    REFUSE(check, high, " (0x%llx) is below <%s> (0x%llx)", more, g_keys[low].name, less);
 }
 
 static cella_result check_three(const struct check *check, enum intel_config_key low,
                                 enum intel_config_key initial, enum intel_config_key high)
 {
-    if (check->config->given[initial]) {
+    if (intel_config_given(check->config, initial)) {
         CELLA_TRY(check_order(check, initial, high));
         return check_order(check, low, initial);
     }
@@ -260,34 +279,35 @@ static cella_result check_three(const struct check *check, enum intel_config_key
 
 static cella_result check_threads(const struct check *check)
 {
-    const uint64_t number = VALUE(check, TCSNum);
-    uint64_t most = number;
+    uint64_t most = VALUE(check, TCSNum);
     if (GIVEN(check, TCSMaxNum)) {
         CELLA_TRY(check_order(check, INTEL_KEY_TCSNum, INTEL_KEY_TCSMaxNum));
         most = VALUE(check, TCSMaxNum);
     }
     if (GIVEN(check, TCSMinPool) && VALUE(check, TCSMinPool) > most) {
-        REFUSE(check, OUT_OF_RANGE, "<TCSMinPool> (%llu) is above the number of TCSs (%llu)",
-               check->file_name, (unsigned long long)VALUE(check, TCSMinPool),
-               (unsigned long long)most);
+        REFUSE(check, INTEL_KEY_TCSMinPool, " (%llu) is above the number of TCSs (%llu)",
+               (unsigned long long)VALUE(check, TCSMinPool), (unsigned long long)most);
     }
     return CELLA_OK;
 }
 
 static cella_result check_identity(const struct check *check)
 {
-    const bool ids = VALUE(check, ISVFAMILYID_H) || VALUE(check, ISVFAMILYID_L) ||
-                     VALUE(check, ISVEXTPRODID_H) || VALUE(check, ISVEXTPRODID_L);
-    if (ids && VALUE(check, EnableKSS) == 0) {
-        REFUSE(check, OUT_OF_RANGE, "<ISVFAMILYID_*> and <ISVEXTPRODID_*> need <EnableKSS>1",
-               check->file_name);
+    static const enum intel_config_key ids[] = {INTEL_KEY_ISVFAMILYID_H, INTEL_KEY_ISVFAMILYID_L,
+                                                INTEL_KEY_ISVEXTPRODID_H, INTEL_KEY_ISVEXTPRODID_L};
+    for (size_t i = 0; i < CELLA_COUNT(ids) && VALUE(check, EnableKSS) == 0; i++) {
+        if (check->config->value[ids[i]] != 0) {
+            REFUSE(check, ids[i], " needs <EnableKSS>1");
+        }
     }
-    if ((VALUE(check, HW) != 0) != (VALUE(check, LaunchKey) != 0)) {
-        REFUSE(check, OUT_OF_RANGE, "<HW> and <LaunchKey> belong together", check->file_name);
+    if (VALUE(check, HW) != 0 && VALUE(check, LaunchKey) == 0) {
+        REFUSE(check, INTEL_KEY_HW, " and <LaunchKey> belong together");
+    }
+    if (VALUE(check, HW) == 0 && VALUE(check, LaunchKey) != 0) {
+        REFUSE(check, INTEL_KEY_LaunchKey, " and <HW> belong together");
     }
     if (VALUE(check, EnableIPPFIPS) && VALUE(check, EnableOSSLFIPS)) {
-        REFUSE(check, OUT_OF_RANGE, "<EnableIPPFIPS> and <EnableOSSLFIPS> exclude each other",
-               check->file_name);
+        REFUSE(check, INTEL_KEY_EnableOSSLFIPS, " and <EnableIPPFIPS> exclude each other");
     }
     return CELLA_OK;
 }
@@ -299,26 +319,25 @@ static cella_result check_range(const struct check *check)
     const uint64_t image = VALUE(check, EnclaveImageAddress);
     if (!GIVEN(check, ELRangeSize)) {
         if (GIVEN(check, EnclaveImageAddress) || GIVEN(check, ELRangeStartAddress)) {
-            REFUSE(check, OUT_OF_RANGE,
-                   "<EnclaveImageAddress> and <ELRangeStartAddress> need <ELRangeSize>",
-                   check->file_name);
+            REFUSE(check,
+                   GIVEN(check, EnclaveImageAddress) ? INTEL_KEY_EnclaveImageAddress
+                                                     : INTEL_KEY_ELRangeStartAddress,
+                   " needs <ELRangeSize>");
         }
         return CELLA_OK;
     }
     if ((size & (size - 1)) != 0 || start % size != 0 || start > UINT64_MAX - size ||
         image < start || image - start >= size) {
-        REFUSE(check, OUT_OF_RANGE,
-               "<ELRangeSize> must be a power of two, <ELRangeStartAddress> a multiple of it, and "
-               "<EnclaveImageAddress> inside",
-               check->file_name);
+        REFUSE(check, INTEL_KEY_ELRangeSize,
+               " must be a power of two, <ELRangeStartAddress> a multiple of it, and "
+               "<EnclaveImageAddress> inside");
     }
     return CELLA_OK;
 }
 
-static cella_result config_check(const struct intel_config *config, const char *file_name,
-                                 struct cella_error *error)
+static cella_result config_check(const struct intel_config *config, struct cella_error *error)
 {
-    const struct check check = {.config = config, .file_name = file_name, .error = error};
+    const struct check check = {.config = config, .error = error};
     CELLA_TRY(check_pages(&check));
     CELLA_TRY(check_order(&check, INTEL_KEY_StackMinSize, INTEL_KEY_StackMaxSize));
     CELLA_TRY(
@@ -349,6 +368,7 @@ cella_result intel_config_parse(struct cella_bytes xml, const char *file_name,
                                INTEL_CONFIG_FILE_MAX);
     }
     intel_config_defaults(&config);
+    config.file_name = file_name;
     XML_SetUserData(parser, &reader);
     XML_SetElementHandler(parser, element_start, element_end);
     XML_SetCharacterDataHandler(parser, characters);
@@ -362,7 +382,7 @@ cella_result intel_config_parse(struct cella_bytes xml, const char *file_name,
         return cella_error_set(error, CELLA_RESULT(BAD_SYNTAX), PLACE_FORMAT "%s", PLACE(&reader),
                                XML_ErrorString(XML_GetErrorCode(parser)));
     }
-    CELLA_TRY(config_check(&config, file_name, error));
+    CELLA_TRY(config_check(&config, error));
     *ret_config = config;
     return CELLA_OK;
 }

@@ -62,19 +62,30 @@ enum intel_config_key {
 };
 
 struct intel_config {
+    const char *file_name; /* borrowed; for errors */
     uint64_t value[INTEL_KEY_COUNT];
-    bool given[INTEL_KEY_COUNT];
+    uint32_t line[INTEL_KEY_COUNT]; /* where it is given; 0: it is not */
 };
+
+static inline bool intel_config_given(const struct intel_config *config, enum intel_config_key key)
+{
+    return config->line[key] != 0;
+}
 
 /* The values of a configuration that says nothing. */
 void intel_config_defaults(struct intel_config *ret_config);
 
 /*
- * Reads `xml` over the defaults, then checks what binds two settings to each other. `file_name` is for the error text,
- * which gives line and column where there is one.
+ * Reads `xml` over the defaults, then checks what binds two settings to each other. Errors give file, line and setting.
  */
 CELLA_MUST_USE cella_result intel_config_parse(struct cella_bytes xml, const char *file_name,
                                                struct intel_config *ret_config,
                                                struct cella_error *error);
+
+/* What is wrong with one setting: `format` goes on behind its place and "<Name>". Gives `result`. */
+CELLA_MUST_USE cella_result intel_config_refuse(const struct intel_config *config,
+                                                enum intel_config_key key, cella_result result,
+                                                struct cella_error *error, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 #endif

@@ -22,7 +22,9 @@
 #define FLAGS_AEX_NOTIFY (1ull << 10)
 
 #define VALUE(config, key) ((config)->value[INTEL_KEY_##key])
-#define GIVEN(config, key) ((config)->given[INTEL_KEY_##key])
+#define GIVEN(config, key) intel_config_given(config, INTEL_KEY_##key)
+#define REFUSE(config, key, code, error, ...)                                                      \
+    intel_config_refuse(config, INTEL_KEY_##key, CELLA_RESULT(code), error, __VA_ARGS__)
 
 enum intel_input intel_input_kind(struct cella_bytes file)
 {
@@ -46,16 +48,16 @@ static void id_fill(uint8_t id[16], uint64_t high, uint64_t low)
 static cella_result unsupported_check(const struct intel_config *config, struct cella_error *error)
 {
     if (VALUE(config, LaunchKey)) {
-        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "<LaunchKey>: no processor takes a launch enclave any more");
+        return REFUSE(config, LaunchKey, UNSUPPORTED, error,
+                      ": no processor takes a launch enclave any more");
     }
     if (VALUE(config, AMX) == 1) {
-        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "<AMX> is 1; tiles do not fit the one page of an SSA frame");
+        return REFUSE(config, AMX, UNSUPPORTED, error,
+                      " is 1; tiles do not fit the one page of an SSA frame");
     }
     if (GIVEN(config, ELRangeSize)) {
-        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "<ELRangeSize>: images of this kind have no fixed address");
+        return REFUSE(config, ELRangeSize, UNSUPPORTED, error,
+                      ": images of this kind have no fixed address");
     }
     return CELLA_OK;
 }
@@ -70,8 +72,9 @@ static cella_result config_map(const struct intel_config *config, bool threads_w
     const uint64_t extra = HEAP_EXTRA + extra_memory(config);
     CELLA_TRY(unsupported_check(config, error));
     if (all_threads > CELLA_IMAGE_THREAD_MAX) {
-        return cella_error_set(
-            error, CELLA_RESULT(OUT_OF_RANGE), "%llu TCSs%s; at most %u are possible",
+        return intel_config_refuse(
+            config, GIVEN(config, TCSMaxNum) ? INTEL_KEY_TCSMaxNum : INTEL_KEY_TCSNum,
+            CELLA_RESULT(OUT_OF_RANGE), error, ": %llu TCSs%s; at most %u are possible",
             (unsigned long long)all_threads,
             threads_wanted ? " (as many again for threads that the enclave makes)" : "",
             CELLA_IMAGE_THREAD_MAX);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -178,6 +179,41 @@ static CELLA_MUST_USE cella_result command_dump(const struct sign_options *optio
                      options->path[SIGN_CSSFILE], error);
 }
 
+static const enum sign_path g_outputs[] = {SIGN_OUT, SIGN_DUMPFILE, SIGN_CSSFILE};
+
+static bool is_output(enum sign_path path)
+{
+    for (size_t i = 0; i < CELLA_COUNT(g_outputs); i++) {
+        if (path == g_outputs[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+    return a && b && stat(a, &first) == 0 && stat(b, &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/* An output must not be one of the inputs under another name. */
+static CELLA_MUST_USE cella_result outputs_check(const struct sign_options *options,
+                                                 struct cella_error *error)
+{
+    for (size_t i = 0; i < CELLA_COUNT(g_outputs); i++) {
+        for (unsigned input = 0; input < SIGN_PATH_COUNT; input++) {
+            const char *to = options->path[g_outputs[i]], *from = options->path[input];
+            if (!is_output((enum sign_path)input) && same_file(to, from)) {
+                return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
+                                       "%s and %s are the same file", from, to);
+            }
+        }
+    }
+    return CELLA_OK;
+}
+
 static CELLA_MUST_USE cella_result run(const struct sign_options *options,
                                        struct cella_error *error)
 {
@@ -199,10 +235,9 @@ static CELLA_MUST_USE cella_result run(const struct sign_options *options,
 /* Nothing of what a failed run has written stays. */
 static void outputs_remove(const struct sign_options *options)
 {
-    static const enum sign_path outputs[] = {SIGN_OUT, SIGN_DUMPFILE, SIGN_CSSFILE};
-    for (size_t i = 0; i < CELLA_COUNT(outputs); i++) {
-        if (options->path[outputs[i]]) {
-            unlink(options->path[outputs[i]]);
+    for (size_t i = 0; i < CELLA_COUNT(g_outputs); i++) {
+        if (options->path[g_outputs[i]]) {
+            unlink(options->path[g_outputs[i]]);
         }
     }
 }
@@ -215,9 +250,14 @@ int main(int argc, char **argv)
     if (early >= 0) {
         return early;
     }
-    cella_result result = run(&options, &error);
+    cella_result result = outputs_check(&options, &error);
+    if (cella_is_ok(result)) {
+        result = run(&options, &error);
+        if (!cella_is_ok(result)) {
+            outputs_remove(&options);
+        }
+    }
     if (!cella_is_ok(result)) {
-        outputs_remove(&options);
         fprintf(stderr, "sgx_sign: %s\n", error.text[0] ? error.text : cella_result_text(result));
         fputs("Error happened while signing the enclave.\n", stderr);
         return 255;
