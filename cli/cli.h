@@ -25,6 +25,7 @@ int cella_cmd_completion(int argc, char **argv);
 int cella_cmd_doctor(int argc, char **argv);
 int cella_cmd_edl(int argc, char **argv);
 int cella_cmd_env(int argc, char **argv);
+int cella_cmd_evidence(int argc, char **argv);
 int cella_cmd_inspect(int argc, char **argv);
 int cella_cmd_new(int argc, char **argv);
 int cella_cmd_platform(int argc, char **argv);

@@ -8,7 +8,7 @@
 
 #include "cli/cli.h"
 
-#define COMMANDS "new build run edl env doctor inspect platform sign soft completion"
+#define COMMANDS "new build run edl env doctor inspect evidence platform sign soft completion"
 
 static const char g_help[] = "usage: cella completion bash|zsh|fish\n"
                              "\n"
@@ -33,6 +33,7 @@ static const char g_bash[] =
     "    env) options=\"--json --help --\" ;;\n"
     "    doctor) options=\"--json --help\" ;;\n"
     "    inspect) options=\"--json --pages --help\" ;;\n"
+    "    evidence) options=\"show verify --at --collateral --root --policy --json --help\" ;;\n"
     "    platform) options=\"init show export-root export-collateral reset --platform --json --yes"
     " --help\" ;;\n"
     "    sign) options=\"--config --out --key --digest-out --signature --public-key --date"
@@ -64,6 +65,12 @@ static const char g_fish[] =
     "complete -c cella -n '__fish_seen_subcommand_from build run' -l verbose\n"
     "complete -c cella -n '__fish_seen_subcommand_from env doctor inspect sign' -l json\n"
     "complete -c cella -n '__fish_seen_subcommand_from inspect' -l pages\n"
+    "complete -c cella -n '__fish_seen_subcommand_from evidence' -f -a 'show verify'\n"
+    "complete -c cella -n '__fish_seen_subcommand_from evidence' -l at -x\n"
+    "complete -c cella -n '__fish_seen_subcommand_from evidence' -l collateral -r\n"
+    "complete -c cella -n '__fish_seen_subcommand_from evidence' -l root -r\n"
+    "complete -c cella -n '__fish_seen_subcommand_from evidence' -l policy -r\n"
+    "complete -c cella -n '__fish_seen_subcommand_from evidence' -l json\n"
     "complete -c cella -n '__fish_seen_subcommand_from sign' -l config -r\n"
     "complete -c cella -n '__fish_seen_subcommand_from sign' -l key -r\n"
     "complete -c cella -n '__fish_seen_subcommand_from sign' -l out -r\n"

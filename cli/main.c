@@ -22,6 +22,7 @@ static const struct cella_command g_commands[] = {
     {"doctor", "say what this machine offers for enclaves, what is missing and the mend",
      cella_cmd_doctor},
     {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},
+    {"evidence", "show and verify quotes, reports and other evidence", cella_cmd_evidence},
     {"platform", "make, show, export or forget the software platform", cella_cmd_platform},
     {"sign", "make a signed enclave image of a linked static PIE", cella_cmd_sign},
     {"soft", "run a program on the software SGX processor", cella_cmd_soft},

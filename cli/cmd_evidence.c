@@ -1,0 +1,80 @@
+/*
+ * `cella evidence`: finds the subcommand; reads evidence from files of any form.
+ * Side: tools. Called by cli/main.c. Never does the work of a subcommand itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/evidence.h"
+#include "cli/file.h"
+#include "common/cleanup.h"
+
+#define EVIDENCE_FILE_MAX ((size_t)16 << 20)
+
+static const struct cella_command g_commands[] = {
+    {"show", "print evidence of any format readably", evidence_show},
+    {"verify", "verify evidence against collateral, and say what each step found", evidence_verify},
+};
+
+static void usage(FILE *stream)
+{
+    fputs("usage: cella evidence COMMAND [ARGUMENTS]\n\ncommands:\n", stream);
+    for (size_t i = 0; i < CELLA_COUNT(g_commands); i++) {
+        fprintf(stream, "  %-10s %s\n", g_commands[i].name, g_commands[i].summary);
+    }
+    fputs("\n`cella evidence COMMAND --help` tells more.\n", stream);
+}
+
+int cella_cmd_evidence(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return EVIDENCE_STATUS_UNREADABLE;
+    }
+    if (strcmp(argv[1], "--help") == 0) {
+        usage(stdout);
+        return EVIDENCE_STATUS_ACCEPTED;
+    }
+    for (size_t i = 0; i < CELLA_COUNT(g_commands); i++) {
+        if (strcmp(argv[1], g_commands[i].name) == 0) {
+            return g_commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "cella evidence: no command '%s'; `cella evidence --help` lists them\n",
+            argv[1]);
+    return EVIDENCE_STATUS_UNREADABLE;
+}
+
+bool evidence_input_read(const char *command, const char *path, struct evidence_input *ret_input)
+{
+    struct cella_file file = {0};
+    struct cella_error error = {0};
+    struct evidence_input input = {0};
+    if (!cella_is_ok(cella_file_read(path, EVIDENCE_FILE_MAX, &file, &error))) {
+        fprintf(stderr, "%s: %s\n", command, error.text);
+        return false;
+    }
+    input.file = file.data;
+    input.file_size = file.size;
+    cella_result result = cella_evidence_decode(
+        (struct cella_span){.data = file.data, .size = file.size}, &input.data, &input.size);
+    if (!cella_is_ok(result)) {
+        fprintf(
+            stderr,
+            "%s: %s: no evidence: expected a DCAP quote, an SNP report or Open Enclave evidence; "
+            "raw, in hexadecimal, in base64 or as a string in JSON\n",
+            command, path);
+        evidence_input_done(&input);
+        return false;
+    }
+    *ret_input = input;
+    return true;
+}
+
+void evidence_input_done(struct evidence_input *input)
+{
+    free(input->file);
+    free(input->data);
+    *input = (struct evidence_input){0};
+}

@@ -1,0 +1,284 @@
+/*
+ * The PCK certificate of a quote and its chain; the documents that fit to it.
+ * Side: both. Called by evidence/dcap.c. Never looks at policy or dates.
+ */
+#include "evidence/armor.h"
+#include "evidence/bytes_util.h"
+#include "evidence/dcap.h"
+#include "evidence/pck.h"
+
+static bool is_pck(const struct ev_certificate *certificate)
+{
+    return ev_contains(certificate->x509.common_name, "SGX PCK Certificate");
+}
+
+/* One certificate of the evidence: the prepared one with the same bytes, or parsed here. */
+static cella_result certificate_take(struct dcap *dcap, const struct ev_object *object,
+                                     const struct ev_certificate **ret_certificate)
+{
+    struct ev_place place = {0};
+    cella_result result = ev_pool_add(&dcap->verify->pool, object, &place, ret_certificate);
+    if (!cella_is_ok(result)) {
+        return verify_unreadable(dcap->verify, CELLA_STEP_PCK_CHAIN, result, object, &place);
+    }
+    return CELLA_OK;
+}
+
+/* Certification data of type 5: a PEM chain, each of whose certificates must be good. */
+struct chain {
+    const struct ev_certificate *certificates[VERIFY_CERTIFICATE_MAX];
+    size_t count;
+};
+
+static cella_result chain_fail(struct dcap *dcap, cella_result result, const struct ev_place *place)
+{
+    return verify_unreadable(dcap->verify, CELLA_STEP_PCK_CHAIN, result, &dcap->verify->object,
+                             place);
+}
+
+static cella_result chain_read(struct dcap *dcap, struct chain *chain)
+{
+    struct ev_verify *verify = dcap->verify;
+    struct ev_object object = verify->object;
+    struct cella_cursor cursor = cella_cursor_of(dcap->quote->certification);
+    for (object.ordinal = 1;; object.ordinal++) {
+        struct ev_place place = {0};
+        struct cella_bytes body;
+        bool is_found;
+        size_t size;
+        cella_result result = armor_pem(&cursor, "CERTIFICATE", true, &place, &is_found, &body);
+        if (!cella_is_ok(result)) {
+            return chain_fail(dcap, result, &place);
+        }
+        if (!is_found) {
+            return CELLA_OK;
+        }
+        uint8_t *room = ev_arena_take(&verify->arena, body.size / 4 * 3 + 3);
+        if (!room || chain->count == VERIFY_CERTIFICATE_MAX) {
+            place = (struct ev_place){.at = body.data, .expected = "a shorter chain"};
+            return chain_fail(dcap, CELLA_RESULT(LIMIT_EXCEEDED), &place);
+        }
+        result = armor_base64(body, false, &place, room, &size);
+        if (!cella_is_ok(result)) {
+            return chain_fail(dcap, result, &place);
+        }
+        object.decoded = cella_bytes_of(room, size);
+        CELLA_TRY(certificate_take(dcap, &object, &chain->certificates[chain->count]));
+        chain->count++;
+    }
+}
+
+/* Everything in the chain is to be trusted, so that no byte of it can be altered unseen. */
+static cella_result chain_check(struct dcap *dcap, const struct chain *chain)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        if (chain->certificates[i]->distrust != EV_TRUSTED) {
+            return verify_distrust(dcap->verify, CELLA_STEP_PCK_CHAIN, chain->certificates[i]);
+        }
+        if (is_pck(chain->certificates[i]) && !dcap->pck) {
+            dcap->pck = chain->certificates[i];
+        }
+    }
+    return CELLA_OK;
+}
+
+/* Types 1 to 4 and 7 hold no chain: the certificate must be among the collateral. Type 4 has it in one piece. */
+static cella_result collateral_pck(struct dcap *dcap)
+{
+    struct ev_verify *verify = dcap->verify;
+    const struct ev_certificate *candidate;
+    const struct ev_certificate *pck = NULL;
+    struct ev_object object = verify->object;
+    object.decoded = dcap->quote->certification;
+    if (dcap->quote->certification_type == QUOTE_PCK_CERTIFICATE && object.decoded.size &&
+        object.decoded.data[0] == DER_SEQUENCE) {
+        CELLA_TRY(certificate_take(dcap, &object, &pck));
+        CELLA_TRY(ev_pool_resolve(&verify->pool));
+    }
+    for (size_t i = 0; !pck && (candidate = ev_pool_at(&verify->pool, i)) != NULL; i++) {
+        bool is_ours =
+            is_pck(candidate) && candidate->x509.key_kind == EV_KEY_P256 &&
+            cella_is_ok(ev_verify_raw(&verify->prepared->crypto, &candidate->key,
+                                      dcap->quote->qe_report, dcap->quote->qe_signature));
+        pck = is_ours ? candidate : NULL;
+    }
+    if (!pck) {
+        struct ev_text line = verify_fault(verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(NOT_FOUND),
+                                           &verify->object, dcap->quote->certification.data, false);
+        ev_text_add(&line, "the quote holds certification data of type ");
+        ev_text_number(&line, dcap->quote->certification_type);
+        ev_text_add(&line, ", no chain, and no PCK certificate of the collateral signed its QE "
+                           "report");
+        return CELLA_RESULT(NOT_FOUND);
+    }
+    if (pck->distrust != EV_TRUSTED) {
+        return verify_distrust(verify, CELLA_STEP_PCK_CHAIN, pck);
+    }
+    dcap->pck = pck;
+    return CELLA_OK;
+}
+
+/* PCK certificate right below a PCK CA right below the root, none of them AMD's. */
+static cella_result place_check(struct dcap *dcap)
+{
+    const struct ev_certificate *pck = dcap->pck;
+    const struct ev_certificate *ca = pck ? pck->issuer : NULL;
+    if (!pck) {
+        return verify_refuse(dcap->verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(NOT_FOUND),
+                             &dcap->verify->object, dcap->quote->certification.data,
+                             "no certificate of the quote's chain is a PCK certificate");
+    }
+    bool is_placed = pck->depth == 2 && pck->vendor != EV_VENDOR_AMD && !pck->x509.is_ca &&
+                     pck->x509.key_kind == EV_KEY_P256 &&
+                     ev_contains(ca->x509.common_name, "SGX PCK") &&
+                     ev_contains(ca->issuer->x509.common_name, "SGX Root CA");
+    if (!is_placed) {
+        return verify_refuse(dcap->verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(WRONG_KEY),
+                             &pck->object, NULL,
+                             "the chain is not PCK certificate, PCK CA, SGX root CA");
+    }
+    verify_pass(dcap->verify, CELLA_STEP_ROOT_CA);
+    verify_pass(dcap->verify, CELLA_STEP_PCK_CHAIN);
+    return CELLA_OK;
+}
+
+cella_result dcap_pck(struct dcap *dcap)
+{
+    struct ev_verify *verify = dcap->verify;
+    struct chain chain = {0};
+    uint16_t type = dcap->quote->certification_type;
+    bool is_pem = type == QUOTE_PCK_CHAIN || (type == QUOTE_PCK_CERTIFICATE &&
+                                              ev_starts(dcap->quote->certification, "-----BEGIN"));
+    if (is_pem) {
+        CELLA_TRY(chain_read(dcap, &chain));
+        CELLA_TRY(ev_pool_resolve(&verify->pool));
+        CELLA_TRY(chain_check(dcap, &chain));
+    } else {
+        CELLA_TRY(collateral_pck(dcap));
+    }
+    CELLA_TRY(place_check(dcap));
+    struct ev_place place = {0};
+    cella_result result = pck_parse(&dcap->pck->x509, &place, &verify->result->platform);
+    if (!cella_is_ok(result)) {
+        return verify_unreadable(verify, CELLA_STEP_PCK_CERTIFICATE, result, &dcap->pck->object,
+                                 &place);
+    }
+    verify_pass(verify, CELLA_STEP_PCK_CERTIFICATE);
+    return CELLA_OK;
+}
+
+static enum cella_tee document_tee(const struct ev_document *document)
+{
+    return document->kind == CELLA_COLLATERAL_TCB_INFO ? document->tcb_info.tee
+                                                       : document->qe_identity.tee;
+}
+
+static bool is_for_platform(const struct dcap *dcap, const struct ev_document *document)
+{
+    const struct cella_platform_claims *platform = &dcap->verify->result->platform;
+    return document->kind != CELLA_COLLATERAL_TCB_INFO ||
+           (memcmp(document->tcb_info.fmspc, platform->fmspc, 6) == 0 &&
+            memcmp(document->tcb_info.pce_id, platform->pce_id, 2) == 0);
+}
+
+static int64_t document_issued(const struct ev_document *document)
+{
+    return document->kind == CELLA_COLLATERAL_TCB_INFO ? document->tcb_info.issued
+                                                       : document->qe_identity.issued;
+}
+
+/* Of two that fit, the one that is signed, then the one that is valid, then the newer one. */
+static bool is_better(const struct dcap *dcap, const struct ev_document *document,
+                      const struct ev_document *than)
+{
+    int64_t time = dcap->verify->time;
+    bool is_issued = document_issued(document) <= time;
+    bool was_issued = document_issued(than) <= time;
+    if ((document->signer != NULL) != (than->signer != NULL)) {
+        return document->signer != NULL;
+    }
+    return is_issued != was_issued ? is_issued : document_issued(document) > document_issued(than);
+}
+
+static const struct ev_document *document_find(const struct dcap *dcap,
+                                               enum cella_collateral_kind kind, bool for_platform)
+{
+    const struct ev_document *found = NULL;
+    for (size_t i = 0; i < dcap->verify->prepared->document_count; i++) {
+        const struct ev_document *document = &dcap->verify->prepared->documents[i];
+        bool fits = document->kind == kind && document_tee(document) == dcap->quote->tee &&
+                    (!for_platform || is_for_platform(dcap, document));
+        if (fits && (!found || is_better(dcap, document, found))) {
+            found = document;
+        }
+    }
+    return found;
+}
+
+/* What could not be read may be what is missing: it is named too. */
+static cella_result document_missing(struct dcap *dcap, enum cella_collateral_kind kind)
+{
+    const struct cella_prepared *prepared = dcap->verify->prepared;
+    struct ev_object none = {.name = "collateral"};
+    struct ev_text line = verify_fault(dcap->verify, CELLA_STEP_COLLATERAL, CELLA_RESULT(NOT_FOUND),
+                                       &none, NULL, false);
+    ev_text_add(&line, kind == CELLA_COLLATERAL_TCB_INFO ? "TCB info" : "the QE identity");
+    ev_text_add(&line, dcap->quote->tee == CELLA_TEE_TDX ? " for TDX" : " for SGX");
+    ev_text_add(&line, " is missing");
+    verify_repeat_all(dcap->verify, prepared);
+    return CELLA_RESULT(NOT_FOUND);
+}
+
+static cella_result platform_mismatch(struct dcap *dcap, const struct ev_document *document)
+{
+    const struct cella_platform_claims *platform = &dcap->verify->result->platform;
+    struct ev_text line =
+        verify_fault(dcap->verify, CELLA_STEP_TCB_INFO_MATCH, CELLA_RESULT(NAME_MISMATCH),
+                     &document->object, document->body.data, false);
+    ev_text_add(&line, "the TCB info is for FMSPC ");
+    ev_text_hex(&line, cella_bytes_of(document->tcb_info.fmspc, 6));
+    ev_text_add(&line, " and PCE ");
+    ev_text_hex(&line, cella_bytes_of(document->tcb_info.pce_id, 2));
+    ev_text_add(&line, ", the PCK certificate is of ");
+    ev_text_hex(&line, cella_bytes_of(platform->fmspc, 6));
+    ev_text_add(&line, " and ");
+    ev_text_hex(&line, cella_bytes_of(platform->pce_id, 2));
+    return CELLA_RESULT(NAME_MISMATCH);
+}
+
+static cella_result document_check(struct dcap *dcap, const struct ev_document *document)
+{
+    bool is_tcb = document->kind == CELLA_COLLATERAL_TCB_INFO;
+    if (!document->signer && document->blame &&
+        document->fault.step == CELLA_STEP_TCB_SIGNING_CHAIN) {
+        return verify_distrust(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN, document->blame);
+    }
+    if (!document->signer) {
+        return verify_repeat(dcap->verify, &document->fault);
+    }
+    verify_pass(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN);
+    verify_pass(dcap->verify,
+                is_tcb ? CELLA_STEP_TCB_INFO_SIGNATURE : CELLA_STEP_QE_IDENTITY_SIGNATURE);
+    return CELLA_OK;
+}
+
+cella_result dcap_documents(struct dcap *dcap)
+{
+    dcap->tcb_info = document_find(dcap, CELLA_COLLATERAL_TCB_INFO, true);
+    if (!dcap->tcb_info) {
+        const struct ev_document *other = document_find(dcap, CELLA_COLLATERAL_TCB_INFO, false);
+        return other ? platform_mismatch(dcap, other)
+                     : document_missing(dcap, CELLA_COLLATERAL_TCB_INFO);
+    }
+    dcap->qe_identity = document_find(dcap, CELLA_COLLATERAL_QE_IDENTITY, false);
+    if (!dcap->qe_identity) {
+        return document_missing(dcap, CELLA_COLLATERAL_QE_IDENTITY);
+    }
+    verify_pass(dcap->verify, CELLA_STEP_COLLATERAL);
+    CELLA_TRY(document_check(dcap, dcap->tcb_info));
+    CELLA_TRY(document_check(dcap, dcap->qe_identity));
+    verify_pass(dcap->verify, CELLA_STEP_TCB_INFO_MATCH);
+    dcap->verify->result->tcb_evaluation_number =
+        (uint32_t)dcap->tcb_info->tcb_info.evaluation_number;
+    return CELLA_OK;
+}

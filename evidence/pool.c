@@ -1,0 +1,180 @@
+/*
+ * Certificates of all sources in one pool, and which of them a trusted root vouches for.
+ * Side: both. Called by evidence/prepare.c and the verifiers. Dates and revocation are not looked at here.
+ */
+#include "evidence/pool.h"
+
+#include "evidence/bytes_util.h"
+#include "evidence/roots.h"
+
+const struct ev_certificate *ev_pool_at(const struct ev_pool *pool, size_t n)
+{
+    size_t below = pool->base ? pool->base->count : 0;
+    if (n < below) {
+        return &pool->base->certificates[n];
+    }
+    return n - below < pool->count ? &pool->certificates[n - below] : NULL;
+}
+
+const struct ev_certificate *ev_pool_same(const struct ev_pool *pool, struct cella_bytes der)
+{
+    const struct ev_certificate *certificate;
+    for (size_t i = 0; (certificate = ev_pool_at(pool, i)) != NULL; i++) {
+        if (ev_equal(certificate->x509.der, der)) {
+            return certificate;
+        }
+    }
+    return NULL;
+}
+
+cella_result ev_pool_add(struct ev_pool *pool, const struct ev_object *object,
+                         struct ev_place *place, const struct ev_certificate **ret_certificate)
+{
+    *ret_certificate = ev_pool_same(pool, object->decoded);
+    if (*ret_certificate) {
+        return CELLA_OK;
+    }
+    EV_ENSURE(place, pool->count < pool->max, object->decoded.data, LIMIT_EXCEEDED,
+              "fewer certificates");
+    struct ev_certificate *certificate = &pool->certificates[pool->count];
+    *certificate = (struct ev_certificate){.object = *object, .distrust = EV_NO_ISSUER};
+    CELLA_TRY(x509_certificate_parse(object->decoded, place, &certificate->x509));
+    cella_result result = x509_key(pool->crypto, &certificate->x509, &certificate->key);
+    if (!cella_is_ok(result)) {
+        return ev_fail(place, certificate->x509.spki.data, result, "a public key on its curve");
+    }
+    pool->count++;
+    *ret_certificate = certificate;
+    return CELLA_OK;
+}
+
+void ev_pool_done(struct ev_pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        ev_key_done(&pool->certificates[i].key);
+    }
+    pool->count = 0;
+}
+
+/* Is this key, named by a trusted root, one of whose? */
+static cella_result root_find(const struct ev_pool *pool, const struct x509_certificate *x509,
+                              enum ev_vendor *ret_vendor)
+{
+    uint8_t digest[32];
+    CELLA_TRY(ev_sha256(pool->crypto, x509->spki, digest));
+    *ret_vendor = ev_roots_find(pool->roots, digest);
+    return CELLA_OK;
+}
+
+static bool may_issue(const struct ev_certificate *issuer)
+{
+    const struct x509_certificate *x509 = &issuer->x509;
+    return x509->is_ca && (!x509->has_key_usage || x509->may_sign_certificates);
+}
+
+static bool path_is_short_enough(const struct ev_certificate *issuer, bool is_ca)
+{
+    return !is_ca || !issuer->x509.has_path_length || issuer->x509.path_length > 0;
+}
+
+static bool is_self_issued(const struct x509_certificate *x509)
+{
+    return ev_equal(x509->issuer, x509->subject);
+}
+
+static cella_result root_decide(const struct ev_pool *pool, struct ev_certificate *certificate)
+{
+    const struct x509_certificate *x509 = &certificate->x509;
+    certificate->issuer = certificate;
+    if (!cella_is_ok(ev_verify(pool->crypto, &certificate->key, x509->signature.kind, x509->tbs,
+                               x509->signature.bytes))) {
+        certificate->distrust = EV_BAD_SIGNATURE;
+        return CELLA_OK;
+    }
+    CELLA_TRY(root_find(pool, x509, &certificate->vendor));
+    certificate->distrust = certificate->vendor == EV_VENDOR_NONE ? EV_UNKNOWN_ROOT : EV_TRUSTED;
+    if (!may_issue(certificate)) {
+        certificate->distrust = EV_NOT_A_CA;
+    }
+    return CELLA_OK;
+}
+
+/* Against one that bears the issuer's name. */
+static void issued_decide(const struct ev_pool *pool, struct ev_certificate *certificate,
+                          const struct ev_certificate *issuer)
+{
+    const struct x509_certificate *x509 = &certificate->x509;
+    certificate->issuer = issuer;
+    certificate->distrust = EV_ISSUER_DISTRUSTED;
+    if (issuer->distrust != EV_TRUSTED) {
+        return;
+    }
+    certificate->distrust = EV_NOT_A_CA;
+    if (!may_issue(issuer) || issuer->depth + 1 > EV_DEPTH_MAX ||
+        !path_is_short_enough(issuer, x509->is_ca)) {
+        return;
+    }
+    certificate->distrust = EV_BAD_SIGNATURE;
+    if (cella_is_ok(ev_verify(pool->crypto, &issuer->key, x509->signature.kind, x509->tbs,
+                              x509->signature.bytes))) {
+        certificate->distrust = EV_TRUSTED;
+        certificate->vendor = issuer->vendor;
+        certificate->depth = issuer->depth + 1;
+    }
+}
+
+/* Tries every bearer of the issuer's name until one vouches; says whether that changed anything. */
+static bool issued_resolve(const struct ev_pool *pool, struct ev_certificate *certificate)
+{
+    const struct ev_certificate *candidate;
+    for (size_t i = 0; (candidate = ev_pool_at(pool, i)) != NULL; i++) {
+        if (candidate == certificate ||
+            !ev_equal(candidate->x509.subject, certificate->x509.issuer)) {
+            continue;
+        }
+        bool is_worse = candidate->distrust != EV_TRUSTED && certificate->issuer != NULL;
+        bool is_tried =
+            certificate->issuer == candidate && certificate->distrust != EV_ISSUER_DISTRUSTED;
+        if (!is_worse && !is_tried) {
+            issued_decide(pool, certificate, candidate);
+        }
+        if (certificate->distrust == EV_TRUSTED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+cella_result ev_pool_resolve(struct ev_pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (is_self_issued(&pool->certificates[i].x509)) {
+            CELLA_TRY(root_decide(pool, &pool->certificates[i]));
+        }
+    }
+    /* Each round trusts at least one level more; what a later round cannot change is not tried again. */
+    bool has_changed = true;
+    for (unsigned round = 0; round < EV_DEPTH_MAX && has_changed; round++) {
+        has_changed = false;
+        for (size_t i = 0; i < pool->count; i++) {
+            struct ev_certificate *certificate = &pool->certificates[i];
+            bool is_open = certificate->distrust == EV_NO_ISSUER ||
+                           certificate->distrust == EV_ISSUER_DISTRUSTED;
+            if (is_open && !is_self_issued(&certificate->x509)) {
+                has_changed |= issued_resolve(pool, certificate);
+            }
+        }
+    }
+    return CELLA_OK;
+}
+
+const struct ev_certificate *ev_pool_blame(const struct ev_certificate *certificate)
+{
+    for (unsigned i = 0; i < EV_DEPTH_MAX; i++) {
+        if (certificate->distrust != EV_ISSUER_DISTRUSTED || !certificate->issuer) {
+            break;
+        }
+        certificate = certificate->issuer;
+    }
+    return certificate;
+}

@@ -1,0 +1,95 @@
+/*
+ * The keys that chains may end in: those of Intel and AMD, and what the caller names.
+ * Side: both. Called by evidence/pool.c and by callers of cella_roots_add. Keys are known by the SHA-256 of their
+ * SubjectPublicKeyInfo. Sources: certificates.trustedservices.intel.com, kdsintf.amd.com (cert_chain of each product).
+ */
+#include "evidence/roots.h"
+
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "evidence/armor.h"
+#include "evidence/bytes_util.h"
+
+#define CERTIFICATE_DER_MAX 4096u
+
+struct built_in_root {
+    enum ev_vendor vendor;
+    struct cella_root_key key;
+};
+
+static const struct built_in_root g_roots[] = {
+    /* Intel SGX Root CA */
+    {EV_VENDOR_INTEL, {{0xA0, 0xAF, 0x03, 0x12, 0x89, 0xF5, 0xD5, 0xD4, 0x13, 0x2F, 0x91,
+                        0x86, 0x06, 0x8A, 0x7F, 0xC1, 0x36, 0x28, 0x63, 0x3B, 0xA2, 0x35,
+                        0x77, 0x74, 0x72, 0xE2, 0x9B, 0x6B, 0x6C, 0x67, 0xA4, 0x9E}}},
+    /* ARK-Milan */
+    {EV_VENDOR_AMD, {{0x9F, 0x05, 0x6B, 0xEE, 0x44, 0x37, 0x7E, 0x29, 0x30, 0x8C, 0xB5,
+                      0xFF, 0xA8, 0x95, 0xBD, 0xFB, 0x62, 0xD1, 0x88, 0x81, 0xFA, 0x6B,
+                      0xED, 0x8D, 0x6F, 0x07, 0x5B, 0x02, 0x04, 0x08, 0x9C, 0xB9}}},
+    /* ARK-Genoa */
+    {EV_VENDOR_AMD, {{0x42, 0x9A, 0x69, 0xC9, 0x42, 0x2A, 0xA2, 0x58, 0xEE, 0x4D, 0x8D,
+                      0xB5, 0xFC, 0xDA, 0x9C, 0x64, 0x70, 0xEF, 0x15, 0xF8, 0xCD, 0x5A,
+                      0x9C, 0xEB, 0xD6, 0xCB, 0xC7, 0xD9, 0x0B, 0x86, 0x38, 0x31}}},
+    /* ARK-Turin */
+    {EV_VENDOR_AMD, {{0x4F, 0x12, 0x54, 0x10, 0x56, 0x3A, 0x2A, 0xB9, 0xA5, 0x03, 0x56,
+                      0xF9, 0x24, 0x3F, 0x6F, 0xE0, 0xB6, 0xF7, 0x3D, 0xE9, 0x86, 0x03,
+                      0xF5, 0x3F, 0x90, 0x33, 0x9C, 0x70, 0xE9, 0xD7, 0xAD, 0x08}}},
+};
+
+static bool key_is(const struct cella_root_key *key, const uint8_t spki_sha256[32])
+{
+    return memcmp(key->spki_sha256, spki_sha256, 32) == 0;
+}
+
+enum ev_vendor ev_roots_find(const struct cella_roots *roots, const uint8_t spki_sha256[32])
+{
+    for (size_t i = 0; roots && i < roots->count && i < CELLA_ROOT_MAX; i++) {
+        if (key_is(&roots->keys[i], spki_sha256)) {
+            return EV_VENDOR_CALLER;
+        }
+    }
+    bool is_built_in = !roots || !roots->no_built_in;
+    for (size_t i = 0; is_built_in && i < CELLA_COUNT(g_roots); i++) {
+        if (key_is(&g_roots[i].key, spki_sha256)) {
+            return g_roots[i].vendor;
+        }
+    }
+    return EV_VENDOR_NONE;
+}
+
+static cella_result certificate_decode(struct cella_bytes bytes, uint8_t *buffer,
+                                       struct cella_bytes *ret_der)
+{
+    struct cella_cursor cursor = cella_cursor_of(bytes);
+    struct ev_place place = {0};
+    struct cella_bytes body;
+    bool is_found;
+    size_t size;
+    if (bytes.size && bytes.data[0] == DER_SEQUENCE) {
+        *ret_der = bytes;
+        return CELLA_OK;
+    }
+    CELLA_TRY(armor_pem(&cursor, "CERTIFICATE", false, &place, &is_found, &body));
+    CELLA_ENSURE(is_found, BAD_SYNTAX);
+    CELLA_ENSURE(body.size / 4 * 3 + 3 <= CERTIFICATE_DER_MAX, LIMIT_EXCEEDED);
+    CELLA_TRY(armor_base64(body, false, &place, buffer, &size));
+    *ret_der = cella_bytes_of(buffer, size);
+    return CELLA_OK;
+}
+
+cella_result cella_roots_add(struct cella_roots *roots, struct cella_span certificate)
+{
+    uint8_t buffer[CERTIFICATE_DER_MAX];
+    struct x509_certificate x509;
+    struct ev_place place = {0};
+    struct cella_bytes der;
+    CELLA_ENSURE(roots->count < CELLA_ROOT_MAX, LIMIT_EXCEEDED);
+    CELLA_TRY(certificate_decode(cella_bytes_of(certificate.data, certificate.size), buffer, &der));
+    CELLA_TRY(x509_certificate_parse(der, &place, &x509));
+    CELLA_ENSURE(EVP_Digest(x509.spki.data, x509.spki.size, roots->keys[roots->count].spki_sha256,
+                            NULL, EVP_sha256(), NULL) > 0,
+                 CRYPTO);
+    roots->count++;
+    return CELLA_OK;
+}
