@@ -22,6 +22,8 @@ struct cella_quote_source {
     cella_result (*quote)(const struct sgx_report *report, struct sgx_qe_report_info *info,
                           void *out, size_t out_capacity, size_t *ret_size,
                           struct cella_error *error);
+    /* 32 bytes that name the attestation key: SHA-256 of it and the authentication data. */
+    cella_result (*key_id)(uint8_t ret_key_id[32], struct cella_error *error);
 };
 
 /* quote_local.c: the quoting enclave of the software processor, loaded when it is first asked for. */

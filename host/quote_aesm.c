@@ -325,8 +325,10 @@ static cella_result key_select(uint8_t ret_key_id[SGX_KEY_ID_SIZE], struct cella
     return CELLA_OK;
 }
 
+/* ret_public: 32 bytes, or NULL. */
 static cella_result init_quote(const uint8_t key_id[SGX_KEY_ID_SIZE],
-                               struct sgx_targetinfo *ret_target, struct cella_error *error)
+                               struct sgx_targetinfo *ret_target, uint8_t *ret_public,
+                               struct cella_error *error)
 {
     CELLA_CLEANUP(buffer_done) uint8_t *buffer = NULL;
     struct cella_bytes fields[5] = {0};
@@ -338,6 +340,10 @@ static cella_result init_quote(const uint8_t key_id[SGX_KEY_ID_SIZE],
     put_number(&body, 9, CELLA_AESM_TIMEOUT);
     CELLA_TRY(call(MESSAGE_INIT_QUOTE, &body, &buffer, fields, numbers, error));
     CELLA_ENSURE(fields[2].size == sizeof(*ret_target), HOST_VALUE);
+    CELLA_ENSURE(!ret_public || fields[4].size == 32, HOST_VALUE);
+    if (ret_public) {
+        memcpy(ret_public, fields[4].data, 32);
+    }
     memcpy(ret_target, fields[2].data, sizeof(*ret_target));
     return CELLA_OK;
 }
@@ -363,7 +369,7 @@ static cella_result aesm_target(struct sgx_targetinfo *ret_target, uint32_t *ret
     uint8_t key_id[SGX_KEY_ID_SIZE];
     struct sgx_targetinfo target;
     CELLA_TRY(key_select(key_id, error));
-    CELLA_TRY(init_quote(key_id, ret_target ? ret_target : &target, error));
+    CELLA_TRY(init_quote(key_id, ret_target ? ret_target : &target, NULL, error));
     return ret_quote_size ? quote_size(key_id, ret_quote_size, error) : CELLA_OK;
 }
 
@@ -399,9 +405,17 @@ static cella_result aesm_quote(const struct sgx_report *report, struct sgx_qe_re
     return CELLA_OK;
 }
 
+static cella_result aesm_key_id(uint8_t ret_key_id[32], struct cella_error *error)
+{
+    uint8_t key_id[SGX_KEY_ID_SIZE];
+    struct sgx_targetinfo target;
+    CELLA_TRY(key_select(key_id, error));
+    return init_quote(key_id, &target, ret_key_id, error);
+}
+
 const struct cella_quote_source *cella_quote_aesm(void)
 {
     static const struct cella_quote_source source = {
-        .name = "AESM socket", .target = aesm_target, .quote = aesm_quote};
+        .name = "AESM socket", .target = aesm_target, .quote = aesm_quote, .key_id = aesm_key_id};
     return &source;
 }

@@ -20,6 +20,8 @@
 static struct {
     pthread_once_t once;
     void *library;
+    uint32_t (*init)(const void *key_id, struct sgx_targetinfo *target, bool refresh,
+                     size_t *public_key_id_size, uint8_t *public_key_id);
     uint32_t (*target)(struct sgx_targetinfo *target);
     uint32_t (*size)(uint32_t *size);
     uint32_t (*quote)(const struct sgx_report *report, uint32_t size, uint8_t *quote);
@@ -40,6 +42,7 @@ static void dcap_load(void)
     void *lower = dlopen(QE_LIBRARY, RTLD_NOW | RTLD_LOCAL);
     g_dcap.quote_with_report =
         (__typeof__(g_dcap.quote_with_report))dlsym(lower ? lower : library, "sgx_ql_get_quote");
+    g_dcap.init = (__typeof__(g_dcap.init))dlsym(lower ? lower : library, "sgx_ql_init_quote");
     g_dcap.library = g_dcap.target && g_dcap.size && g_dcap.quote ? library : NULL;
 }
 
@@ -99,9 +102,24 @@ static cella_result dcap_quote(const struct sgx_report *report, struct sgx_qe_re
                        "sgx_ql_get_quote", error);
 }
 
+static cella_result dcap_key_id(uint8_t ret_key_id[32], struct cella_error *error)
+{
+    uint8_t key_id[SGX_KEY_ID_SIZE];
+    struct sgx_targetinfo target;
+    size_t size = 32;
+    CELLA_TRY(dcap_ready(error));
+    if (!g_dcap.init) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED), "%s: no sgx_ql_init_quote",
+                               LIBRARY);
+    }
+    cella_quote_key_intel(key_id);
+    return dcap_result(g_dcap.init(key_id, &target, false, &size, ret_key_id), "sgx_ql_init_quote",
+                       error);
+}
+
 const struct cella_quote_source *cella_quote_dcap(void)
 {
     static const struct cella_quote_source source = {
-        .name = LIBRARY, .target = dcap_target, .quote = dcap_quote};
+        .name = LIBRARY, .target = dcap_target, .quote = dcap_quote, .key_id = dcap_key_id};
     return &source;
 }

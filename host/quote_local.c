@@ -299,9 +299,19 @@ static cella_result local_quote(const struct sgx_report *report, struct sgx_qe_r
     return CELLA_OK;
 }
 
+static cella_result local_key_id(uint8_t ret_key_id[32], struct cella_error *error)
+{
+    struct cella_quote_identity identity;
+    CELLA_TRY(cella_quote_local_identity(&identity, error));
+    memcpy(ret_key_id, identity.key_id, sizeof(identity.key_id));
+    return CELLA_OK;
+}
+
 const struct cella_quote_source *cella_quote_local(void)
 {
-    static const struct cella_quote_source source = {
-        .name = "quoting enclave in this process", .target = local_target, .quote = local_quote};
+    static const struct cella_quote_source source = {.name = "quoting enclave in this process",
+                                                     .target = local_target,
+                                                     .quote = local_quote,
+                                                     .key_id = local_key_id};
     return &source;
 }
