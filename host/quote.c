@@ -5,44 +5,24 @@
  */
 #include "host/quote.h"
 
-#include <pthread.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "abi/service.h"
+#include "host/aesm_client.h"
 #include "host/host.h"
 #include "host/quote_key.h"
 
-#define SOCKET_PATH_SIZE sizeof(((struct sockaddr_un *)0)->sun_path)
-
-static struct {
-    pthread_mutex_t lock;
-    enum cella_quote_way way;
-    char socket[SOCKET_PATH_SIZE]; /* empty: of the environment */
-} g_use = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static _Atomic uint32_t g_way; /* enum cella_quote_way */
 
 cella_result cella_quotes_use(enum cella_quote_way way, const char *socket)
 {
     CELLA_ENSURE(way <= CELLA_QUOTE_IN_PROCESS, INVALID_ARGUMENT);
-    CELLA_ENSURE(!socket || strlen(socket) < SOCKET_PATH_SIZE, INVALID_ARGUMENT);
-    pthread_mutex_lock(&g_use.lock);
-    g_use.way = way;
-    snprintf(g_use.socket, sizeof(g_use.socket), "%s", socket ? socket : "");
-    pthread_mutex_unlock(&g_use.lock);
+    CELLA_TRY(cella_aesm_path_set(socket));
+    g_way = way;
     return CELLA_OK;
-}
-
-const char *cella_aesm_path(void)
-{
-    const char *own = getenv("CELLA_AESM_SOCKET");
-    const char *sdk = getenv("SGX_AESM_ADDR");
-    if (g_use.socket[0]) {
-        return g_use.socket;
-    }
-    return own && *own ? own : sdk && sdk[0] == '/' ? sdk : CELLA_AESM_PATH;
 }
 
 /* In process, where that can be: the enclave's image or Intel's library is there. */
@@ -62,9 +42,7 @@ static const struct cella_quote_source *in_process(int software)
 cella_result cella_quote_source_find(int software, const struct cella_quote_source **ret_source,
                                      struct cella_error *error)
 {
-    pthread_mutex_lock(&g_use.lock);
-    const enum cella_quote_way way = g_use.way;
-    pthread_mutex_unlock(&g_use.lock);
+    const enum cella_quote_way way = (enum cella_quote_way)g_way;
     const bool socket_wanted =
         way == CELLA_QUOTE_SOCKET || (way == CELLA_QUOTE_AUTO && getenv("SGX_AESM_ADDR") != NULL);
     const struct cella_quote_source *here =

@@ -10,10 +10,6 @@
 #include "common/error.h"
 #include "platform/platform.h"
 
-#define CELLA_AESM_PATH "/var/run/aesmd/aesm.socket"
-#define CELLA_AESM_FRAME_MAX (1u << 20)
-#define CELLA_AESM_TIMEOUT 30000 /* milliseconds for one request */
-
 /* One way. Thread-safe, all of it. */
 struct cella_quote_source {
     const char *name;
@@ -42,8 +38,6 @@ const struct cella_quote_source *cella_quote_dcap(void);
 
 /* quote_aesm.c: the daemon at the socket of cella_quotes_use. */
 const struct cella_quote_source *cella_quote_aesm(void);
-/* quote.c: that path. */
-const char *cella_aesm_path(void);
 
 /* Which source answers for enclaves of that processor now. */
 CELLA_MUST_USE cella_result cella_quote_source_find(int software,

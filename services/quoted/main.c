@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "host/aesm_client.h"
 #include "services/common/log.h"
 #include "services/quoted/server.h"
 

@@ -2,7 +2,7 @@
  * Fuzz target: what the host reads of an AESM daemon's answers.
  * Side: tests. Called by libFuzzer or replay.c.
  */
-#include "host/quote_key.h"
+#include "host/aesm_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
