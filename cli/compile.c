@@ -293,13 +293,16 @@ static void add_modules(struct job *job, const struct build *b)
 {
     static const struct {
         const char *module;
-        const char *words[3];
+        const char *words[5];
     } modules[] = {
 #define X(name) {#name, {CELLA_RECIPE_MODULE(name)}},
         CELLA_RECIPE_MODULES(X)
 #undef X
-            {"protected", {CELLA_RECIPE_PROTECTED}},
+            {"attest", {CELLA_RECIPE_ATTEST}},
+        {"evidence", {CELLA_RECIPE_EVIDENCE}},
+        {"protected", {CELLA_RECIPE_PROTECTED}},
         {"seal", {CELLA_RECIPE_SEAL}},
+        {"tls", {CELLA_RECIPE_TLS}},
     };
     for (size_t i = 0; i < CELLA_COUNT(modules); i++) {
         const bool wanted = project_has_module(b->project, modules[i].module);

@@ -101,7 +101,8 @@ static cella_result set_modules(struct project *project, const struct line *line
                                 struct cella_error *error)
 {
 #define X(name) #name,
-    static const char *const known[] = {"protected", "seal", CELLA_RECIPE_MODULES(X)};
+    static const char *const known[] = {"attest", "evidence", "protected",
+                                        "seal",   "tls",      CELLA_RECIPE_MODULES(X)};
 #undef X
     CELLA_TRY(set_words(&project->modules, line, error));
     for (unsigned i = 0; i < project->modules.count; i++) {
@@ -110,11 +111,11 @@ static cella_result set_modules(struct project *project, const struct line *line
             found = found || strcmp(project->modules.words[i], known[j]) == 0;
         }
         if (!found) {
-            return cella_error_set(
-                error, CELLA_RESULT(BAD_FIELD),
-                "%s:%u: modules: '%s' is none of protected, seal, clock, dirs, epoll, "
-                "files, ids, pipes, poll, resolver, sockets, uname",
-                line->path, line->number, project->modules.words[i]);
+            return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                                   "%s:%u: modules: '%s' is none of attest, evidence, protected, "
+                                   "seal, tls, clock, dirs, epoll, "
+                                   "files, ids, pipes, poll, resolver, sockets, uname",
+                                   line->path, line->number, project->modules.words[i]);
         }
     }
     return CELLA_OK;
