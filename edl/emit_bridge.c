@@ -38,7 +38,7 @@ static bool any_deep_out(const struct emit *emit)
 
 /* ---- Pieces of functions ---- */
 
-/* "cella_message.head.n = n;" for scalars, "cella_at[0] = (void *)p;" for buffers. */
+/* "cella_message.head.n = n;" for scalars, "cella_at[0] = (void *)(uintptr_t)p;" for buffers. */
 static void put_arguments_in(struct emit *emit, const struct cella_edl_function *function,
                              const char *head)
 {
@@ -46,9 +46,9 @@ static void put_arguments_in(struct emit *emit, const struct cella_edl_function 
     for (uint32_t i = 0; i < function->param_count; i++) {
         const struct cella_edl_decl *param = &function->params[i];
         if (emit_is_copied(param)) {
-            emit_put(emit, "    cella_at[%u] = (void *)%s;\n", at++, param->name);
+            emit_put(emit, "    cella_at[%u] = (void *)(uintptr_t)%s;\n", at++, param->name);
         } else if (emit_is_raw(param)) {
-            emit_put(emit, "    %s.%s = (void *)%s;\n", head, param->name, param->name);
+            emit_put(emit, "    %s.%s = (void *)(uintptr_t)%s;\n", head, param->name, param->name);
         } else {
             emit_put(emit, "    %s.%s = %s;\n", head, param->name, param->name);
         }
