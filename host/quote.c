@@ -39,10 +39,23 @@ static const struct cella_quote_source *in_process(int software)
                : NULL;
 }
 
+/* As cella_processor_open chooses. */
+static int default_is_software(void)
+{
+    const struct cella_processor *processor;
+    int fd;
+    if (!cella_is_ok(cella_processor_open(false, &processor, &fd, NULL))) {
+        return 0;
+    }
+    processor->close(fd);
+    return processor == cella_soft_processor();
+}
+
 cella_result cella_quote_source_find(int software, const struct cella_quote_source **ret_source,
                                      struct cella_error *error)
 {
     const enum cella_quote_way way = (enum cella_quote_way)g_way;
+    software = software < 0 ? default_is_software() : software;
     const bool socket_wanted =
         way == CELLA_QUOTE_SOCKET || (way == CELLA_QUOTE_AUTO && getenv("SGX_AESM_ADDR") != NULL);
     const struct cella_quote_source *here =

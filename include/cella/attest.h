@@ -63,6 +63,8 @@ CELLA_MUST_USE cella_result cella_evidence_get(const struct cella_evidence_reque
 
 struct cella_error;
 
+#pragma GCC visibility push(default)
+
 /* How the host gets quotes. */
 enum cella_quote_way {
     CELLA_QUOTE_AUTO,   /* SGX_AESM_ADDR in the environment: SOCKET; else IN_PROCESS, else SOCKET */
@@ -76,8 +78,11 @@ enum cella_quote_way {
  */
 CELLA_MUST_USE cella_result cella_quotes_use(enum cella_quote_way way, const char *socket);
 
+/* Instead of 1 (software) or 0 (hardware): the processor that enclaves of this process get when nobody chooses. */
+#define CELLA_QUOTE_ANY_PROCESSOR (-1)
+
 /*
- * Whom a report is to be made for, and how long a quote is; either may be NULL. `software` != 0: of an enclave on the
+ * Whom a report is to be made for, and how long a quote is; either may be NULL. `software`: 1 for enclaves on the
  * software processor. NO_DEVICE, IO, NOT_FOUND (no quoting enclave, no socket), BUSY (timeout). Thread-safe.
  */
 CELLA_MUST_USE cella_result cella_quote_target(int software, struct sgx_targetinfo *ret_target,
@@ -103,6 +108,8 @@ CELLA_MUST_USE cella_result cella_enclave_evidence(struct cella_enclave *enclave
                                                    size_t user_data_size, void *out,
                                                    size_t out_capacity, size_t *ret_size,
                                                    struct cella_error *error);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,53 +1,10 @@
 /*
- * sgx_dcap_ql_wrapper.h and sgx_dcap_quoteverify.h: quotes and their verification wait for evidence.
+ * sgx_dcap_quoteverify.h: verification waits for evidence.
  * Side: host. Called by applications. Never pretends.
  */
-#include "sgx_dcap_ql_wrapper.h"
 #include "sgx_dcap_quoteverify.h"
 
 #define EXPORT __attribute__((visibility("default")))
-
-EXPORT quote3_error_t sgx_qe_set_enclave_load_policy(sgx_ql_request_policy_t policy)
-{
-    return policy <= SGX_QL_EPHEMERAL ? SGX_QL_SUCCESS : SGX_QL_UNSUPPORTED_LOADING_POLICY;
-}
-
-EXPORT quote3_error_t sgx_qe_get_target_info(sgx_target_info_t *p_qe_target_info)
-{
-    return p_qe_target_info ? SGX_QL_INTERFACE_UNAVAILABLE : SGX_QL_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT quote3_error_t sgx_qe_get_quote_size(uint32_t *p_quote_size)
-{
-    return p_quote_size ? SGX_QL_INTERFACE_UNAVAILABLE : SGX_QL_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT quote3_error_t sgx_qe_get_quote(const sgx_report_t *p_app_report, uint32_t quote_size,
-                                       uint8_t *p_quote)
-{
-    return p_app_report && quote_size && p_quote ? SGX_QL_INTERFACE_UNAVAILABLE
-                                                 : SGX_QL_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT quote3_error_t sgx_qe_cleanup_by_policy(void)
-{
-    return SGX_QL_SUCCESS;
-}
-
-EXPORT quote3_error_t sgx_ql_set_path(sgx_ql_path_type_t path_type, const char *p_path)
-{
-    return path_type <= SGX_QL_IDE_PATH && p_path ? SGX_QL_SUCCESS : SGX_QL_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT quote3_error_t sgx_ql_set_trace_callback(sgx_ql_logging_callback_t logger,
-                                                sgx_ql_log_level_t loglevel)
-{
-    (void)logger;
-    (void)loglevel;
-    return SGX_QL_SUCCESS;
-}
-
-/* ------------------------------------------------------------------- verification */
 
 EXPORT quote3_error_t sgx_qv_set_enclave_load_policy(sgx_ql_request_policy_t policy)
 {

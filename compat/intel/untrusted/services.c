@@ -1,63 +1,10 @@
 /*
- * What the platform's services answer: quotes wait for evidence, EPID and white lists are of the past.
+ * What the platform's services answer: EPID and white lists are of the past. Quotes are quote_ex.c's.
  * Side: host. Called by applications and ukey_exchange.c. Never pretends.
  */
 #include "sgx_uae_service.h"
 
 #define EXPORT __attribute__((visibility("default")))
-
-/* ------------------------------------------------------------------- quotes by a chosen key */
-
-EXPORT sgx_status_t sgx_select_att_key_id(const uint8_t *p_att_key_id_list,
-                                          uint32_t att_key_id_list_size,
-                                          sgx_att_key_id_t *p_selected_key_id)
-{
-    (void)p_att_key_id_list;
-    (void)att_key_id_list_size;
-    return p_selected_key_id ? SGX_ERROR_UNSUPPORTED_ATT_KEY_ID : SGX_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT sgx_status_t sgx_init_quote_ex(const sgx_att_key_id_t *p_att_key_id,
-                                      sgx_target_info_t *p_qe_target_info,
-                                      size_t *p_pub_key_id_size, uint8_t *p_pub_key_id)
-{
-    (void)p_pub_key_id;
-    return p_att_key_id && p_qe_target_info && p_pub_key_id_size ? SGX_ERROR_SERVICE_UNAVAILABLE
-                                                                 : SGX_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT sgx_status_t sgx_get_quote_size_ex(const sgx_att_key_id_t *p_att_key_id,
-                                          uint32_t *p_quote_size)
-{
-    return p_att_key_id && p_quote_size ? SGX_ERROR_SERVICE_UNAVAILABLE
-                                        : SGX_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT sgx_status_t sgx_get_quote_ex(const sgx_report_t *p_app_report,
-                                     const sgx_att_key_id_t *p_att_key_id,
-                                     sgx_qe_report_info_t *p_qe_report_info, uint8_t *p_quote,
-                                     uint32_t quote_size)
-{
-    (void)p_qe_report_info;
-    return p_app_report && p_att_key_id && p_quote && quote_size ? SGX_ERROR_SERVICE_UNAVAILABLE
-                                                                 : SGX_ERROR_INVALID_PARAMETER;
-}
-
-EXPORT sgx_status_t sgx_get_supported_att_key_id_num(uint32_t *p_att_key_id_num)
-{
-    if (!p_att_key_id_num) {
-        return SGX_ERROR_INVALID_PARAMETER;
-    }
-    *p_att_key_id_num = 0;
-    return SGX_ERROR_SERVICE_UNAVAILABLE;
-}
-
-EXPORT sgx_status_t sgx_get_supported_att_key_ids(sgx_att_key_id_ext_t *p_att_key_id_list,
-                                                  uint32_t att_key_id_num)
-{
-    return p_att_key_id_list && att_key_id_num ? SGX_ERROR_SERVICE_UNAVAILABLE
-                                               : SGX_ERROR_INVALID_PARAMETER;
-}
 
 /* ------------------------------------------------------------------- EPID */
 
