@@ -57,6 +57,40 @@ bool edl_job_add_define(struct edl_job *job, const char *name)
     return add(job, job->defines, &job->options.define_count, name, "symbols");
 }
 
+enum edl_job_taken edl_job_take_option(struct edl_job *job, int argc, char **argv, int *index,
+                                       int (*compare)(const char *, const char *),
+                                       const char **ret_search_path)
+{
+    const struct {
+        const char *name;
+        bool *flag; /* or */
+        const char **value;
+    } options[] = {
+        {"--trusted", &job->emit.trusted, NULL},
+        {"--untrusted", &job->emit.untrusted, NULL},
+        {"--header-only", &job->emit.header_only, NULL},
+        {"--use-prefix", &job->emit.use_prefix, NULL},
+        {"--trusted-dir", NULL, &job->trusted_dir},
+        {"--untrusted-dir", NULL, &job->untrusted_dir},
+        {"--search-path", NULL, ret_search_path},
+    };
+    for (size_t i = 0; i < CELLA_COUNT(options); i++) {
+        if (compare(argv[*index], options[i].name) != 0) {
+            continue;
+        }
+        if (options[i].flag) {
+            *options[i].flag = true;
+        } else if (*index + 1 >= argc) {
+            fprintf(stderr, "%s: %s needs a folder behind it\n", job->program, options[i].name);
+            return EDL_JOB_NO_VALUE;
+        } else {
+            *options[i].value = argv[++*index];
+        }
+        return EDL_JOB_TAKEN;
+    }
+    return EDL_JOB_NOT_MINE;
+}
+
 bool edl_job_add_warning(struct edl_job *job, const char *argument)
 {
     enum cella_edl_warning warning;

@@ -47,6 +47,19 @@ bool edl_job_add_file(struct edl_job *job, const char *path);
 bool edl_job_add_search_path(struct edl_job *job, const char *path);
 bool edl_job_add_define(struct edl_job *job, const char *name);
 
+/*
+ * The options that both SDKs' tools have, names compared by `compare`: --trusted, --untrusted, --trusted-dir,
+ * --untrusted-dir, --header-only, --use-prefix; and --search-path, whose value goes to *ret_search_path.
+ */
+enum edl_job_taken {
+    EDL_JOB_NOT_MINE, /* another option, or a file */
+    EDL_JOB_TAKEN,    /* *index is at its last word */
+    EDL_JOB_NO_VALUE, /* it ends the command line; reported */
+};
+enum edl_job_taken edl_job_take_option(struct edl_job *job, int argc, char **argv, int *index,
+                                       int (*compare)(const char *, const char *),
+                                       const char **ret_search_path);
+
 /* -Wkind, -Wno-kind, -Werror, -Werror=kind, -Wall. False when there is no such kind. */
 bool edl_job_add_warning(struct edl_job *job, const char *argument);
 
@@ -61,9 +74,5 @@ void edl_job_print(const struct edl_job *job, const struct cella_edl *edl);
 
 /* Prints the tree. */
 void edl_job_dump(FILE *stream, const struct cella_edl_unit *unit);
-
-/* The programs. */
-int cella_oeedger8r(int argc, char **argv);
-int cella_sgx_edger8r(int argc, char **argv);
 
 #endif

@@ -55,39 +55,17 @@ static int wrong(const char *format, const char *argument)
     return STATUS_USAGE;
 }
 
-/* The value of an option that stands alone; -1 unless `*status` is set. */
-static bool take_value(int argc, char **argv, int *index, const char **ret_value, int *status)
-{
-    if (*index + 1 >= argc) {
-        wrong("%s needs a folder behind it", argv[*index]);
-        *status = 1;
-        return false;
-    }
-    *ret_value = argv[++*index];
-    return true;
-}
-
-/* True when the option is known, or is a file; `*status` is 0 as long as all is well. */
+/* `*status` is 0 as long as all is well. */
 static void take_argument(struct edl_job *job, int argc, char **argv, int *index, int *status)
 {
     const char *argument = argv[*index];
-    const char *value = NULL;
-    if (strcmp(argument, "--search-path") == 0) {
-        if (take_value(argc, argv, index, &value, status) && !edl_job_add_search_path(job, value)) {
-            *status = STATUS_USAGE;
-        }
-    } else if (strcmp(argument, "--trusted-dir") == 0) {
-        take_value(argc, argv, index, &job->trusted_dir, status);
-    } else if (strcmp(argument, "--untrusted-dir") == 0) {
-        take_value(argc, argv, index, &job->untrusted_dir, status);
-    } else if (strcmp(argument, "--use-prefix") == 0) {
-        job->emit.use_prefix = true;
-    } else if (strcmp(argument, "--header-only") == 0) {
-        job->emit.header_only = true;
-    } else if (strcmp(argument, "--trusted") == 0) {
-        job->emit.trusted = true;
-    } else if (strcmp(argument, "--untrusted") == 0) {
-        job->emit.untrusted = true;
+    const char *search_path = NULL;
+    const enum edl_job_taken taken =
+        edl_job_take_option(job, argc, argv, index, strcmp, &search_path);
+    if (taken == EDL_JOB_NO_VALUE) {
+        *status = 1;
+    } else if (taken == EDL_JOB_TAKEN) {
+        *status = !search_path || edl_job_add_search_path(job, search_path) ? 0 : STATUS_USAGE;
     } else if (strcmp(argument, "--experimental") == 0) {
         return;
     } else if (strcmp(argument, "-D") == 0) {
@@ -102,7 +80,7 @@ static void take_argument(struct edl_job *job, int argc, char **argv, int *index
     }
 }
 
-int cella_oeedger8r(int argc, char **argv)
+int main(int argc, char **argv)
 {
     static struct edl_job job;
     int status = 0;
@@ -131,9 +109,4 @@ int cella_oeedger8r(int argc, char **argv)
     edl_job_find_system_folder(&job, "../include/openenclave/edl",
                                CELLA_SOURCE_ROOT "/include/openenclave/edl");
     return edl_job_run(&job);
-}
-
-int main(int argc, char **argv)
-{
-    return cella_oeedger8r(argc, argv);
 }

@@ -64,36 +64,18 @@ static bool add_search_paths(struct edl_job *job, const char *list)
 static bool take_argument(struct edl_job *job, int argc, char **argv, int *index)
 {
     const char *argument = argv[*index];
-    bool has_next = *index + 1 < argc;
-    if (strcasecmp(argument, "--use-prefix") == 0) {
-        job->emit.use_prefix = true;
-    } else if (strcasecmp(argument, "--header-only") == 0) {
-        job->emit.header_only = true;
-    } else if (strcasecmp(argument, "--trusted") == 0) {
-        job->emit.trusted = true;
-    } else if (strcasecmp(argument, "--untrusted") == 0) {
-        job->emit.untrusted = true;
-    } else if (strcasecmp(argument, "--help") == 0) {
+    const char *search_path = NULL;
+    switch (edl_job_take_option(job, argc, argv, index, strcasecmp, &search_path)) {
+    case EDL_JOB_TAKEN:
+        return !search_path || add_search_paths(job, search_path);
+    case EDL_JOB_NO_VALUE:
         return false;
-    } else if (strcasecmp(argument, "--trusted-dir") == 0 && has_next) {
-        job->trusted_dir = argv[++*index];
-    } else if (strcasecmp(argument, "--untrusted-dir") == 0 && has_next) {
-        job->untrusted_dir = argv[++*index];
-    } else if (strcasecmp(argument, "--search-path") == 0 && has_next) {
-        return add_search_paths(job, argv[++*index]);
-    } else if (strncmp(argument, "--", 2) == 0 && !has_next &&
-               (strcasecmp(argument, "--trusted-dir") == 0 ||
-                strcasecmp(argument, "--untrusted-dir") == 0 ||
-                strcasecmp(argument, "--search-path") == 0)) {
-        fprintf(stderr, "sgx_edger8r: %s needs a folder behind it\n", argument);
-        return false;
-    } else {
-        return edl_job_add_file(job, argument);
+    default:
+        return strcasecmp(argument, "--help") != 0 && edl_job_add_file(job, argument);
     }
-    return true;
 }
 
-int cella_sgx_edger8r(int argc, char **argv)
+int main(int argc, char **argv)
 {
     static struct edl_job job;
     edl_job_init(&job, "sgx_edger8r", CELLA_EDL_INTEL);
@@ -111,9 +93,4 @@ int cella_sgx_edger8r(int argc, char **argv)
     }
     edl_job_find_system_folder(&job, "../../include", CELLA_SOURCE_ROOT "/include/intel");
     return edl_job_run(&job);
-}
-
-int main(int argc, char **argv)
-{
-    return cella_sgx_edger8r(argc, argv);
 }
