@@ -70,80 +70,32 @@ static sgx_status_t hash_close(sgx_sha_state_handle_t state)
     return SGX_SUCCESS;
 }
 
-sgx_status_t sgx_sha256_msg(const uint8_t *p_src, uint32_t src_len, sgx_sha256_hash_t *p_hash)
-{
-    return hash_message(EVP_sha256(), p_src, src_len, p_hash);
-}
+/* The five functions of a hash. `length`: the type of update's size, which SHA-1's prototype has wider. */
+#define HASH(bits, length)                                                                         \
+    sgx_status_t sgx_sha##bits##_msg(const uint8_t *p_src, uint32_t src_len,                       \
+                                     sgx_sha##bits##_hash_t *p_hash)                               \
+    {                                                                                              \
+        return hash_message(EVP_sha##bits(), p_src, src_len, p_hash);                              \
+    }                                                                                              \
+    sgx_status_t sgx_sha##bits##_init(sgx_sha_state_handle_t *p_sha_handle)                        \
+    {                                                                                              \
+        return hash_init(EVP_sha##bits(), p_sha_handle);                                           \
+    }                                                                                              \
+    sgx_status_t sgx_sha##bits##_update(const uint8_t *p_src, length src_len,                      \
+                                        sgx_sha_state_handle_t sha_handle)                         \
+    {                                                                                              \
+        return hash_update(p_src, src_len, sha_handle);                                            \
+    }                                                                                              \
+    sgx_status_t sgx_sha##bits##_get_hash(sgx_sha_state_handle_t sha_handle,                       \
+                                          sgx_sha##bits##_hash_t *p_hash)                          \
+    {                                                                                              \
+        return hash_get(sha_handle, p_hash);                                                       \
+    }                                                                                              \
+    sgx_status_t sgx_sha##bits##_close(sgx_sha_state_handle_t sha_handle)                          \
+    {                                                                                              \
+        return hash_close(sha_handle);                                                             \
+    }
 
-sgx_status_t sgx_sha256_init(sgx_sha_state_handle_t *p_sha_handle)
-{
-    return hash_init(EVP_sha256(), p_sha_handle);
-}
-
-sgx_status_t sgx_sha256_update(const uint8_t *p_src, uint32_t src_len,
-                               sgx_sha_state_handle_t sha_handle)
-{
-    return hash_update(p_src, src_len, sha_handle);
-}
-
-sgx_status_t sgx_sha256_get_hash(sgx_sha_state_handle_t sha_handle, sgx_sha256_hash_t *p_hash)
-{
-    return hash_get(sha_handle, p_hash);
-}
-
-sgx_status_t sgx_sha256_close(sgx_sha_state_handle_t sha_handle)
-{
-    return hash_close(sha_handle);
-}
-
-sgx_status_t sgx_sha384_msg(const uint8_t *p_src, uint32_t src_len, sgx_sha384_hash_t *p_hash)
-{
-    return hash_message(EVP_sha384(), p_src, src_len, p_hash);
-}
-
-sgx_status_t sgx_sha384_init(sgx_sha_state_handle_t *p_sha_handle)
-{
-    return hash_init(EVP_sha384(), p_sha_handle);
-}
-
-sgx_status_t sgx_sha384_update(const uint8_t *p_src, uint32_t src_len,
-                               sgx_sha_state_handle_t sha_handle)
-{
-    return hash_update(p_src, src_len, sha_handle);
-}
-
-sgx_status_t sgx_sha384_get_hash(sgx_sha_state_handle_t sha_handle, sgx_sha384_hash_t *p_hash)
-{
-    return hash_get(sha_handle, p_hash);
-}
-
-sgx_status_t sgx_sha384_close(sgx_sha_state_handle_t sha_handle)
-{
-    return hash_close(sha_handle);
-}
-
-sgx_status_t sgx_sha1_msg(const uint8_t *p_src, uint32_t src_len, sgx_sha1_hash_t *p_hash)
-{
-    return hash_message(EVP_sha1(), p_src, src_len, p_hash);
-}
-
-sgx_status_t sgx_sha1_init(sgx_sha_state_handle_t *p_sha_handle)
-{
-    return hash_init(EVP_sha1(), p_sha_handle);
-}
-
-sgx_status_t sgx_sha1_update(const uint8_t *p_src, size_t src_len,
-                             sgx_sha_state_handle_t sha_handle)
-{
-    return hash_update(p_src, src_len, sha_handle);
-}
-
-sgx_status_t sgx_sha1_get_hash(sgx_sha_state_handle_t sha_handle, sgx_sha1_hash_t *p_hash)
-{
-    return hash_get(sha_handle, p_hash);
-}
-
-sgx_status_t sgx_sha1_close(sgx_sha_state_handle_t sha_handle)
-{
-    return hash_close(sha_handle);
-}
+HASH(1, size_t)
+HASH(256, uint32_t)
+HASH(384, uint32_t)
