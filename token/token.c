@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "token/jose.h"
+#include "token/internal.h"
 
 #define KEYS_MAX 64u
 #define KID_MAX 512u
@@ -120,14 +120,10 @@ void cella_token_keys_free(cella_token_keys *keys)
 
 /* ------------------------------------------------------------------------ checks */
 
-static cella_result check_signature(const struct jose_jws *jws, const cella_token_keys *keys,
-                                    const struct cella_token_rules *rules,
-                                    struct cella_error *error)
+cella_result token_check_signature(const struct jose_jws *jws, const cella_token_keys *keys,
+                                   struct cella_error *error)
 {
     if (jws->algorithm == JOSE_NONE) {
-        if (rules->insecure_unsigned) {
-            return CELLA_OK;
-        }
         return cella_error_set(error, CELLA_RESULT(ATTRIBUTE_REFUSED),
                                "the token is not signed (alg is none)");
     }
@@ -164,18 +160,16 @@ static bool date_of(const json_t *claims, const char *name, int64_t *ret_date)
     return true;
 }
 
-static cella_result check_times(const json_t *claims, const struct cella_token_rules *rules,
-                                struct cella_error *error)
+cella_result token_check_times(const json_t *claims, int64_t time, uint32_t slack,
+                               struct cella_error *error)
 {
     int64_t date;
-    const int64_t slack = rules->slack;
     if (!date_of(claims, "exp", &date)) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD), "the token has no expiry (exp)");
     }
-    if (rules->time >= date + slack) {
+    if (time >= date + slack) {
         return cella_error_set(error, CELLA_RESULT(ROLLED_BACK),
-                               "the token has expired %lld seconds ago",
-                               (long long)(rules->time - date));
+                               "the token has expired %lld seconds ago", (long long)(time - date));
     }
     static const char *const starts[] = {"nbf", "iat"};
     for (unsigned i = 0; i < CELLA_COUNT(starts); i++) {
@@ -185,22 +179,29 @@ static cella_result check_times(const json_t *claims, const struct cella_token_r
         if (!date_of(claims, starts[i], &date)) {
             return cella_error_set(error, CELLA_RESULT(BAD_FIELD), "%s is not a date", starts[i]);
         }
-        if (rules->time + slack < date) {
+        if (time + slack < date) {
             return cella_error_set(error, CELLA_RESULT(ROLLED_BACK),
                                    "the token is of the future: %s is %lld seconds ahead",
-                                   starts[i], (long long)(date - rules->time));
+                                   starts[i], (long long)(date - time));
         }
     }
-    if (rules->age_max &&
-        (!date_of(claims, "iat", &date) || rules->time > date + (int64_t)rules->age_max + slack)) {
+    return CELLA_OK;
+}
+
+static cella_result check_age(const json_t *claims, const struct cella_token_rules *rules,
+                              struct cella_error *error)
+{
+    int64_t date;
+    if (rules->age_max && (!date_of(claims, "iat", &date) ||
+                           rules->time > date + (int64_t)rules->age_max + rules->slack)) {
         return cella_error_set(error, CELLA_RESULT(ROLLED_BACK),
                                "the token is older than %u seconds", rules->age_max);
     }
     return CELLA_OK;
 }
 
-static cella_result check_text(const json_t *claims, const char *name, const char *wanted,
-                               struct cella_error *error)
+cella_result token_check_text(const json_t *claims, const char *name, const char *wanted,
+                              struct cella_error *error)
 {
     const json_t *value = json_object_get(claims, name);
     if (!json_is_string(value)) {
@@ -218,10 +219,11 @@ static cella_result check_text(const json_t *claims, const char *name, const cha
 static cella_result check_claims(const json_t *claims, const struct cella_token_rules *rules,
                                  struct cella_error *error)
 {
-    CELLA_TRY(check_text(claims, "iss", rules->issuer, error));
-    CELLA_TRY(check_times(claims, rules, error));
-    CELLA_TRY(check_text(claims, "x-ms-attestation-type", rules->attestation_type, error));
-    return rules->nonce ? check_text(claims, "nonce", rules->nonce, error) : CELLA_OK;
+    CELLA_TRY(token_check_text(claims, "iss", rules->issuer, error));
+    CELLA_TRY(token_check_times(claims, rules->time, rules->slack, error));
+    CELLA_TRY(check_age(claims, rules, error));
+    CELLA_TRY(token_check_text(claims, "x-ms-attestation-type", rules->attestation_type, error));
+    return rules->nonce ? token_check_text(claims, "nonce", rules->nonce, error) : CELLA_OK;
 }
 
 static cella_result check(const char *text, size_t size, const cella_token_keys *keys,
@@ -231,7 +233,9 @@ static cella_result check(const char *text, size_t size, const cella_token_keys 
     CELLA_CLEANUP(jose_done) struct jose_jws jws = {0};
     json_error_t what;
     CELLA_TRY(jose_parse(text, size, false, &jws, error));
-    CELLA_TRY(check_signature(&jws, keys, rules, error));
+    if (jws.algorithm != JOSE_NONE || !rules->insecure_unsigned) {
+        CELLA_TRY(token_check_signature(&jws, keys, error));
+    }
     token->is_signed = jws.algorithm != JOSE_NONE;
     token->claims =
         json_loadb((const char *)jws.payload, jws.payload_size, JSON_REJECT_DUPLICATES, &what);

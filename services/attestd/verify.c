@@ -1,0 +1,66 @@
+/*
+ * From evidence to a verdict: the verifier library with the service's roots, collateral and clock.
+ * Side: services. Called by services/attestd/attest.c. Never issues anything.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "services/attestd/attestd.h"
+
+/* A thread's memory for the verifier, kept for its next request. */
+static void *scratch(void)
+{
+    static _Thread_local void *memory;
+    if (!memory) {
+        memory = aligned_alloc(16, CELLA_EVIDENCE_SCRATCH_SIZE);
+    }
+    return memory;
+}
+
+cella_result evidence_verify(struct attestd *attestd, const struct evidence_input *input,
+                             struct evidence_check *ret_check, struct cella_error *error)
+{
+    struct cella_evidence_policy policy = attestd->evidence_policy;
+    void *memory = scratch();
+    CELLA_ENSURE(memory, OUT_OF_MEMORY);
+    policy.min_tcb_evaluation_number = input->evaluation_number;
+    struct collateral_entry *collateral = NULL;
+    CELLA_TRY(input->certificates.size
+                  ? collateral_with(attestd, input->certificates, &collateral, error)
+                  : collateral_get(attestd, input->evidence, input->may_block, &collateral, error));
+    cella_result result =
+        cella_evidence_verify(input->evidence, collateral_prepared(collateral), time_now(), &policy,
+                              memory, CELLA_EVIDENCE_SCRATCH_SIZE, &ret_check->result);
+    enum cella_category category = cella_result_category(result);
+    if (category != CELLA_CATEGORY_OK && category != CELLA_CATEGORY_POLICY &&
+        category != CELLA_CATEGORY_MALFORMED) {
+        collateral_put(collateral);
+        return cella_error_set(error, result, "the evidence could not be verified: %s",
+                               cella_result_text(result));
+    }
+    ret_check->result.accepted = category == CELLA_CATEGORY_OK && ret_check->result.accepted;
+    ret_check->collateral = collateral;
+    return CELLA_OK;
+}
+
+void evidence_done(struct evidence_check *check)
+{
+    collateral_put(check->collateral);
+    check->collateral = NULL;
+}
+
+void evidence_reason(const struct cella_evidence_result *result, char *text, size_t size)
+{
+    if (result->failure_count == 0) {
+        snprintf(text, size, "the evidence was refused");
+        return;
+    }
+    const struct cella_evidence_failure *failure = &result->failures[0];
+    char place[48] = "";
+    if (failure->offset != CELLA_EVIDENCE_NO_OFFSET) {
+        snprintf(place, sizeof(place), ", byte %llu", (unsigned long long)failure->offset);
+    }
+    snprintf(text, size, "%s: %s%s%s: %s", cella_evidence_step_name(failure->step),
+             failure->object[0] ? failure->object : "evidence", place, "", failure->text);
+}
