@@ -403,6 +403,10 @@ static cella_result link_host(struct build *b, const char *out, struct cella_err
     job_add(&job, "%s", out);
     add_objects(&job, b, "host", &b->host);
     job_add(&job, "%s/libcella_host.a", b->sdk->host_libraries);
+    /* Cella's other libraries: beside that one where it is installed, in their own folders of a build tree. */
+    job_add(&job, "-L%s", b->sdk->host_libraries);
+    job_add(&job, "-L%s/../evidence", b->sdk->host_libraries);
+    job_add(&job, "-L%s/../tls", b->sdk->host_libraries);
     for (unsigned i = 0; i < b->project->host_libraries.count; i++) {
         job_add(&job, "-l%s", b->project->host_libraries.words[i]);
     }

@@ -1,0 +1,5 @@
+/*
+ * The client's side of one connection, for this side.
+ * Side: host.
+ */
+#include "../shared/talk.c"
