@@ -53,6 +53,12 @@ static void verification_done(struct verification *verification)
     cella_collateral_set_free(verification->set);
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
 static bool root_add(struct verification *verification, const char *path)
 {
     CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
@@ -64,7 +70,7 @@ static bool root_add(struct verification *verification, const char *path)
     struct cella_span span = {.data = file.data, .size = file.size};
     cella_result result = cella_roots_add(&verification->roots, span);
     if (cella_is_ok(result)) {
-        result = cella_collateral_set_add(verification->set, path, span, NULL);
+        result = cella_collateral_set_add(verification->set, base_name(path), span, NULL);
     }
     if (!cella_is_ok(result)) {
         fprintf(stderr, COMMAND ": %s: no root certificate: %s\n", path, cella_result_text(result));
@@ -214,11 +220,12 @@ int evidence_verify(int argc, char **argv)
         }
         return EVIDENCE_STATUS_UNREADABLE;
     }
-    /* A file that is more than evidence may bring its collateral along. */
+    /* A JSON file that is more than evidence may bring its collateral along. */
     struct cella_span file = {.data = verification.input.file,
                               .size = verification.input.file_size};
-    if (file.size && file.data[0] == '{' &&
-        !cella_is_ok(cella_collateral_set_add(verification.set, path, file, NULL))) {
+    bool is_bare = file.size == verification.input.size;
+    if (!is_bare &&
+        !cella_is_ok(cella_collateral_set_add(verification.set, base_name(path), file, NULL))) {
         return EVIDENCE_STATUS_UNREADABLE;
     }
     return verify(&verification);

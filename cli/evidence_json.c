@@ -159,6 +159,7 @@ static void claims_set(json_t *json, const struct cella_evidence_claims *claims,
     hex_set(json, "report_data", claims->report_data);
     hex_set(json, "custom_claims", claims->custom_claims);
     int_set(json, "padding", (int64_t)claims->padding);
+    bool_set(json, "padding_is_zero", claims->padding == 0 || claims->is_padding_zero);
     if (claims->tee == CELLA_TEE_SGX) {
         json_object_set_new(json, "sgx", sgx_json(&claims->sgx));
     } else if (claims->tee == CELLA_TEE_TDX) {

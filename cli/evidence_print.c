@@ -177,7 +177,8 @@ void evidence_print_claims(FILE *out, const struct cella_evidence_claims *claims
         line(out, "custom claims", "%zu bytes", claims->custom_claims.size);
     }
     if (claims->padding) {
-        line(out, "padding", "%zu zero bytes behind it, not signed", claims->padding);
+        line(out, "padding", "%zu %sbytes behind it, not signed, not looked at", claims->padding,
+             claims->is_padding_zero ? "zero " : "");
     }
     if (platform->known) {
         platform_print(out, platform);

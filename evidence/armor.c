@@ -6,7 +6,7 @@
 
 #include "evidence/bytes_util.h"
 
-int armor_hex_digit(uint8_t byte)
+int ev_armor_hex_digit(uint8_t byte)
 {
     if (byte >= '0' && byte <= '9') {
         return byte - '0';
@@ -15,12 +15,12 @@ int armor_hex_digit(uint8_t byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-cella_result armor_hex(struct cella_bytes text, uint8_t *out)
+cella_result ev_armor_hex(struct cella_bytes text, uint8_t *out)
 {
     CELLA_ENSURE(text.size % 2 == 0, BAD_SYNTAX);
     for (size_t i = 0; i < text.size; i += 2) {
-        int high = armor_hex_digit(text.data[i]);
-        int low = armor_hex_digit(text.data[i + 1]);
+        int high = ev_armor_hex_digit(text.data[i]);
+        int low = ev_armor_hex_digit(text.data[i + 1]);
         CELLA_ENSURE(high >= 0 && low >= 0, BAD_SYNTAX);
         out[i / 2] = (uint8_t)(high << 4 | low);
     }
@@ -42,8 +42,8 @@ static int base64_digit(uint8_t byte)
     return byte == '+' || byte == '-' ? 62 : byte == '/' || byte == '_' ? 63 : -1;
 }
 
-cella_result armor_base64(struct cella_bytes text, bool is_loose, struct ev_place *place,
-                          uint8_t *out, size_t *ret_size)
+cella_result ev_armor_base64(struct cella_bytes text, bool is_loose, struct ev_place *place,
+                             uint8_t *out, size_t *ret_size)
 {
     uint32_t bits = 0;
     size_t digits = 0;
@@ -118,8 +118,8 @@ static void line_write(char *line, size_t size, const char *verb, const char *la
     line[used] = 0;
 }
 
-cella_result armor_pem(struct cella_cursor *cursor, const char *label, bool is_strict,
-                       struct ev_place *place, bool *ret_found, struct cella_bytes *ret_body)
+cella_result ev_armor_pem(struct cella_cursor *cursor, const char *label, bool is_strict,
+                          struct ev_place *place, bool *ret_found, struct cella_bytes *ret_body)
 {
     struct cella_bytes bytes = cursor->bytes;
     char begin[64];

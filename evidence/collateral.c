@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "evidence/bytes_util.h"
+#include "evidence/der.h"
 
 #define ITEMS_MAX 256u
 #define NAME_MAX_SIZE 96u
@@ -16,6 +17,10 @@
 /* Open Enclave endorsements (oe_endorsements_t): version 1, enclave type, buffer size, number of elements, offsets. */
 #define OE_ENDORSEMENTS_HEADER 16u
 #define OE_ENDORSEMENTS_MAX 16u
+
+/* Intel's sgx_ql_qve_collateral_t, written to a file with what its seven pointers point to behind it. */
+#define QVE_HEADER 120u
+#define QVE_PARTS 7u
 
 struct cella_collateral_set {
     struct cella_collateral_item items[ITEMS_MAX];
@@ -79,20 +84,20 @@ static cella_result bytes_search(struct search *search, const char *name, struct
                                  struct cella_bytes signature);
 
 /* The member "<key>_signature" or "<key>Signature" beside `key`: a bare inner object is signed there. */
-static struct cella_bytes signature_find(struct json bundle, struct cella_bytes key)
+static struct cella_bytes signature_find(struct ev_json bundle, struct cella_bytes key)
 {
     static const char *const tails[] = {"_signature", "Signature"};
-    struct json_iterator items = json_items(bundle);
+    struct ev_json_iterator items = ev_json_items(bundle);
     struct ev_place place = {0};
     struct cella_bytes other;
     struct cella_bytes text;
-    struct json item;
-    while (json_next(&items, &other, &item)) {
+    struct ev_json item;
+    while (ev_json_next(&items, &other, &item)) {
         for (size_t i = 0; i < 2; i++) {
             bool is_ours = other.size == key.size + strlen(tails[i]) &&
                            ev_equal(ev_part(other, 0, key.size), key) &&
                            ev_is(ev_part(other, key.size, other.size - key.size), tails[i]);
-            if (is_ours && cella_is_ok(json_string(item, &place, &text))) {
+            if (is_ours && cella_is_ok(ev_json_string(item, &place, &text))) {
                 return text;
             }
         }
@@ -106,16 +111,22 @@ static void member_name(char *name, const char *bundle, struct cella_bytes key)
              (int)(key.size < 64 ? key.size : 64), (const char *)key.data);
 }
 
-static cella_result member_search(struct search *search, const char *bundle, struct json json,
-                                  struct cella_bytes key, struct json item)
+static cella_result member_search(struct search *search, const char *bundle, struct ev_json json,
+                                  struct cella_bytes key, struct ev_json item)
 {
     char name[NAME_MAX_SIZE];
     struct unwrapped text;
     member_name(name, bundle, key);
-    if (item.kind == JSON_OBJECT || item.kind == JSON_ARRAY) {
+    if (ev_unwrap_numbers(item, &text)) {
+        cella_result result = bytes_search(search, name, cella_bytes_of(text.data, text.size),
+                                           (struct cella_bytes){0});
+        free(text.data);
+        return result;
+    }
+    if (item.kind == EV_JSON_OBJECT || item.kind == EV_JSON_ARRAY) {
         return bytes_search(search, name, item.text, signature_find(json, key));
     }
-    if (!unwrap_string(item, &text)) {
+    if (!ev_unwrap_string(item, &text)) {
         return CELLA_OK;
     }
     cella_result result =
@@ -124,15 +135,31 @@ static cella_result member_search(struct search *search, const char *bundle, str
     return result;
 }
 
-static cella_result bundle_search(struct search *search, const char *name, struct json json)
+static cella_result bundle_search(struct search *search, const char *name, struct ev_json json)
 {
-    struct json_iterator items = json_items(json);
+    struct ev_json_iterator items = ev_json_items(json);
     struct cella_bytes key;
-    struct json item;
-    while (json_next(&items, &key, &item)) {
+    struct ev_json item;
+    while (ev_json_next(&items, &key, &item)) {
         CELLA_TRY(member_search(search, name, json, key, item));
     }
     return CELLA_OK;
+}
+
+/* Strings, and CRLs too, are kept with a terminating zero byte. */
+static struct cella_bytes terminator_cut(struct cella_bytes part)
+{
+    bool has_one = part.size && part.data[part.size - 1] == 0;
+    struct ev_place place = {0};
+    struct der der = ev_der_of(part, &place);
+    struct cella_bytes content;
+    struct cella_bytes whole;
+    uint8_t tag;
+    if (part.size && part.data[0] == DER_SEQUENCE) {
+        return cella_is_ok(ev_der_take_any(&der, &tag, &content, &whole)) ? whole : part;
+    }
+    part.size -= has_one;
+    return part;
 }
 
 static cella_result endorsements_search(struct search *search, const char *name,
@@ -156,13 +183,46 @@ static cella_result endorsements_search(struct search *search, const char *name,
         if (end < start || !cella_is_ok(cella_bytes_slice(buffer, start, end - start, &part))) {
             continue;
         }
-        while (part.size && part.data[part.size - 1] == 0) {
-            part.size--; /* strings are kept with their terminator */
-        }
+        part = terminator_cut(part);
         snprintf(member, sizeof(member), "%s:%zu", name, i);
         CELLA_TRY(bytes_search(search, member, part, (struct cella_bytes){0}));
     }
     return CELLA_OK;
+}
+
+/* version, TEE type, then pointers (of no meaning here) and sizes. */
+static cella_result qve_search(struct search *search, const char *name, struct cella_bytes bytes,
+                               bool *ret_is_ours)
+{
+    char member[NAME_MAX_SIZE];
+    uint64_t offset = QVE_HEADER;
+    *ret_is_ours = false;
+    if (bytes.size <= QVE_HEADER) {
+        return CELLA_OK;
+    }
+    uint64_t tee = cella_le_get(bytes.data + 4, 4);
+    for (size_t i = 0; i < QVE_PARTS; i++) {
+        offset += cella_le_get(bytes.data + 16 + 16 * i, 4);
+    }
+    *ret_is_ours = offset == bytes.size && (tee == 0 || tee == 0x81);
+    offset = QVE_HEADER;
+    for (size_t i = 0; *ret_is_ours && i < QVE_PARTS; i++) {
+        size_t size = (size_t)cella_le_get(bytes.data + 16 + 16 * i, 4);
+        struct cella_bytes part = ev_part(bytes, (size_t)offset, size);
+        offset += size;
+        part = terminator_cut(part);
+        snprintf(member, sizeof(member), "%s:%zu", name, i);
+        CELLA_TRY(bytes_search(search, member, part, (struct cella_bytes){0}));
+    }
+    return CELLA_OK;
+}
+
+/* Binary forms of whole sets: certificates show through them, so they come first. */
+static cella_result binary_search(struct search *search, const char *name, struct cella_bytes bytes,
+                                  bool *ret_is_ours)
+{
+    CELLA_TRY(endorsements_search(search, name, bytes, ret_is_ours));
+    return *ret_is_ours ? CELLA_OK : qve_search(search, name, bytes, ret_is_ours);
 }
 
 /* What is no document itself may hold some. */
@@ -170,16 +230,12 @@ static cella_result inside_search(struct search *search, const char *name, struc
 {
     struct ev_place place = {0};
     struct unwrapped inner;
-    struct json json;
-    bool is_ours;
-    CELLA_TRY(endorsements_search(search, name, bytes, &is_ours));
-    if (is_ours) {
-        return CELLA_OK;
-    }
-    if (cella_is_ok(json_parse(bytes, &place, &json)) && json.kind <= JSON_ARRAY) {
+    struct ev_json json;
+    if (cella_is_ok(ev_json_parse(bytes, &place, &json)) && json.kind <= EV_JSON_ARRAY) {
         return bundle_search(search, name, json);
     }
-    if (!unwrap_text(bytes, &inner)) {
+    bool is_percent = ev_contains(bytes, "-----BEGIN%20");
+    if (!(is_percent ? ev_unwrap_percent(bytes, &inner) : ev_unwrap_text(bytes, &inner))) {
         return CELLA_OK;
     }
     cella_result result =
@@ -191,6 +247,15 @@ static cella_result inside_search(struct search *search, const char *name, struc
 static cella_result bytes_search(struct search *search, const char *name, struct cella_bytes bytes,
                                  struct cella_bytes signature)
 {
+    bool is_ours = false;
+    if (search->depth < UNWRAP_DEPTH_MAX) {
+        search->depth++;
+        CELLA_TRY(binary_search(search, name, bytes, &is_ours));
+        search->depth--;
+    }
+    if (is_ours) {
+        return CELLA_OK;
+    }
     enum cella_collateral_kind kind =
         cella_collateral_recognise((struct cella_span){.data = bytes.data, .size = bytes.size});
     if (kind != CELLA_COLLATERAL_UNKNOWN) {

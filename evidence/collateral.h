@@ -18,8 +18,14 @@ struct unwrapped {
 };
 
 /* A JSON string with its escapes undone. False: memory, or an escape that makes no character. */
-bool unwrap_string(struct json value, struct unwrapped *ret_bytes);
+bool ev_unwrap_string(struct ev_json value, struct unwrapped *ret_bytes);
 /* Hexadecimal (with or without 0x, white space between) or base64. False: neither. */
-bool unwrap_text(struct cella_bytes text, struct unwrapped *ret_bytes);
+bool ev_unwrap_text(struct cella_bytes text, struct unwrapped *ret_bytes);
+
+/* %XX undone, as in issuer chains that were taken out of HTTP headers. False: memory, or a % that starts nothing. */
+bool ev_unwrap_percent(struct cella_bytes text, struct unwrapped *ret_bytes);
+
+/* A JSON array of at least 16 numbers that are bytes. False: it is another value, or memory. */
+bool ev_unwrap_numbers(struct ev_json value, struct unwrapped *ret_bytes);
 
 #endif

@@ -19,7 +19,7 @@ static cella_result certificate_take(struct dcap *dcap, const struct ev_object *
     struct ev_place place = {0};
     cella_result result = ev_pool_add(&dcap->verify->pool, object, &place, ret_certificate);
     if (!cella_is_ok(result)) {
-        return verify_unreadable(dcap->verify, CELLA_STEP_PCK_CHAIN, result, object, &place);
+        return ev_verify_unreadable(dcap->verify, CELLA_STEP_PCK_CHAIN, result, object, &place);
     }
     return CELLA_OK;
 }
@@ -32,37 +32,52 @@ struct chain {
 
 static cella_result chain_fail(struct dcap *dcap, cella_result result, const struct ev_place *place)
 {
-    return verify_unreadable(dcap->verify, CELLA_STEP_PCK_CHAIN, result, &dcap->verify->object,
-                             place);
+    return ev_verify_unreadable(dcap->verify, CELLA_STEP_PCK_CHAIN, result, &dcap->verify->object,
+                                place);
+}
+
+/* The next certificate's DER, out of PEM or as it is; none: at the end. */
+static cella_result chain_next(struct dcap *dcap, struct cella_cursor *cursor, bool *ret_found,
+                               struct cella_bytes *ret_der)
+{
+    struct ev_place place = {0};
+    struct cella_bytes body;
+    size_t size;
+    if (cella_cursor_left(cursor) && *ev_cursor_at(cursor) == DER_SEQUENCE) {
+        struct der der = {.cursor = *cursor, .place = &place};
+        cella_result whole = ev_der_take(&der, DER_SEQUENCE, &body, ret_der);
+        *cursor = der.cursor;
+        *ret_found = true;
+        return cella_is_ok(whole) ? whole : chain_fail(dcap, whole, &place);
+    }
+    cella_result result = ev_armor_pem(cursor, "CERTIFICATE", true, &place, ret_found, &body);
+    if (!cella_is_ok(result) || !*ret_found) {
+        return cella_is_ok(result) ? result : chain_fail(dcap, result, &place);
+    }
+    uint8_t *room = ev_arena_take(&dcap->verify->arena, body.size / 4 * 3 + 3);
+    if (!room) {
+        place = (struct ev_place){.at = body.data, .expected = "a shorter chain"};
+        return chain_fail(dcap, CELLA_RESULT(LIMIT_EXCEEDED), &place);
+    }
+    result = ev_armor_base64(body, false, &place, room, &size);
+    *ret_der = cella_bytes_of(room, size);
+    return cella_is_ok(result) ? result : chain_fail(dcap, result, &place);
 }
 
 static cella_result chain_read(struct dcap *dcap, struct chain *chain)
 {
-    struct ev_verify *verify = dcap->verify;
-    struct ev_object object = verify->object;
+    struct ev_object object = dcap->verify->object;
     struct cella_cursor cursor = cella_cursor_of(dcap->quote->certification);
     for (object.ordinal = 1;; object.ordinal++) {
-        struct ev_place place = {0};
-        struct cella_bytes body;
         bool is_found;
-        size_t size;
-        cella_result result = armor_pem(&cursor, "CERTIFICATE", true, &place, &is_found, &body);
-        if (!cella_is_ok(result)) {
-            return chain_fail(dcap, result, &place);
-        }
+        CELLA_TRY(chain_next(dcap, &cursor, &is_found, &object.decoded));
         if (!is_found) {
             return CELLA_OK;
         }
-        uint8_t *room = ev_arena_take(&verify->arena, body.size / 4 * 3 + 3);
-        if (!room || chain->count == VERIFY_CERTIFICATE_MAX) {
-            place = (struct ev_place){.at = body.data, .expected = "a shorter chain"};
+        if (chain->count == VERIFY_CERTIFICATE_MAX) {
+            struct ev_place place = {.at = ev_cursor_at(&cursor), .expected = "a shorter chain"};
             return chain_fail(dcap, CELLA_RESULT(LIMIT_EXCEEDED), &place);
         }
-        result = armor_base64(body, false, &place, room, &size);
-        if (!cella_is_ok(result)) {
-            return chain_fail(dcap, result, &place);
-        }
-        object.decoded = cella_bytes_of(room, size);
         CELLA_TRY(certificate_take(dcap, &object, &chain->certificates[chain->count]));
         chain->count++;
     }
@@ -73,7 +88,7 @@ static cella_result chain_check(struct dcap *dcap, const struct chain *chain)
 {
     for (size_t i = 0; i < chain->count; i++) {
         if (chain->certificates[i]->distrust != EV_TRUSTED) {
-            return verify_distrust(dcap->verify, CELLA_STEP_PCK_CHAIN, chain->certificates[i]);
+            return ev_verify_distrust(dcap->verify, CELLA_STEP_PCK_CHAIN, chain->certificates[i]);
         }
         if (is_pck(chain->certificates[i]) && !dcap->pck) {
             dcap->pck = chain->certificates[i];
@@ -82,19 +97,12 @@ static cella_result chain_check(struct dcap *dcap, const struct chain *chain)
     return CELLA_OK;
 }
 
-/* Types 1 to 4 and 7 hold no chain: the certificate must be among the collateral. Type 4 has it in one piece. */
+/* Types 1 to 3 and 7 hold no certificate: it must be among the collateral, known by having signed the QE report. */
 static cella_result collateral_pck(struct dcap *dcap)
 {
     struct ev_verify *verify = dcap->verify;
     const struct ev_certificate *candidate;
     const struct ev_certificate *pck = NULL;
-    struct ev_object object = verify->object;
-    object.decoded = dcap->quote->certification;
-    if (dcap->quote->certification_type == QUOTE_PCK_CERTIFICATE && object.decoded.size &&
-        object.decoded.data[0] == DER_SEQUENCE) {
-        CELLA_TRY(certificate_take(dcap, &object, &pck));
-        CELLA_TRY(ev_pool_resolve(&verify->pool));
-    }
     for (size_t i = 0; !pck && (candidate = ev_pool_at(&verify->pool, i)) != NULL; i++) {
         bool is_ours =
             is_pck(candidate) && candidate->x509.key_kind == EV_KEY_P256 &&
@@ -103,8 +111,9 @@ static cella_result collateral_pck(struct dcap *dcap)
         pck = is_ours ? candidate : NULL;
     }
     if (!pck) {
-        struct ev_text line = verify_fault(verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(NOT_FOUND),
-                                           &verify->object, dcap->quote->certification.data, false);
+        struct ev_text line =
+            ev_verify_fault(verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(NOT_FOUND), &verify->object,
+                            dcap->quote->certification.data, false);
         ev_text_add(&line, "the quote holds certification data of type ");
         ev_text_number(&line, dcap->quote->certification_type);
         ev_text_add(&line, ", no chain, and no PCK certificate of the collateral signed its QE "
@@ -112,7 +121,7 @@ static cella_result collateral_pck(struct dcap *dcap)
         return CELLA_RESULT(NOT_FOUND);
     }
     if (pck->distrust != EV_TRUSTED) {
-        return verify_distrust(verify, CELLA_STEP_PCK_CHAIN, pck);
+        return ev_verify_distrust(verify, CELLA_STEP_PCK_CHAIN, pck);
     }
     dcap->pck = pck;
     return CELLA_OK;
@@ -124,25 +133,25 @@ static cella_result place_check(struct dcap *dcap)
     const struct ev_certificate *pck = dcap->pck;
     const struct ev_certificate *ca = pck ? pck->issuer : NULL;
     if (!pck) {
-        return verify_refuse(dcap->verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(NOT_FOUND),
-                             &dcap->verify->object, dcap->quote->certification.data,
-                             "no certificate of the quote's chain is a PCK certificate");
+        return ev_verify_refuse(dcap->verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(NOT_FOUND),
+                                &dcap->verify->object, dcap->quote->certification.data,
+                                "no certificate of the quote's chain is a PCK certificate");
     }
     bool is_placed = pck->depth == 2 && pck->vendor != EV_VENDOR_AMD && !pck->x509.is_ca &&
                      pck->x509.key_kind == EV_KEY_P256 &&
                      ev_contains(ca->x509.common_name, "SGX PCK") &&
                      ev_contains(ca->issuer->x509.common_name, "SGX Root CA");
     if (!is_placed) {
-        return verify_refuse(dcap->verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(WRONG_KEY),
-                             &pck->object, NULL,
-                             "the chain is not PCK certificate, PCK CA, SGX root CA");
+        return ev_verify_refuse(dcap->verify, CELLA_STEP_PCK_CHAIN, CELLA_RESULT(WRONG_KEY),
+                                &pck->object, NULL,
+                                "the chain is not PCK certificate, PCK CA, SGX root CA");
     }
-    verify_pass(dcap->verify, CELLA_STEP_ROOT_CA);
-    verify_pass(dcap->verify, CELLA_STEP_PCK_CHAIN);
+    ev_verify_pass(dcap->verify, CELLA_STEP_ROOT_CA);
+    ev_verify_pass(dcap->verify, CELLA_STEP_PCK_CHAIN);
     return CELLA_OK;
 }
 
-cella_result dcap_pck(struct dcap *dcap)
+cella_result ev_dcap_pck(struct dcap *dcap)
 {
     struct ev_verify *verify = dcap->verify;
     struct chain chain = {0};
@@ -158,12 +167,12 @@ cella_result dcap_pck(struct dcap *dcap)
     }
     CELLA_TRY(place_check(dcap));
     struct ev_place place = {0};
-    cella_result result = pck_parse(&dcap->pck->x509, &place, &verify->result->platform);
+    cella_result result = ev_pck_parse(&dcap->pck->x509, &place, &verify->result->platform);
     if (!cella_is_ok(result)) {
-        return verify_unreadable(verify, CELLA_STEP_PCK_CERTIFICATE, result, &dcap->pck->object,
-                                 &place);
+        return ev_verify_unreadable(verify, CELLA_STEP_PCK_CERTIFICATE, result, &dcap->pck->object,
+                                    &place);
     }
-    verify_pass(verify, CELLA_STEP_PCK_CERTIFICATE);
+    ev_verify_pass(verify, CELLA_STEP_PCK_CERTIFICATE);
     return CELLA_OK;
 }
 
@@ -220,12 +229,12 @@ static cella_result document_missing(struct dcap *dcap, enum cella_collateral_ki
 {
     const struct cella_prepared *prepared = dcap->verify->prepared;
     struct ev_object none = {.name = "collateral"};
-    struct ev_text line = verify_fault(dcap->verify, CELLA_STEP_COLLATERAL, CELLA_RESULT(NOT_FOUND),
-                                       &none, NULL, false);
+    struct ev_text line = ev_verify_fault(dcap->verify, CELLA_STEP_COLLATERAL,
+                                          CELLA_RESULT(NOT_FOUND), &none, NULL, false);
     ev_text_add(&line, kind == CELLA_COLLATERAL_TCB_INFO ? "TCB info" : "the QE identity");
     ev_text_add(&line, dcap->quote->tee == CELLA_TEE_TDX ? " for TDX" : " for SGX");
     ev_text_add(&line, " is missing");
-    verify_repeat_all(dcap->verify, prepared);
+    ev_verify_repeat_all(dcap->verify, prepared);
     return CELLA_RESULT(NOT_FOUND);
 }
 
@@ -233,8 +242,8 @@ static cella_result platform_mismatch(struct dcap *dcap, const struct ev_documen
 {
     const struct cella_platform_claims *platform = &dcap->verify->result->platform;
     struct ev_text line =
-        verify_fault(dcap->verify, CELLA_STEP_TCB_INFO_MATCH, CELLA_RESULT(NAME_MISMATCH),
-                     &document->object, document->body.data, false);
+        ev_verify_fault(dcap->verify, CELLA_STEP_TCB_INFO_MATCH, CELLA_RESULT(NAME_MISMATCH),
+                        &document->object, document->body.data, false);
     ev_text_add(&line, "the TCB info is for FMSPC ");
     ev_text_hex(&line, cella_bytes_of(document->tcb_info.fmspc, 6));
     ev_text_add(&line, " and PCE ");
@@ -251,18 +260,35 @@ static cella_result document_check(struct dcap *dcap, const struct ev_document *
     bool is_tcb = document->kind == CELLA_COLLATERAL_TCB_INFO;
     if (!document->signer && document->blame &&
         document->fault.step == CELLA_STEP_TCB_SIGNING_CHAIN) {
-        return verify_distrust(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN, document->blame);
+        return ev_verify_distrust(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN, document->blame);
     }
     if (!document->signer) {
-        return verify_repeat(dcap->verify, &document->fault);
+        return ev_verify_repeat(dcap->verify, &document->fault);
     }
-    verify_pass(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN);
-    verify_pass(dcap->verify,
-                is_tcb ? CELLA_STEP_TCB_INFO_SIGNATURE : CELLA_STEP_QE_IDENTITY_SIGNATURE);
+    ev_verify_pass(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN);
+    ev_verify_pass(dcap->verify,
+                   is_tcb ? CELLA_STEP_TCB_INFO_SIGNATURE : CELLA_STEP_QE_IDENTITY_SIGNATURE);
     return CELLA_OK;
 }
 
-cella_result dcap_documents(struct dcap *dcap)
+/* Signing certificates are issued anew for the same key: any of them will do, if it is valid. */
+static const struct ev_certificate *signer_at(const struct dcap *dcap,
+                                              const struct ev_certificate *signer)
+{
+    const struct ev_certificate *other;
+    int64_t time = dcap->verify->time;
+    for (size_t i = 0; (other = ev_pool_at(&dcap->verify->prepared->pool, i)) != NULL; i++) {
+        bool is_same = other->distrust == EV_TRUSTED && other->depth == signer->depth &&
+                       ev_equal(other->x509.spki, signer->x509.spki) &&
+                       ev_equal(other->x509.subject, signer->x509.subject);
+        if (is_same && other->x509.not_before <= time && time <= other->x509.not_after) {
+            return other;
+        }
+    }
+    return signer;
+}
+
+cella_result ev_dcap_documents(struct dcap *dcap)
 {
     dcap->tcb_info = document_find(dcap, CELLA_COLLATERAL_TCB_INFO, true);
     if (!dcap->tcb_info) {
@@ -274,10 +300,12 @@ cella_result dcap_documents(struct dcap *dcap)
     if (!dcap->qe_identity) {
         return document_missing(dcap, CELLA_COLLATERAL_QE_IDENTITY);
     }
-    verify_pass(dcap->verify, CELLA_STEP_COLLATERAL);
+    ev_verify_pass(dcap->verify, CELLA_STEP_COLLATERAL);
     CELLA_TRY(document_check(dcap, dcap->tcb_info));
     CELLA_TRY(document_check(dcap, dcap->qe_identity));
-    verify_pass(dcap->verify, CELLA_STEP_TCB_INFO_MATCH);
+    ev_verify_pass(dcap->verify, CELLA_STEP_TCB_INFO_MATCH);
+    dcap->tcb_signer = signer_at(dcap, dcap->tcb_info->signer);
+    dcap->qe_signer = signer_at(dcap, dcap->qe_identity->signer);
     dcap->verify->result->tcb_evaluation_number =
         (uint32_t)dcap->tcb_info->tcb_info.evaluation_number;
     return CELLA_OK;

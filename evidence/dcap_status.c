@@ -12,8 +12,9 @@
 
 static cella_result identity_refuse(struct dcap *dcap, size_t offset, const char *text)
 {
-    return verify_refuse(dcap->verify, CELLA_STEP_QE_IDENTITY, CELLA_RESULT(MEASUREMENT_MISMATCH),
-                         &dcap->verify->object, dcap->quote->qe_report.data + offset, text);
+    return ev_verify_refuse(dcap->verify, CELLA_STEP_QE_IDENTITY,
+                            CELLA_RESULT(MEASUREMENT_MISMATCH), &dcap->verify->object,
+                            dcap->quote->qe_report.data + offset, text);
 }
 
 static bool masked_equal(const uint8_t *value, const uint8_t *mask, const uint8_t *expected,
@@ -38,7 +39,7 @@ static const struct tcb_level *svn_level_find(const struct tcb_level *levels, si
     return NULL;
 }
 
-cella_result dcap_qe_identity(struct dcap *dcap)
+cella_result ev_dcap_qe_identity(struct dcap *dcap)
 {
     const struct qe_identity *identity = &dcap->qe_identity->qe_identity;
     const uint8_t *report = dcap->quote->qe_report.data;
@@ -62,19 +63,19 @@ cella_result dcap_qe_identity(struct dcap *dcap)
     dcap->verify->result->qe_status = dcap->qe_status;
     dcap->verify->result->qe_svn = svn;
     if (level) {
-        verify_advisories(dcap->verify, level->advisories);
+        ev_verify_advisories(dcap->verify, level->advisories);
     }
-    verify_pass(dcap->verify, CELLA_STEP_QE_IDENTITY);
+    ev_verify_pass(dcap->verify, CELLA_STEP_QE_IDENTITY);
     return CELLA_OK;
 }
 
-const struct tcb_module *dcap_module_find(const struct tcb_info *info, uint8_t version)
+const struct tcb_module *ev_dcap_module_find(const struct tcb_info *info, uint8_t version)
 {
     for (size_t i = 0; i < info->identity_count; i++) {
         struct cella_bytes id = info->identities[i].id;
         if (id.size == 6 && (ev_starts(id, "TDX_") || ev_starts(id, "tdx_"))) {
-            int high = armor_hex_digit(id.data[4]);
-            int low = armor_hex_digit(id.data[5]);
+            int high = ev_armor_hex_digit(id.data[4]);
+            int low = ev_armor_hex_digit(id.data[5]);
             if (high >= 0 && low >= 0 && (high << 4 | low) == version) {
                 return &info->identities[i];
             }
@@ -85,20 +86,20 @@ const struct tcb_module *dcap_module_find(const struct tcb_info *info, uint8_t v
 
 static cella_result module_refuse(struct dcap *dcap, const uint8_t *at, const char *text)
 {
-    return verify_refuse(dcap->verify, CELLA_STEP_TDX_MODULE, CELLA_RESULT(MEASUREMENT_MISMATCH),
-                         &dcap->verify->object, at, text);
+    return ev_verify_refuse(dcap->verify, CELLA_STEP_TDX_MODULE, CELLA_RESULT(MEASUREMENT_MISMATCH),
+                            &dcap->verify->object, at, text);
 }
 
-cella_result dcap_tdx_module(struct dcap *dcap)
+cella_result ev_dcap_tdx_module(struct dcap *dcap)
 {
     const struct tcb_info *info = &dcap->tcb_info->tcb_info;
     const struct cella_tdx_claims *tdx = &dcap->verify->result->claims.tdx;
     const uint8_t version = tdx->tee_tcb_svn.data[1];
     const struct tcb_module *module = &info->module;
     if (version > 0) {
-        module = dcap_module_find(info, version);
+        module = ev_dcap_module_find(info, version);
         if (!module) {
-            struct ev_text line = verify_fault(
+            struct ev_text line = ev_verify_fault(
                 dcap->verify, CELLA_STEP_TDX_MODULE, CELLA_RESULT(MEASUREMENT_MISMATCH),
                 &dcap->tcb_info->object, dcap->tcb_info->body.data, false);
             ev_text_add(&line, "the TCB info has no identity of TDX module version ");
@@ -116,7 +117,7 @@ cella_result dcap_tdx_module(struct dcap *dcap)
         return module_refuse(dcap, attributes,
                              "SEAMATTRIBUTES are not zero, or not those of the TCB info");
     }
-    verify_pass(dcap->verify, CELLA_STEP_TDX_MODULE);
+    ev_verify_pass(dcap->verify, CELLA_STEP_TDX_MODULE);
     return CELLA_OK;
 }
 
@@ -208,7 +209,7 @@ static bool module_is_newest(const struct tcb_info *info, const uint8_t *svn2)
     if (svn2[1] == 0) {
         return svn2[0] >= newest->tdx[0];
     }
-    const struct tcb_module *module = dcap_module_find(info, svn2[1]);
+    const struct tcb_module *module = ev_dcap_module_find(info, svn2[1]);
     return module && svn2[0] >= module->levels[0].pce_svn;
 }
 
@@ -235,13 +236,13 @@ static enum cella_tcb_status module_status(struct dcap *dcap)
     if (svn[1] == 0) {
         return CELLA_TCB_UP_TO_DATE;
     }
-    const struct tcb_module *module = dcap_module_find(&dcap->tcb_info->tcb_info, svn[1]);
+    const struct tcb_module *module = ev_dcap_module_find(&dcap->tcb_info->tcb_info, svn[1]);
     const struct tcb_level *level =
         module ? svn_level_find(module->levels, module->level_count, svn[0]) : NULL;
     if (!level) {
         return CELLA_TCB_NOT_SUPPORTED;
     }
-    verify_advisories(dcap->verify, level->advisories);
+    ev_verify_advisories(dcap->verify, level->advisories);
     return level->status;
 }
 
@@ -249,15 +250,15 @@ static void unsupported(struct dcap *dcap, const char *what)
 {
     struct cella_evidence_result *result = dcap->verify->result;
     struct ev_text line =
-        verify_fault(dcap->verify, CELLA_STEP_TCB_LEVEL, CELLA_RESULT(SVN_TOO_OLD),
-                     &dcap->tcb_info->object, dcap->tcb_info->body.data, false);
+        ev_verify_fault(dcap->verify, CELLA_STEP_TCB_LEVEL, CELLA_RESULT(SVN_TOO_OLD),
+                        &dcap->tcb_info->object, dcap->tcb_info->body.data, false);
     ev_text_add(&line, "the versions of the ");
     ev_text_add(&line, what);
     ev_text_add(&line, " are below every level of the TCB info");
     result->status = CELLA_TCB_NOT_SUPPORTED;
 }
 
-void dcap_status(struct dcap *dcap)
+void ev_dcap_status(struct dcap *dcap)
 {
     struct cella_evidence_result *result = dcap->verify->result;
     const struct tcb_level *tdx_level;
@@ -271,7 +272,7 @@ void dcap_status(struct dcap *dcap)
     }
     result->platform_status = level->status;
     result->tcb_date = level->date;
-    verify_advisories(dcap->verify, level->advisories);
+    ev_verify_advisories(dcap->verify, level->advisories);
     enum cella_tcb_status status = level->status;
     if (is_tdx) {
         result->tdx_module_status = module_status(dcap);
@@ -282,6 +283,6 @@ void dcap_status(struct dcap *dcap)
         status = converge(status, result->tdx_module_status);
         status = relaunch(dcap, sgx_level->status, status, result->tdx_module_status);
     }
-    verify_pass(dcap->verify, CELLA_STEP_TCB_LEVEL);
+    ev_verify_pass(dcap->verify, CELLA_STEP_TCB_LEVEL);
     result->status = converge(status, dcap->qe_status);
 }

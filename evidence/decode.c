@@ -27,7 +27,8 @@ static bool looks_like_evidence(struct cella_bytes bytes)
     bool is_quote = (version & 0xFFFF) >= 3 && (version & 0xFFFF) <= 5 && version >> 16 <= 3 &&
                     memcmp(bytes.data + 12, "\x93\x9A\x72\x33", 4) == 0;
     bool is_report = version == 1 && cella_le_get(bytes.data + 4, 4) <= 2;
-    bool is_snp = version >= 2 && version <= 5 && bytes.size >= SNP_REPORT_SIZE;
+    bool is_snp = version >= 2 && version <= 5 && bytes.size >= SNP_REPORT_SIZE &&
+                  cella_le_get(bytes.data + 0x34, 4) == 1;
     return is_quote || is_report || is_snp;
 }
 
@@ -56,7 +57,7 @@ static bool direct_find(struct cella_bytes bytes, bool is_strict, struct unwrapp
 static bool text_find(struct cella_bytes text, bool is_strict, struct unwrapped *ret_bytes)
 {
     struct unwrapped bytes;
-    if (!unwrap_text(text, &bytes)) {
+    if (!ev_unwrap_text(text, &bytes)) {
         return false;
     }
     bool is_found = direct_find(cella_bytes_of(bytes.data, bytes.size), is_strict, ret_bytes);
@@ -65,18 +66,33 @@ static bool text_find(struct cella_bytes text, bool is_strict, struct unwrapped 
 }
 
 /* One string of a document: evidence itself, in text form, or a JSON document once more. */
-static bool string_find(struct json value, bool is_strict, unsigned depth,
+static bool string_find(struct ev_json value, bool is_strict, unsigned depth,
                         struct unwrapped *ret_bytes);
 
-static bool json_find_evidence(struct json json, bool is_strict, unsigned depth,
+static bool numbers_find(struct ev_json value, bool is_strict, struct unwrapped *ret_bytes)
+{
+    struct unwrapped bytes;
+    if (!ev_unwrap_numbers(value, &bytes)) {
+        return false;
+    }
+    bool is_found = direct_find(cella_bytes_of(bytes.data, bytes.size), is_strict, ret_bytes);
+    free(bytes.data);
+    return is_found;
+}
+
+static bool json_find_evidence(struct ev_json json, bool is_strict, unsigned depth,
                                struct unwrapped *ret_bytes)
 {
-    struct json_iterator items = json_items(json);
+    struct ev_json_iterator items = ev_json_items(json);
     struct cella_bytes key;
-    struct json item;
-    while (depth < UNWRAP_DEPTH_MAX && json_next(&items, &key, &item)) {
-        if (item.kind == JSON_STRING ? string_find(item, is_strict, depth + 1, ret_bytes)
-                                     : json_find_evidence(item, is_strict, depth + 1, ret_bytes)) {
+    struct ev_json item;
+    while (depth < UNWRAP_DEPTH_MAX && ev_json_next(&items, &key, &item)) {
+        if (numbers_find(item, is_strict, ret_bytes)) {
+            return true;
+        }
+        if (item.kind == EV_JSON_STRING
+                ? string_find(item, is_strict, depth + 1, ret_bytes)
+                : json_find_evidence(item, is_strict, depth + 1, ret_bytes)) {
             return true;
         }
     }
@@ -87,23 +103,23 @@ static bool document_find(struct cella_bytes text, bool is_strict, unsigned dept
                           struct unwrapped *ret_bytes)
 {
     struct ev_place place = {0};
-    struct json json;
-    return ev_contains(text, "{") && cella_is_ok(json_parse(text, &place, &json)) &&
+    struct ev_json json;
+    return ev_contains(text, "{") && cella_is_ok(ev_json_parse(text, &place, &json)) &&
            json_find_evidence(json, is_strict, depth, ret_bytes);
 }
 
-static bool string_find(struct json value, bool is_strict, unsigned depth,
+static bool string_find(struct ev_json value, bool is_strict, unsigned depth,
                         struct unwrapped *ret_bytes)
 {
     struct unwrapped text;
     struct unwrapped inner;
-    if (!unwrap_string(value, &text)) {
+    if (!ev_unwrap_string(value, &text)) {
         return false;
     }
     struct cella_bytes bytes = cella_bytes_of(text.data, text.size);
     bool is_found =
         text_find(bytes, is_strict, ret_bytes) || document_find(bytes, is_strict, depth, ret_bytes);
-    if (!is_found && unwrap_text(bytes, &inner)) {
+    if (!is_found && ev_unwrap_text(bytes, &inner)) {
         is_found =
             document_find(cella_bytes_of(inner.data, inner.size), is_strict, depth, ret_bytes);
         free(inner.data);

@@ -6,14 +6,14 @@
 
 #include "evidence/time.h"
 
-bool der_at_end(const struct der *der)
+bool ev_der_at_end(const struct der *der)
 {
     return cella_cursor_left(&der->cursor) == 0;
 }
 
-bool der_next_is(const struct der *der, uint8_t tag)
+bool ev_der_next_is(const struct der *der, uint8_t tag)
 {
-    return !der_at_end(der) && *ev_cursor_at(&der->cursor) == tag;
+    return !ev_der_at_end(der) && *ev_cursor_at(&der->cursor) == tag;
 }
 
 /* X.690 8.1.3 and 10.1: the shortest form, at most four bytes of length. */
@@ -41,8 +41,8 @@ static cella_result length_read(struct cella_cursor *cursor, struct ev_place *pl
     return CELLA_OK;
 }
 
-cella_result der_take_any(struct der *der, uint8_t *ret_tag, struct cella_bytes *ret_content,
-                          struct cella_bytes *ret_whole)
+cella_result ev_der_take_any(struct der *der, uint8_t *ret_tag, struct cella_bytes *ret_content,
+                             struct cella_bytes *ret_whole)
 {
     struct cella_cursor cursor = der->cursor;
     const uint8_t *at = ev_cursor_at(&cursor);
@@ -64,27 +64,27 @@ cella_result der_take_any(struct der *der, uint8_t *ret_tag, struct cella_bytes 
     return CELLA_OK;
 }
 
-cella_result der_take(struct der *der, uint8_t tag, struct cella_bytes *ret_content,
-                      struct cella_bytes *ret_whole)
+cella_result ev_der_take(struct der *der, uint8_t tag, struct cella_bytes *ret_content,
+                         struct cella_bytes *ret_whole)
 {
     const uint8_t *at = ev_cursor_at(&der->cursor);
     uint8_t found;
-    EV_ENSURE(der->place, !der_at_end(der), at, TRUNCATED, "one more DER element");
+    EV_ENSURE(der->place, !ev_der_at_end(der), at, TRUNCATED, "one more DER element");
     EV_ENSURE(der->place, *at == tag, at, BAD_SYNTAX, "another DER tag");
-    return der_take_any(der, &found, ret_content, ret_whole);
+    return ev_der_take_any(der, &found, ret_content, ret_whole);
 }
 
-cella_result der_enter(struct der *der, uint8_t tag, struct der *ret_inner)
+cella_result ev_der_enter(struct der *der, uint8_t tag, struct der *ret_inner)
 {
     struct cella_bytes content;
-    CELLA_TRY(der_take(der, tag, &content, NULL));
-    *ret_inner = der_of(content, der->place);
+    CELLA_TRY(ev_der_take(der, tag, &content, NULL));
+    *ret_inner = ev_der_of(content, der->place);
     return CELLA_OK;
 }
 
-cella_result der_end(const struct der *der)
+cella_result ev_der_end(const struct der *der)
 {
-    EV_ENSURE(der->place, der_at_end(der), ev_cursor_at(&der->cursor), TRAILING_BYTES,
+    EV_ENSURE(der->place, ev_der_at_end(der), ev_cursor_at(&der->cursor), TRAILING_BYTES,
               "the end of the DER element");
     return CELLA_OK;
 }
@@ -102,22 +102,22 @@ static bool integer_is_minimal(struct cella_bytes content)
     return !(content.data[0] == 0x00 && !is_high) && !(content.data[0] == 0xFF && is_high);
 }
 
-cella_result der_integer(struct der *der, struct cella_bytes *ret_content)
+cella_result ev_der_integer(struct der *der, struct cella_bytes *ret_content)
 {
     const uint8_t *at = ev_cursor_at(&der->cursor);
     struct cella_bytes content;
-    CELLA_TRY(der_take(der, DER_INTEGER, &content, NULL));
+    CELLA_TRY(ev_der_take(der, DER_INTEGER, &content, NULL));
     EV_ENSURE(der->place, integer_is_minimal(content), at, BAD_SYNTAX, "a minimal DER integer");
     *ret_content = content;
     return CELLA_OK;
 }
 
-cella_result der_number(struct der *der, uint8_t tag, uint64_t max, uint64_t *ret_value)
+cella_result ev_der_number(struct der *der, uint8_t tag, uint64_t max, uint64_t *ret_value)
 {
     const uint8_t *at = ev_cursor_at(&der->cursor);
     struct cella_bytes content;
     uint64_t value = 0;
-    CELLA_TRY(der_take(der, tag, &content, NULL));
+    CELLA_TRY(ev_der_take(der, tag, &content, NULL));
     EV_ENSURE(der->place, integer_is_minimal(content), at, BAD_SYNTAX, "a minimal DER integer");
     EV_ENSURE(der->place, !(content.data[0] & 0x80u) && content.size <= 9, at, OUT_OF_RANGE,
               "a small DER integer");
@@ -130,22 +130,22 @@ cella_result der_number(struct der *der, uint8_t tag, uint64_t max, uint64_t *re
     return CELLA_OK;
 }
 
-cella_result der_boolean(struct der *der, bool *ret_value)
+cella_result ev_der_boolean(struct der *der, bool *ret_value)
 {
     const uint8_t *at = ev_cursor_at(&der->cursor);
     struct cella_bytes content;
-    CELLA_TRY(der_take(der, DER_BOOLEAN, &content, NULL));
+    CELLA_TRY(ev_der_take(der, DER_BOOLEAN, &content, NULL));
     bool is_one = content.size == 1 && (content.data[0] == 0x00 || content.data[0] == 0xFF);
     EV_ENSURE(der->place, is_one, at, BAD_SYNTAX, "a DER boolean");
     *ret_value = content.data[0] != 0;
     return CELLA_OK;
 }
 
-cella_result der_bits(struct der *der, struct cella_bytes *ret_content)
+cella_result ev_der_bits(struct der *der, struct cella_bytes *ret_content)
 {
     const uint8_t *at = ev_cursor_at(&der->cursor);
     struct cella_bytes content;
-    CELLA_TRY(der_take(der, DER_BIT_STRING, &content, NULL));
+    CELLA_TRY(ev_der_take(der, DER_BIT_STRING, &content, NULL));
     EV_ENSURE(der->place, content.size >= 1 && content.data[0] == 0, at, BAD_SYNTAX,
               "a bit string of whole bytes");
     *ret_content = cella_bytes_of(content.data + 1, content.size - 1);
@@ -168,12 +168,12 @@ static cella_result time_parse(uint8_t tag, struct cella_bytes text, int64_t *re
     return ev_time_of(values[0], values[1], values[2], values[3], values[4], values[5], ret_time);
 }
 
-cella_result der_time(struct der *der, int64_t *ret_time)
+cella_result ev_der_time(struct der *der, int64_t *ret_time)
 {
     const uint8_t *at = ev_cursor_at(&der->cursor);
     struct cella_bytes text;
     uint8_t tag;
-    CELLA_TRY(der_take_any(der, &tag, &text, NULL));
+    CELLA_TRY(ev_der_take_any(der, &tag, &text, NULL));
     EV_ENSURE(der->place, tag == DER_UTC_TIME || tag == DER_GENERALIZED_TIME, at, BAD_SYNTAX,
               "a UTCTime or GeneralizedTime");
     EV_ENSURE(der->place, cella_is_ok(time_parse(tag, text, ret_time)), at, BAD_SYNTAX,

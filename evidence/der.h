@@ -33,35 +33,36 @@ struct der {
     struct ev_place *place;
 };
 
-static inline struct der der_of(struct cella_bytes bytes, struct ev_place *place)
+static inline struct der ev_der_of(struct cella_bytes bytes, struct ev_place *place)
 {
     return (struct der){.cursor = cella_cursor_of(bytes), .place = place};
 }
 
 /* Is there something left, and does it start with this tag? */
-bool der_next_is(const struct der *der, uint8_t tag);
-bool der_at_end(const struct der *der);
+bool ev_der_next_is(const struct der *der, uint8_t tag);
+bool ev_der_at_end(const struct der *der);
 
 /* Takes one element of that tag; `ret_content` without header, `ret_whole` (may be NULL) with it. */
-CELLA_MUST_USE cella_result der_take(struct der *der, uint8_t tag, struct cella_bytes *ret_content,
-                                     struct cella_bytes *ret_whole);
+CELLA_MUST_USE cella_result ev_der_take(struct der *der, uint8_t tag,
+                                        struct cella_bytes *ret_content,
+                                        struct cella_bytes *ret_whole);
 /* The same for any tag. */
-CELLA_MUST_USE cella_result der_take_any(struct der *der, uint8_t *ret_tag,
-                                         struct cella_bytes *ret_content,
-                                         struct cella_bytes *ret_whole);
+CELLA_MUST_USE cella_result ev_der_take_any(struct der *der, uint8_t *ret_tag,
+                                            struct cella_bytes *ret_content,
+                                            struct cella_bytes *ret_whole);
 /* Takes one constructed element and gives a reader of its content. */
-CELLA_MUST_USE cella_result der_enter(struct der *der, uint8_t tag, struct der *ret_inner);
-CELLA_MUST_USE cella_result der_end(const struct der *der);
+CELLA_MUST_USE cella_result ev_der_enter(struct der *der, uint8_t tag, struct der *ret_inner);
+CELLA_MUST_USE cella_result ev_der_end(const struct der *der);
 
 /* A non-negative INTEGER (or ENUMERATED) that is at most `max`. */
-CELLA_MUST_USE cella_result der_number(struct der *der, uint8_t tag, uint64_t max,
-                                       uint64_t *ret_value);
+CELLA_MUST_USE cella_result ev_der_number(struct der *der, uint8_t tag, uint64_t max,
+                                          uint64_t *ret_value);
 /* An INTEGER in minimal encoding; its content bytes. */
-CELLA_MUST_USE cella_result der_integer(struct der *der, struct cella_bytes *ret_content);
-CELLA_MUST_USE cella_result der_boolean(struct der *der, bool *ret_value);
+CELLA_MUST_USE cella_result ev_der_integer(struct der *der, struct cella_bytes *ret_content);
+CELLA_MUST_USE cella_result ev_der_boolean(struct der *der, bool *ret_value);
 /* A BIT STRING without unused bits. */
-CELLA_MUST_USE cella_result der_bits(struct der *der, struct cella_bytes *ret_content);
+CELLA_MUST_USE cella_result ev_der_bits(struct der *der, struct cella_bytes *ret_content);
 /* UTCTime or GeneralizedTime as RFC 5280 wants them. */
-CELLA_MUST_USE cella_result der_time(struct der *der, int64_t *ret_time);
+CELLA_MUST_USE cella_result ev_der_time(struct der *der, int64_t *ret_time);
 
 #endif

@@ -21,15 +21,15 @@ static cella_result evidence_parse(struct ev_verify *verify, struct wrap *ret_wr
 {
     enum cella_evidence_step step;
     struct ev_place place = {0};
-    cella_result result = wrap_parse(verify->evidence, &place, &step, ret_wrap);
+    cella_result result = ev_wrap_parse(verify->evidence, &place, &step, ret_wrap);
     if (step == CELLA_STEP_EVIDENCE_PARSE) {
-        verify_pass(verify, CELLA_STEP_EVIDENCE_FORMAT);
+        ev_verify_pass(verify, CELLA_STEP_EVIDENCE_FORMAT);
     }
     if (!cella_is_ok(result)) {
-        return verify_unreadable(verify, step, result, &verify->object, &place);
+        return ev_verify_unreadable(verify, step, result, &verify->object, &place);
     }
     verify->result->claims = ret_wrap->claims;
-    verify_pass(verify, CELLA_STEP_EVIDENCE_PARSE);
+    ev_verify_pass(verify, CELLA_STEP_EVIDENCE_PARSE);
     return CELLA_OK;
 }
 
@@ -44,11 +44,11 @@ static cella_result custom_claims_check(struct ev_verify *verify, const struct w
     }
     CELLA_TRY(ev_sha256(&verify->prepared->crypto, claims, digest));
     if (memcmp(digest, wrap->claims.report_data.data, sizeof(digest)) != 0) {
-        return verify_refuse(verify, CELLA_STEP_CUSTOM_CLAIMS, CELLA_RESULT(AUTH_FAILED),
-                             &verify->object, claims.size ? claims.data : NULL,
-                             "what is behind the quote is not what the report data names");
+        return ev_verify_refuse(verify, CELLA_STEP_CUSTOM_CLAIMS, CELLA_RESULT(AUTH_FAILED),
+                                &verify->object, claims.size ? claims.data : NULL,
+                                "what is behind the quote is not what the report data names");
     }
-    verify_pass(verify, CELLA_STEP_CUSTOM_CLAIMS);
+    ev_verify_pass(verify, CELLA_STEP_CUSTOM_CLAIMS);
     return CELLA_OK;
 }
 
@@ -58,11 +58,11 @@ static cella_result verify_all(struct ev_verify *verify)
     CELLA_TRY(evidence_parse(verify, &wrap));
     CELLA_TRY(custom_claims_check(verify, &wrap));
     if (wrap.claims.tee == CELLA_TEE_SNP) {
-        CELLA_TRY(verify_snp(verify));
+        CELLA_TRY(ev_verify_snp(verify));
     } else {
-        CELLA_TRY(verify_dcap(verify, &wrap.quote));
+        CELLA_TRY(ev_verify_dcap(verify, &wrap.quote));
     }
-    verify_policy(verify);
+    ev_verify_policy(verify);
     return CELLA_OK;
 }
 
@@ -121,7 +121,7 @@ cella_result cella_evidence_parse(struct cella_span evidence,
     enum cella_evidence_step step;
     struct ev_place place = {0};
     struct wrap wrap;
-    cella_result result = wrap_parse(bytes, &place, &step, &wrap);
+    cella_result result = ev_wrap_parse(bytes, &place, &step, &wrap);
     if (cella_is_ok(result)) {
         *ret_claims = wrap.claims;
         return CELLA_OK;
@@ -147,7 +147,7 @@ static cella_result quote_of(struct cella_span evidence, struct quote *ret_quote
     enum cella_evidence_step step;
     struct ev_place place = {0};
     struct wrap wrap;
-    CELLA_TRY(wrap_parse(cella_bytes_of(evidence.data, evidence.size), &place, &step, &wrap));
+    CELLA_TRY(ev_wrap_parse(cella_bytes_of(evidence.data, evidence.size), &place, &step, &wrap));
     CELLA_ENSURE(wrap.claims.tee != CELLA_TEE_SNP, UNSUPPORTED);
     *ret_quote = wrap.quote;
     return CELLA_OK;
@@ -177,13 +177,13 @@ cella_result cella_evidence_platform(struct cella_span evidence, void *scratch, 
         struct cella_bytes body;
         bool is_found;
         size_t size;
-        CELLA_TRY(armor_pem(&cursor, "CERTIFICATE", true, &place, &is_found, &body));
+        CELLA_TRY(ev_armor_pem(&cursor, "CERTIFICATE", true, &place, &is_found, &body));
         CELLA_ENSURE(is_found, NOT_FOUND);
         CELLA_ENSURE(body.size / 4 * 3 + 3 <= scratch_size, BUFFER_TOO_SMALL);
-        CELLA_TRY(armor_base64(body, false, &place, scratch, &size));
-        CELLA_TRY(x509_certificate_parse(cella_bytes_of(scratch, size), &place, &certificate));
+        CELLA_TRY(ev_armor_base64(body, false, &place, scratch, &size));
+        CELLA_TRY(ev_x509_certificate_parse(cella_bytes_of(scratch, size), &place, &certificate));
         if (ev_contains(certificate.common_name, "SGX PCK Certificate")) {
-            return pck_parse(&certificate, &place, ret_platform);
+            return ev_pck_parse(&certificate, &place, ret_platform);
         }
     }
 }

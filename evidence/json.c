@@ -80,7 +80,7 @@ static bool escape_skip(struct cella_cursor *cursor)
     if (byte == 'u') {
         cursor->offset++;
         for (size_t i = 0; i < 4; i++) {
-            if (armor_hex_digit(peek(cursor)) < 0) {
+            if (ev_armor_hex_digit(peek(cursor)) < 0) {
                 return false;
             }
             cursor->offset++;
@@ -221,8 +221,8 @@ static cella_result value_skip(struct cella_cursor *cursor, struct ev_place *pla
         space_skip(cursor);
         uint8_t byte = peek(cursor);
         if (byte == '{' || byte == '[') {
-            EV_ENSURE(place, nesting.depth < JSON_DEPTH_MAX, ev_cursor_at(cursor), LIMIT_EXCEEDED,
-                      "JSON nested less deeply");
+            EV_ENSURE(place, nesting.depth < EV_JSON_DEPTH_MAX, ev_cursor_at(cursor),
+                      LIMIT_EXCEEDED, "JSON nested less deeply");
             if (nesting_open(&nesting, cursor, &is_ok)) {
                 EV_ENSURE(place, is_ok, ev_cursor_at(cursor), BAD_SYNTAX, "a JSON key and a colon");
                 continue;
@@ -240,19 +240,19 @@ static cella_result value_skip(struct cella_cursor *cursor, struct ev_place *pla
 
 /* The value at the cursor, of a text that is known to be well-formed. */
 static cella_result value_take(struct cella_cursor *cursor, struct ev_place *place,
-                               struct json *ret_value)
+                               struct ev_json *ret_value)
 {
     static const struct {
         uint8_t first;
-        enum json_kind kind;
-    } kinds[] = {{'{', JSON_OBJECT}, {'[', JSON_ARRAY}, {'"', JSON_STRING},
-                 {'t', JSON_TRUE},   {'f', JSON_FALSE}, {'n', JSON_NULL}};
+        enum ev_json_kind kind;
+    } kinds[] = {{'{', EV_JSON_OBJECT}, {'[', EV_JSON_ARRAY}, {'"', EV_JSON_STRING},
+                 {'t', EV_JSON_TRUE},   {'f', EV_JSON_FALSE}, {'n', EV_JSON_NULL}};
     space_skip(cursor);
     const uint8_t *start = ev_cursor_at(cursor);
     size_t offset = cursor->offset;
     CELLA_TRY(value_skip(cursor, place));
     ret_value->text = cella_bytes_of(start, cursor->offset - offset);
-    ret_value->kind = JSON_NUMBER;
+    ret_value->kind = EV_JSON_NUMBER;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (*start == kinds[i].first) {
             ret_value->kind = kinds[i].kind;
@@ -261,7 +261,8 @@ static cella_result value_take(struct cella_cursor *cursor, struct ev_place *pla
     return CELLA_OK;
 }
 
-cella_result json_parse(struct cella_bytes text, struct ev_place *place, struct json *ret_value)
+cella_result ev_json_parse(struct cella_bytes text, struct ev_place *place,
+                           struct ev_json *ret_value)
 {
     struct cella_cursor cursor = cella_cursor_of(text);
     CELLA_TRY(value_take(&cursor, place, ret_value));
@@ -271,16 +272,17 @@ cella_result json_parse(struct cella_bytes text, struct ev_place *place, struct 
     return CELLA_OK;
 }
 
-struct json_iterator json_items(struct json container)
+struct ev_json_iterator ev_json_items(struct ev_json container)
 {
-    bool is_container = container.kind == JSON_OBJECT || container.kind == JSON_ARRAY;
+    bool is_container = container.kind == EV_JSON_OBJECT || container.kind == EV_JSON_ARRAY;
     struct cella_bytes inside = is_container ? ev_part(container.text, 1, container.text.size - 2)
                                              : (struct cella_bytes){0};
-    return (struct json_iterator){.cursor = cella_cursor_of(inside),
-                                  .is_object = container.kind == JSON_OBJECT};
+    return (struct ev_json_iterator){.cursor = cella_cursor_of(inside),
+                                     .is_object = container.kind == EV_JSON_OBJECT};
 }
 
-bool json_next(struct json_iterator *iterator, struct cella_bytes *ret_key, struct json *ret_value)
+bool ev_json_next(struct ev_json_iterator *iterator, struct cella_bytes *ret_key,
+                  struct ev_json *ret_value)
 {
     struct cella_cursor *cursor = &iterator->cursor;
     struct ev_place place = {0};
@@ -303,15 +305,15 @@ bool json_next(struct json_iterator *iterator, struct cella_bytes *ret_key, stru
     return cella_is_ok(value_take(cursor, &place, ret_value));
 }
 
-cella_result json_find(struct json object, const char *key, struct ev_place *place, bool *ret_found,
-                       struct json *ret_value)
+cella_result ev_json_find(struct ev_json object, const char *key, struct ev_place *place,
+                          bool *ret_found, struct ev_json *ret_value)
 {
-    EV_ENSURE(place, object.kind == JSON_OBJECT, object.text.data, BAD_FIELD, "a JSON object");
-    struct json_iterator iterator = json_items(object);
+    EV_ENSURE(place, object.kind == EV_JSON_OBJECT, object.text.data, BAD_FIELD, "a JSON object");
+    struct ev_json_iterator iterator = ev_json_items(object);
     struct cella_bytes name;
-    struct json value;
+    struct ev_json value;
     *ret_found = false;
-    while (json_next(&iterator, &name, &value)) {
+    while (ev_json_next(&iterator, &name, &value)) {
         if (ev_is(name, key)) {
             EV_ENSURE(place, !*ret_found, name.data, BAD_FIELD, "a key that occurs once");
             *ret_found = true;
@@ -321,19 +323,20 @@ cella_result json_find(struct json object, const char *key, struct ev_place *pla
     return CELLA_OK;
 }
 
-cella_result json_get(struct json object, const char *key, enum json_kind kind,
-                      struct ev_place *place, struct json *ret_value)
+cella_result ev_json_get(struct ev_json object, const char *key, enum ev_json_kind kind,
+                         struct ev_place *place, struct ev_json *ret_value)
 {
     bool is_found;
-    CELLA_TRY(json_find(object, key, place, &is_found, ret_value));
+    CELLA_TRY(ev_json_find(object, key, place, &is_found, ret_value));
     EV_ENSURE(place, is_found, object.text.data, BAD_FIELD, key);
     EV_ENSURE(place, ret_value->kind == kind, ret_value->text.data, BAD_FIELD, key);
     return CELLA_OK;
 }
 
-cella_result json_string(struct json value, struct ev_place *place, struct cella_bytes *ret_text)
+cella_result ev_json_string(struct ev_json value, struct ev_place *place,
+                            struct cella_bytes *ret_text)
 {
-    EV_ENSURE(place, value.kind == JSON_STRING, value.text.data, BAD_FIELD, "a JSON string");
+    EV_ENSURE(place, value.kind == EV_JSON_STRING, value.text.data, BAD_FIELD, "a JSON string");
     struct cella_bytes text = ev_part(value.text, 1, value.text.size - 2);
     EV_ENSURE(place, !ev_contains(text, "\\"), value.text.data, BAD_FIELD,
               "a JSON string without escapes");
@@ -341,12 +344,12 @@ cella_result json_string(struct json value, struct ev_place *place, struct cella
     return CELLA_OK;
 }
 
-cella_result json_unsigned(struct json value, uint64_t max, struct ev_place *place,
-                           uint64_t *ret_value)
+cella_result ev_json_unsigned(struct ev_json value, uint64_t max, struct ev_place *place,
+                              uint64_t *ret_value)
 {
     uint64_t number = 0;
-    EV_ENSURE(place, value.kind == JSON_NUMBER && value.text.size <= 19, value.text.data, BAD_FIELD,
-              "a whole number");
+    EV_ENSURE(place, value.kind == EV_JSON_NUMBER && value.text.size <= 19, value.text.data,
+              BAD_FIELD, "a whole number");
     for (size_t i = 0; i < value.text.size; i++) {
         EV_ENSURE(place, is_digit(value.text.data[i]), value.text.data, BAD_FIELD,
                   "a whole number");
@@ -357,52 +360,52 @@ cella_result json_unsigned(struct json value, uint64_t max, struct ev_place *pla
     return CELLA_OK;
 }
 
-cella_result json_hex(struct json value, struct ev_place *place, uint8_t *out, size_t size)
+cella_result ev_json_hex(struct ev_json value, struct ev_place *place, uint8_t *out, size_t size)
 {
     struct cella_bytes text;
-    CELLA_TRY(json_string(value, place, &text));
-    EV_ENSURE(place, text.size == 2 * size && cella_is_ok(armor_hex(text, out)), value.text.data,
+    CELLA_TRY(ev_json_string(value, place, &text));
+    EV_ENSURE(place, text.size == 2 * size && cella_is_ok(ev_armor_hex(text, out)), value.text.data,
               BAD_FIELD, "hexadecimal digits, as many as the field has");
     return CELLA_OK;
 }
 
-cella_result json_time(struct json value, struct ev_place *place, int64_t *ret_time)
+cella_result ev_json_time(struct ev_json value, struct ev_place *place, int64_t *ret_time)
 {
     struct cella_bytes text;
-    CELLA_TRY(json_string(value, place, &text));
+    CELLA_TRY(ev_json_string(value, place, &text));
     EV_ENSURE(place, cella_is_ok(ev_time_rfc3339(text, ret_time)), value.text.data, BAD_FIELD,
               "a date as in 2026-01-31T12:00:00Z");
     return CELLA_OK;
 }
 
-cella_result json_get_string(struct json object, const char *key, struct ev_place *place,
-                             struct cella_bytes *ret_text)
+cella_result ev_json_get_string(struct ev_json object, const char *key, struct ev_place *place,
+                                struct cella_bytes *ret_text)
 {
-    struct json value;
-    CELLA_TRY(json_get(object, key, JSON_STRING, place, &value));
-    return json_string(value, place, ret_text);
+    struct ev_json value;
+    CELLA_TRY(ev_json_get(object, key, EV_JSON_STRING, place, &value));
+    return ev_json_string(value, place, ret_text);
 }
 
-cella_result json_get_unsigned(struct json object, const char *key, uint64_t max,
-                               struct ev_place *place, uint64_t *ret_value)
+cella_result ev_json_get_unsigned(struct ev_json object, const char *key, uint64_t max,
+                                  struct ev_place *place, uint64_t *ret_value)
 {
-    struct json value;
-    CELLA_TRY(json_get(object, key, JSON_NUMBER, place, &value));
-    return json_unsigned(value, max, place, ret_value);
+    struct ev_json value;
+    CELLA_TRY(ev_json_get(object, key, EV_JSON_NUMBER, place, &value));
+    return ev_json_unsigned(value, max, place, ret_value);
 }
 
-cella_result json_get_hex(struct json object, const char *key, struct ev_place *place, uint8_t *out,
-                          size_t size)
+cella_result ev_json_get_hex(struct ev_json object, const char *key, struct ev_place *place,
+                             uint8_t *out, size_t size)
 {
-    struct json value;
-    CELLA_TRY(json_get(object, key, JSON_STRING, place, &value));
-    return json_hex(value, place, out, size);
+    struct ev_json value;
+    CELLA_TRY(ev_json_get(object, key, EV_JSON_STRING, place, &value));
+    return ev_json_hex(value, place, out, size);
 }
 
-cella_result json_get_time(struct json object, const char *key, struct ev_place *place,
-                           int64_t *ret_time)
+cella_result ev_json_get_time(struct ev_json object, const char *key, struct ev_place *place,
+                              int64_t *ret_time)
 {
-    struct json value;
-    CELLA_TRY(json_get(object, key, JSON_STRING, place, &value));
-    return json_time(value, place, ret_time);
+    struct ev_json value;
+    CELLA_TRY(ev_json_get(object, key, EV_JSON_STRING, place, &value));
+    return ev_json_time(value, place, ret_time);
 }

@@ -38,8 +38,8 @@ static cella_result pair_read(struct der *list, unsigned parent, unsigned *ret_a
     const uint8_t *at = ev_cursor_at(&list->cursor);
     struct cella_bytes oid;
     size_t prefix = sizeof(g_oid) + (parent ? 1 : 0);
-    CELLA_TRY(der_enter(list, DER_SEQUENCE, ret_value));
-    CELLA_TRY(der_take(ret_value, DER_OID, &oid, NULL));
+    CELLA_TRY(ev_der_enter(list, DER_SEQUENCE, ret_value));
+    CELLA_TRY(ev_der_take(ret_value, DER_OID, &oid, NULL));
     bool is_ours = oid.size == prefix + 1 && memcmp(oid.data, g_oid, sizeof(g_oid)) == 0 &&
                    (!parent || oid.data[sizeof(g_oid)] == parent) && oid.data[prefix] < 0x80;
     EV_ENSURE(list->place, is_ours, at, BAD_FIELD, "a value of the SGX extensions");
@@ -51,7 +51,7 @@ static cella_result octets_read(struct der *value, uint8_t *out, size_t size)
 {
     const uint8_t *at = ev_cursor_at(&value->cursor);
     struct cella_bytes bytes;
-    CELLA_TRY(der_take(value, DER_OCTET_STRING, &bytes, NULL));
+    CELLA_TRY(ev_der_take(value, DER_OCTET_STRING, &bytes, NULL));
     EV_ENSURE(value->place, bytes.size == size, at, BAD_FIELD, "a value of the right size");
     memcpy(out, bytes.data, size);
     return CELLA_OK;
@@ -71,8 +71,8 @@ static cella_result tcb_read(struct der *value, struct cella_platform_claims *pl
     const uint8_t *at = ev_cursor_at(&value->cursor);
     struct der list;
     uint32_t seen = 0;
-    CELLA_TRY(der_enter(value, DER_SEQUENCE, &list));
-    while (!der_at_end(&list)) {
+    CELLA_TRY(ev_der_enter(value, DER_SEQUENCE, &list));
+    while (!ev_der_at_end(&list)) {
         struct der item;
         unsigned arc;
         uint64_t number;
@@ -81,14 +81,14 @@ static cella_result tcb_read(struct der *value, struct cella_platform_claims *pl
         if (arc == PCK_TCB_CPU_SVN) {
             CELLA_TRY(octets_read(&item, platform->cpu_svn, sizeof(platform->cpu_svn)));
         } else if (arc == PCK_TCB_PCE_SVN) {
-            CELLA_TRY(der_number(&item, DER_INTEGER, UINT16_MAX, &number));
+            CELLA_TRY(ev_der_number(&item, DER_INTEGER, UINT16_MAX, &number));
             platform->pce_svn = (uint16_t)number;
         } else {
             EV_ENSURE(list.place, arc >= 1 && arc <= 16, at, BAD_FIELD, "TCB components 1 to 16");
-            CELLA_TRY(der_number(&item, DER_INTEGER, UINT8_MAX, &number));
+            CELLA_TRY(ev_der_number(&item, DER_INTEGER, UINT8_MAX, &number));
             platform->components[arc - PCK_TCB_COMPONENT_1] = (uint8_t)number;
         }
-        CELLA_TRY(der_end(&item));
+        CELLA_TRY(ev_der_end(&item));
     }
     EV_ENSURE(list.place, seen == 0x7FFFE, at, BAD_FIELD,
               "16 TCB components, the PCE SVN and the CPU SVN");
@@ -100,15 +100,15 @@ static cella_result configuration_read(struct der *value, struct cella_platform_
     const uint8_t *at = ev_cursor_at(&value->cursor);
     struct der list;
     uint32_t seen = 0;
-    CELLA_TRY(der_enter(value, DER_SEQUENCE, &list));
-    while (!der_at_end(&list)) {
+    CELLA_TRY(ev_der_enter(value, DER_SEQUENCE, &list));
+    while (!ev_der_at_end(&list)) {
         struct der item;
         unsigned arc;
         bool flag;
         CELLA_TRY(pair_read(&list, PCK_CONFIGURATION, &arc, &item));
         CELLA_TRY(once(list.place, at, &seen, arc));
-        CELLA_TRY(der_boolean(&item, &flag));
-        CELLA_TRY(der_end(&item));
+        CELLA_TRY(ev_der_boolean(&item, &flag));
+        CELLA_TRY(ev_der_end(&item));
         platform->dynamic_platform |= arc == PCK_DYNAMIC_PLATFORM && flag;
         platform->cached_keys |= arc == PCK_CACHED_KEYS && flag;
         platform->smt_enabled |= arc == PCK_SMT_ENABLED && flag;
@@ -131,7 +131,7 @@ static cella_result value_read(unsigned arc, struct der *value,
     case PCK_FMSPC:
         return octets_read(value, platform->fmspc, sizeof(platform->fmspc));
     case PCK_SGX_TYPE:
-        CELLA_TRY(der_number(value, DER_ENUMERATED, 2, &number));
+        CELLA_TRY(ev_der_number(value, DER_ENUMERATED, 2, &number));
         platform->sgx_type = (uint8_t)number;
         return CELLA_OK;
     case PCK_INSTANCE_ID:
@@ -145,28 +145,28 @@ static cella_result value_read(unsigned arc, struct der *value,
     }
 }
 
-cella_result pck_parse(const struct x509_certificate *certificate, struct ev_place *place,
-                       struct cella_platform_claims *ret_platform)
+cella_result ev_pck_parse(const struct x509_certificate *certificate, struct ev_place *place,
+                          struct cella_platform_claims *ret_platform)
 {
     struct cella_platform_claims platform = {0};
     struct cella_bytes extension;
     uint32_t seen = 0;
     struct der list;
     bool is_there =
-        x509_extension_find(certificate, cella_bytes_of(g_oid, sizeof(g_oid)), &extension);
+        ev_x509_extension_find(certificate, cella_bytes_of(g_oid, sizeof(g_oid)), &extension);
     EV_ENSURE(place, is_there, certificate->tbs.data, BAD_FIELD,
               "the SGX extensions of a PCK certificate");
-    struct der outer = der_of(extension, place);
-    CELLA_TRY(der_enter(&outer, DER_SEQUENCE, &list));
-    CELLA_TRY(der_end(&outer));
-    while (!der_at_end(&list)) {
+    struct der outer = ev_der_of(extension, place);
+    CELLA_TRY(ev_der_enter(&outer, DER_SEQUENCE, &list));
+    CELLA_TRY(ev_der_end(&outer));
+    while (!ev_der_at_end(&list)) {
         const uint8_t *at = ev_cursor_at(&list.cursor);
         struct der value;
         unsigned arc;
         CELLA_TRY(pair_read(&list, 0, &arc, &value));
         CELLA_TRY(once(place, at, &seen, arc));
         CELLA_TRY(value_read(arc, &value, &platform));
-        CELLA_TRY(der_end(&value));
+        CELLA_TRY(ev_der_end(&value));
     }
     EV_ENSURE(place, (seen & 0x3E) == 0x3E, extension.data, BAD_FIELD,
               "PPID, TCB, PCE id, FMSPC and SGX type");

@@ -9,8 +9,8 @@
 #include "evidence/x509.h"
 
 /* BAD_FIELD: no such extension, one of its values is missing or twice. */
-CELLA_MUST_USE cella_result pck_parse(const struct x509_certificate *certificate,
-                                      struct ev_place *place,
-                                      struct cella_platform_claims *ret_platform);
+CELLA_MUST_USE cella_result ev_pck_parse(const struct x509_certificate *certificate,
+                                         struct ev_place *place,
+                                         struct cella_platform_claims *ret_platform);
 
 #endif

@@ -23,7 +23,7 @@ void cella_evidence_policy_init(struct cella_evidence_policy *policy)
 static void refuse(struct ev_verify *verify, enum cella_evidence_step step, cella_result result,
                    const uint8_t *at, const char *text, struct cella_bytes value)
 {
-    struct ev_text line = verify_fault(verify, step, result, &verify->object, at, false);
+    struct ev_text line = ev_verify_fault(verify, step, result, &verify->object, at, false);
     ev_text_add(&line, text);
     ev_text_hex(&line, value);
 }
@@ -32,11 +32,11 @@ static void status_check(struct ev_verify *verify)
 {
     struct cella_evidence_result *result = verify->result;
     if (verify->policy->statuses >> result->status & 1u) {
-        verify_pass(verify, CELLA_STEP_TCB_STATUS);
+        ev_verify_pass(verify, CELLA_STEP_TCB_STATUS);
         return;
     }
-    struct ev_text line = verify_fault(verify, CELLA_STEP_TCB_STATUS, CELLA_RESULT(SVN_TOO_OLD),
-                                       &verify->object, NULL, false);
+    struct ev_text line = ev_verify_fault(verify, CELLA_STEP_TCB_STATUS, CELLA_RESULT(SVN_TOO_OLD),
+                                          &verify->object, NULL, false);
     ev_text_add(&line, "the TCB status is ");
     ev_text_add(&line, cella_tcb_status_name(result->status));
     ev_text_add(&line, ", which policy does not accept");
@@ -46,7 +46,7 @@ static void debug_check(struct ev_verify *verify)
 {
     const struct cella_evidence_claims *claims = &verify->result->claims;
     if (!claims->debug) {
-        verify_pass(verify, CELLA_STEP_DEBUG);
+        ev_verify_pass(verify, CELLA_STEP_DEBUG);
         return;
     }
     static const char *const texts[] = {
@@ -56,8 +56,8 @@ static void debug_check(struct ev_verify *verify)
         [CELLA_TEE_SNP] = "the guest policy allows debugging: the host can read and write it",
     };
     struct ev_text line =
-        verify_fault(verify, CELLA_STEP_DEBUG, CELLA_RESULT(DEBUG_MISMATCH), &verify->object,
-                     claims->quote.data, verify->policy->allow_debug);
+        ev_verify_fault(verify, CELLA_STEP_DEBUG, CELLA_RESULT(DEBUG_MISMATCH), &verify->object,
+                        claims->quote.data, verify->policy->allow_debug);
     ev_text_add(&line, texts[claims->tee]);
 }
 
@@ -84,13 +84,13 @@ static void identity_check(struct ev_verify *verify)
                "policy does not know the measurement ",
                cella_bytes_of(measurement.data, measurement.size));
     } else if (policy->measurement_count) {
-        verify_pass(verify, CELLA_STEP_MEASUREMENT);
+        ev_verify_pass(verify, CELLA_STEP_MEASUREMENT);
     }
     if (policy->signer_count && !is_listed(signer, policy->signers, policy->signer_count)) {
         refuse(verify, CELLA_STEP_SIGNER, CELLA_RESULT(WRONG_KEY), signer.data,
                "policy does not know the signer ", cella_bytes_of(signer.data, signer.size));
     } else if (policy->signer_count) {
-        verify_pass(verify, CELLA_STEP_SIGNER);
+        ev_verify_pass(verify, CELLA_STEP_SIGNER);
     }
 }
 
@@ -105,7 +105,7 @@ static void report_data_check(struct ev_verify *verify)
     if (ev_equal(ev_part(data, 0, expected->size),
                  cella_bytes_of(expected->data, expected->size)) &&
         ev_is_zero(ev_part(data, expected->size, data.size - expected->size))) {
-        verify_pass(verify, CELLA_STEP_REPORT_DATA);
+        ev_verify_pass(verify, CELLA_STEP_REPORT_DATA);
         return;
     }
     refuse(verify, CELLA_STEP_REPORT_DATA, CELLA_RESULT(AUTH_FAILED), data.data,
@@ -125,17 +125,17 @@ static void numbers_check(struct ev_verify *verify)
         refuse(verify, CELLA_STEP_PRODUCT, CELLA_RESULT(NAME_MISMATCH), claims->quote.data,
                "the product id is another one than policy's", none);
     } else if (policy->has_product_id) {
-        verify_pass(verify, CELLA_STEP_PRODUCT);
+        ev_verify_pass(verify, CELLA_STEP_PRODUCT);
     }
     if (svn < policy->min_svn) {
-        struct ev_text line = verify_fault(verify, CELLA_STEP_SVN, CELLA_RESULT(SVN_TOO_OLD),
-                                           &verify->object, claims->quote.data, false);
+        struct ev_text line = ev_verify_fault(verify, CELLA_STEP_SVN, CELLA_RESULT(SVN_TOO_OLD),
+                                              &verify->object, claims->quote.data, false);
         ev_text_add(&line, "the security version is ");
         ev_text_number(&line, svn);
         ev_text_add(&line, ", policy demands ");
         ev_text_number(&line, policy->min_svn);
     } else if (policy->min_svn) {
-        verify_pass(verify, CELLA_STEP_SVN);
+        ev_verify_pass(verify, CELLA_STEP_SVN);
     }
 }
 
@@ -192,7 +192,7 @@ static void amd_check(struct ev_verify *verify)
            "the host data is another one");
 }
 
-void verify_policy(struct ev_verify *verify)
+void ev_verify_policy(struct ev_verify *verify)
 {
     const struct cella_evidence_policy *policy = verify->policy;
     enum cella_tee tee = verify->result->claims.tee;
@@ -201,11 +201,15 @@ void verify_policy(struct ev_verify *verify)
     identity_check(verify);
     numbers_check(verify);
     report_data_check(verify);
+    demand(verify,
+           policy->refuse_trailing && verify->result->claims.padding &&
+               !verify->result->claims.is_padding_zero,
+           "there are bytes behind the quote that are not part of it");
     demand(verify, policy->tees && !(policy->tees >> tee & 1u), "policy does not know this TEE");
     if (tee == CELLA_TEE_SNP) {
         amd_check(verify);
     } else {
         intel_check(verify);
     }
-    verify_pass(verify, CELLA_STEP_PLATFORM_POLICY);
+    ev_verify_pass(verify, CELLA_STEP_PLATFORM_POLICY);
 }

@@ -14,40 +14,40 @@ struct policy_reader {
     struct ev_place *place;
 };
 
-static cella_result flag_read(struct json value, struct ev_place *place, bool *out)
+static cella_result flag_read(struct ev_json value, struct ev_place *place, bool *out)
 {
-    EV_ENSURE(place, value.kind == JSON_TRUE || value.kind == JSON_FALSE, value.text.data,
+    EV_ENSURE(place, value.kind == EV_JSON_TRUE || value.kind == EV_JSON_FALSE, value.text.data,
               BAD_FIELD, "true or false");
-    *out = value.kind == JSON_TRUE;
+    *out = value.kind == EV_JSON_TRUE;
     return CELLA_OK;
 }
 
-static cella_result digest_read(struct json value, struct ev_place *place,
+static cella_result digest_read(struct ev_json value, struct ev_place *place,
                                 struct cella_policy_digest *out)
 {
     struct cella_bytes text;
-    CELLA_TRY(json_string(value, place, &text));
+    CELLA_TRY(ev_json_string(value, place, &text));
     EV_ENSURE(place, text.size >= 2 && text.size <= 2 * sizeof(out->data), value.text.data,
               BAD_FIELD, "1 to 64 bytes in hexadecimal");
-    EV_ENSURE(place, cella_is_ok(armor_hex(text, out->data)), value.text.data, BAD_FIELD,
+    EV_ENSURE(place, cella_is_ok(ev_armor_hex(text, out->data)), value.text.data, BAD_FIELD,
               "hexadecimal digits");
     out->size = text.size / 2;
     return CELLA_OK;
 }
 
 /* One digest, or a list of them. */
-static cella_result digests_read(struct json value, struct ev_place *place,
+static cella_result digests_read(struct ev_json value, struct ev_place *place,
                                  struct cella_policy_digest *list, size_t *count)
 {
-    struct json_iterator items = json_items(value);
+    struct ev_json_iterator items = ev_json_items(value);
     struct cella_bytes key;
-    struct json item;
+    struct ev_json item;
     *count = 0;
-    if (value.kind != JSON_ARRAY) {
+    if (value.kind != EV_JSON_ARRAY) {
         *count = 1;
         return digest_read(value, place, &list[0]);
     }
-    while (json_next(&items, &key, &item)) {
+    while (ev_json_next(&items, &key, &item)) {
         EV_ENSURE(place, *count < CELLA_POLICY_LIST_MAX, item.text.data, LIMIT_EXCEEDED,
                   "a shorter list");
         CELLA_TRY(digest_read(item, place, &list[*count]));
@@ -57,34 +57,34 @@ static cella_result digests_read(struct json value, struct ev_place *place,
     return CELLA_OK;
 }
 
-static cella_result statuses_read(struct json value, struct ev_place *place, uint32_t *out)
+static cella_result statuses_read(struct ev_json value, struct ev_place *place, uint32_t *out)
 {
-    struct json_iterator items = json_items(value);
+    struct ev_json_iterator items = ev_json_items(value);
     struct cella_bytes key;
-    struct json item;
-    EV_ENSURE(place, value.kind == JSON_ARRAY, value.text.data, BAD_FIELD, "a list of statuses");
+    struct ev_json item;
+    EV_ENSURE(place, value.kind == EV_JSON_ARRAY, value.text.data, BAD_FIELD, "a list of statuses");
     *out = 0;
-    while (json_next(&items, &key, &item)) {
+    while (ev_json_next(&items, &key, &item)) {
         struct cella_bytes name;
-        CELLA_TRY(json_string(item, place, &name));
-        enum cella_tcb_status status = tcb_status_of(name);
+        CELLA_TRY(ev_json_string(item, place, &name));
+        enum cella_tcb_status status = ev_tcb_status_of(name);
         EV_ENSURE(place, status != CELLA_TCB_NONE, item.text.data, BAD_FIELD, "a TCB status");
         *out |= 1u << status;
     }
     return CELLA_OK;
 }
 
-static cella_result tees_read(struct json value, struct ev_place *place, uint32_t *out)
+static cella_result tees_read(struct ev_json value, struct ev_place *place, uint32_t *out)
 {
-    struct json_iterator items = json_items(value);
+    struct ev_json_iterator items = ev_json_items(value);
     struct cella_bytes key;
-    struct json item;
-    EV_ENSURE(place, value.kind == JSON_ARRAY, value.text.data, BAD_FIELD, "a list of TEEs");
+    struct ev_json item;
+    EV_ENSURE(place, value.kind == EV_JSON_ARRAY, value.text.data, BAD_FIELD, "a list of TEEs");
     *out = 0;
-    while (json_next(&items, &key, &item)) {
+    while (ev_json_next(&items, &key, &item)) {
         struct cella_bytes name;
         unsigned tee = CELLA_TEE_SGX;
-        CELLA_TRY(json_string(item, place, &name));
+        CELLA_TRY(ev_json_string(item, place, &name));
         while (tee <= CELLA_TEE_SNP && !ev_is(name, cella_tee_name((enum cella_tee)tee))) {
             tee++;
         }
@@ -95,7 +95,7 @@ static cella_result tees_read(struct json value, struct ev_place *place, uint32_
     return CELLA_OK;
 }
 
-static cella_result snp_tcb_read(struct json value, struct ev_place *place,
+static cella_result snp_tcb_read(struct ev_json value, struct ev_place *place,
                                  struct cella_snp_tcb *out)
 {
     static const struct {
@@ -106,12 +106,12 @@ static cella_result snp_tcb_read(struct json value, struct ev_place *place,
                  {"tee", offsetof(struct cella_snp_tcb, tee)},
                  {"snp", offsetof(struct cella_snp_tcb, snp)},
                  {"microcode", offsetof(struct cella_snp_tcb, microcode)}};
-    struct json_iterator items = json_items(value);
+    struct ev_json_iterator items = ev_json_items(value);
     struct cella_bytes key;
-    struct json item;
-    EV_ENSURE(place, value.kind == JSON_OBJECT, value.text.data, BAD_FIELD, "a JSON object");
+    struct ev_json item;
+    EV_ENSURE(place, value.kind == EV_JSON_OBJECT, value.text.data, BAD_FIELD, "a JSON object");
     *out = (struct cella_snp_tcb){0};
-    while (json_next(&items, &key, &item)) {
+    while (ev_json_next(&items, &key, &item)) {
         uint64_t level;
         size_t i = 0;
         while (i < CELLA_COUNT(parts) && !ev_is(key, parts[i].key)) {
@@ -119,7 +119,7 @@ static cella_result snp_tcb_read(struct json value, struct ev_place *place,
         }
         EV_ENSURE(place, i < CELLA_COUNT(parts), key.data, BAD_FIELD,
                   "bootloader, tee, snp, microcode or fmc");
-        CELLA_TRY(json_unsigned(item, UINT8_MAX, place, &level));
+        CELLA_TRY(ev_json_unsigned(item, UINT8_MAX, place, &level));
         ((uint8_t *)out)[parts[i].member] = (uint8_t)level;
     }
     return CELLA_OK;
@@ -132,6 +132,7 @@ static bool flag_find(struct cella_bytes key, struct cella_evidence_policy *poli
         const char *key;
         bool *flag;
     } flags[] = {{"allow_debug", &policy->allow_debug},
+                 {"refuse_trailing", &policy->refuse_trailing},
                  {"allow_expired", &policy->allow_expired},
                  {"refuse_smt", &policy->refuse_smt},
                  {"refuse_dynamic_platform", &policy->refuse_dynamic_platform},
@@ -151,23 +152,23 @@ static bool flag_find(struct cella_bytes key, struct cella_evidence_policy *poli
 }
 
 static cella_result number_read(const struct policy_reader *reader, struct cella_bytes key,
-                                struct json value, bool *ret_is_ours)
+                                struct ev_json value, bool *ret_is_ours)
 {
     struct cella_evidence_policy *policy = reader->policy;
     uint64_t number = 0;
     *ret_is_ours = true;
     if (ev_is(key, "product_id")) {
-        CELLA_TRY(json_unsigned(value, UINT16_MAX, reader->place, &number));
+        CELLA_TRY(ev_json_unsigned(value, UINT16_MAX, reader->place, &number));
         policy->has_product_id = true;
         policy->product_id = (uint16_t)number;
     } else if (ev_is(key, "min_svn")) {
-        CELLA_TRY(json_unsigned(value, UINT32_MAX, reader->place, &number));
+        CELLA_TRY(ev_json_unsigned(value, UINT32_MAX, reader->place, &number));
         policy->min_svn = (uint32_t)number;
     } else if (ev_is(key, "min_tcb_evaluation_number")) {
-        CELLA_TRY(json_unsigned(value, UINT32_MAX, reader->place, &number));
+        CELLA_TRY(ev_json_unsigned(value, UINT32_MAX, reader->place, &number));
         policy->min_tcb_evaluation_number = (uint32_t)number;
     } else if (ev_is(key, "max_vmpl")) {
-        CELLA_TRY(json_unsigned(value, 3, reader->place, &number));
+        CELLA_TRY(ev_json_unsigned(value, 3, reader->place, &number));
         policy->has_max_vmpl = true;
         policy->max_vmpl = (uint32_t)number;
     } else {
@@ -177,7 +178,7 @@ static cella_result number_read(const struct policy_reader *reader, struct cella
 }
 
 static cella_result member_read(const struct policy_reader *reader, struct cella_bytes key,
-                                struct json value)
+                                struct ev_json value)
 {
     struct cella_evidence_policy *policy = reader->policy;
     struct ev_place *place = reader->place;
@@ -220,12 +221,12 @@ static cella_result policy_read(struct cella_evidence_policy *policy, struct cel
     struct cella_bytes key;
     struct cella_bytes seen[32];
     size_t count = 0;
-    struct json json;
-    struct json item;
-    CELLA_TRY(json_parse(text, place, &json));
-    EV_ENSURE(place, json.kind == JSON_OBJECT, json.text.data, BAD_FIELD, "a JSON object");
-    struct json_iterator items = json_items(json);
-    while (json_next(&items, &key, &item)) {
+    struct ev_json json;
+    struct ev_json item;
+    CELLA_TRY(ev_json_parse(text, place, &json));
+    EV_ENSURE(place, json.kind == EV_JSON_OBJECT, json.text.data, BAD_FIELD, "a JSON object");
+    struct ev_json_iterator items = ev_json_items(json);
+    while (ev_json_next(&items, &key, &item)) {
         for (size_t i = 0; i < count; i++) {
             EV_ENSURE(place, !ev_equal(seen[i], key), key.data, BAD_FIELD, "each key once");
         }

@@ -38,8 +38,8 @@ cella_result ev_pool_add(struct ev_pool *pool, const struct ev_object *object,
               "fewer certificates");
     struct ev_certificate *certificate = &pool->certificates[pool->count];
     *certificate = (struct ev_certificate){.object = *object, .distrust = EV_NO_ISSUER};
-    CELLA_TRY(x509_certificate_parse(object->decoded, place, &certificate->x509));
-    cella_result result = x509_key(pool->crypto, &certificate->x509, &certificate->key);
+    CELLA_TRY(ev_x509_certificate_parse(object->decoded, place, &certificate->x509));
+    cella_result result = ev_x509_key(pool->crypto, &certificate->x509, &certificate->key);
     if (!cella_is_ok(result)) {
         return ev_fail(place, certificate->x509.spki.data, result, "a public key on its curve");
     }

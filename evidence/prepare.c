@@ -38,7 +38,7 @@ static cella_result crl_add(struct cella_prepared *prepared, const struct ev_obj
             return CELLA_OK;
         }
     }
-    CELLA_TRY(x509_crl_parse(object->decoded, place, &crl->x509));
+    CELLA_TRY(ev_x509_crl_parse(object->decoded, place, &crl->x509));
     prepared->crl_count++;
     return CELLA_OK;
 }
@@ -48,7 +48,7 @@ static cella_result der_add(struct cella_prepared *prepared, const struct ev_obj
 {
     const struct ev_certificate *ignored;
     struct ev_place place = {0};
-    cella_result result = x509_looks_like_crl(object->decoded)
+    cella_result result = ev_x509_looks_like_crl(object->decoded)
                               ? crl_add(prepared, object, &place)
                               : ev_pool_add(&prepared->pool, object, &place, &ignored);
     return cella_is_ok(result) ? result : fault_add(prepared, result, object, &place);
@@ -70,7 +70,7 @@ static cella_result pem_decode(struct cella_prepared *prepared, struct cella_byt
     uint8_t *room;
     size_t size;
     CELLA_TRY(room_take(prepared, body.size / 4 * 3 + 3, place, body.data, &room));
-    CELLA_TRY(armor_base64(body, false, place, room, &size));
+    CELLA_TRY(ev_armor_base64(body, false, place, room, &size));
     prepared->arena.used = (size_t)(room - prepared->arena.data) + size;
     *ret_der = cella_bytes_of(room, size);
     return CELLA_OK;
@@ -84,7 +84,7 @@ static cella_result pem_add(struct cella_prepared *prepared, struct ev_object ob
     for (object.ordinal = 1;; object.ordinal++) {
         struct cella_bytes body;
         bool is_found;
-        CELLA_TRY(armor_pem(&cursor, label, is_strict, place, &is_found, &body));
+        CELLA_TRY(ev_armor_pem(&cursor, label, is_strict, place, &is_found, &body));
         if (!is_found) {
             return CELLA_OK;
         }
@@ -110,6 +110,15 @@ static struct cella_bytes trim(struct cella_bytes bytes)
     return bytes;
 }
 
+/* One SEQUENCE that fills the bytes. */
+static bool is_der(struct cella_bytes bytes)
+{
+    struct ev_place place = {0};
+    struct der der = ev_der_of(bytes, &place);
+    struct cella_bytes content;
+    return cella_is_ok(ev_der_take(&der, DER_SEQUENCE, &content, NULL)) && ev_der_at_end(&der);
+}
+
 /* DER in hexadecimal: as the PCCS gives CRLs. */
 static bool looks_like_hex(struct cella_bytes text)
 {
@@ -117,7 +126,7 @@ static bool looks_like_hex(struct cella_bytes text)
         return false;
     }
     for (size_t i = 0; i < 8; i++) {
-        if (armor_hex_digit(text.data[i]) < 0) {
+        if (ev_armor_hex_digit(text.data[i]) < 0) {
             return false;
         }
     }
@@ -129,7 +138,7 @@ static cella_result hex_add(struct cella_prepared *prepared, struct ev_object ob
 {
     uint8_t *room;
     CELLA_TRY(room_take(prepared, text.size / 2, place, text.data, &room));
-    EV_ENSURE(place, cella_is_ok(armor_hex(text, room)), text.data, BAD_SYNTAX,
+    EV_ENSURE(place, cella_is_ok(ev_armor_hex(text, room)), text.data, BAD_SYNTAX,
               "hexadecimal digits only");
     object.decoded = cella_bytes_of(room, text.size / 2);
     return der_add(prepared, &object);
@@ -143,7 +152,7 @@ static cella_result item_add(struct cella_prepared *prepared,
     struct cella_bytes text = trim(bytes);
     *object = (struct ev_object){.name = item->name, .original = bytes, .decoded = bytes};
     if (text.size && text.data[0] == '{') {
-        return prepare_document(prepared, item, object, place);
+        return ev_prepare_document(prepared, item, object, place);
     }
     if (ev_contains(bytes, "-----BEGIN ")) {
         CELLA_TRY(pem_add(prepared, *object, "CERTIFICATE", false, place));
@@ -155,6 +164,19 @@ static cella_result item_add(struct cella_prepared *prepared,
     EV_ENSURE(place, bytes.size && bytes.data[0] == DER_SEQUENCE, bytes.data, BAD_MAGIC,
               "JSON, PEM, DER or DER in hexadecimal");
     return der_add(prepared, object);
+}
+
+/* Certificates in DER, one behind the other. */
+static cella_result ders_add(struct cella_prepared *prepared, struct ev_object object,
+                             struct ev_place *place)
+{
+    struct der list = ev_der_of(object.original, place);
+    struct cella_bytes content;
+    for (object.ordinal = 1; !ev_der_at_end(&list); object.ordinal++) {
+        CELLA_TRY(ev_der_take(&list, DER_SEQUENCE, &content, &object.decoded));
+        CELLA_TRY(der_add(prepared, &object));
+    }
+    return CELLA_OK;
 }
 
 /* The certificates that evidence brings along. */
@@ -172,14 +194,14 @@ static cella_result evidence_add(struct cella_prepared *prepared, struct cella_s
         object.decoded = object.original;
         if (type == QUOTE_PCK_CHAIN || type == QUOTE_PCK_CERTIFICATE) {
             bool is_der = object.original.size && object.original.data[0] == DER_SEQUENCE;
-            cella_result result = is_der ? der_add(prepared, &object)
+            cella_result result = is_der ? ders_add(prepared, object, &place)
                                          : pem_add(prepared, object, "CERTIFICATE", true, &place);
             return cella_is_ok(result) ? result : fault_add(prepared, result, &object, &place);
         }
         return CELLA_OK;
     }
-    table = snp_certificates_of(bytes);
-    while (snp_certificates_next(&table, &der)) {
+    table = ev_snp_certificates_of(bytes);
+    while (ev_snp_certificates_next(&table, &der)) {
         object.original = der;
         object.decoded = der;
         object.ordinal++;
@@ -230,7 +252,7 @@ static cella_result items_add(struct cella_prepared *prepared,
         crl_resolve(prepared, &prepared->crls[i]);
     }
     for (size_t i = 0; i < prepared->document_count; i++) {
-        prepare_document_verify(prepared, &prepared->documents[i]);
+        ev_prepare_document_verify(prepared, &prepared->documents[i]);
     }
     return CELLA_OK;
 }
@@ -269,8 +291,8 @@ void cella_evidence_prepared_done(struct cella_prepared *prepared)
     }
 }
 
-const struct ev_crl *prepared_crl(const struct cella_prepared *prepared,
-                                  const struct ev_certificate *issuer, int64_t time)
+const struct ev_crl *ev_prepared_crl(const struct cella_prepared *prepared,
+                                     const struct ev_certificate *issuer, int64_t time)
 {
     const struct ev_crl *found = NULL;
     for (size_t i = 0; i < prepared->crl_count; i++) {
@@ -295,7 +317,7 @@ enum cella_collateral_kind cella_collateral_recognise(struct cella_span span)
     struct cella_bytes bytes = cella_bytes_of(span.data, span.size);
     struct cella_bytes text = trim(bytes);
     if (text.size && text.data[0] == '{') {
-        return prepare_document_kind(text);
+        return ev_prepare_document_kind(text);
     }
     if (ev_contains(bytes, "-----BEGIN X509 CRL-----")) {
         return CELLA_COLLATERAL_CRL;
@@ -306,8 +328,8 @@ enum cella_collateral_kind cella_collateral_recognise(struct cella_span span)
     if (looks_like_hex(text)) {
         return CELLA_COLLATERAL_CRL;
     }
-    if (bytes.size && bytes.data[0] == DER_SEQUENCE) {
-        return x509_looks_like_crl(bytes) ? CELLA_COLLATERAL_CRL : CELLA_COLLATERAL_CERTIFICATES;
+    if (is_der(bytes)) {
+        return ev_x509_looks_like_crl(bytes) ? CELLA_COLLATERAL_CRL : CELLA_COLLATERAL_CERTIFICATES;
     }
     return CELLA_COLLATERAL_UNKNOWN;
 }

@@ -10,11 +10,11 @@
 #include "evidence/snp.h"
 
 /* TCB info or QE identity: parses it and keeps it; its signature comes when all certificates are there. */
-CELLA_MUST_USE cella_result prepare_document(struct cella_prepared *prepared,
-                                             const struct cella_collateral_item *item,
-                                             const struct ev_object *object,
-                                             struct ev_place *place);
-void prepare_document_verify(struct cella_prepared *prepared, struct ev_document *document);
-enum cella_collateral_kind prepare_document_kind(struct cella_bytes text);
+CELLA_MUST_USE cella_result ev_prepare_document(struct cella_prepared *prepared,
+                                                const struct cella_collateral_item *item,
+                                                const struct ev_object *object,
+                                                struct ev_place *place);
+void ev_prepare_document_verify(struct cella_prepared *prepared, struct ev_document *document);
+enum cella_collateral_kind ev_prepare_document_kind(struct cella_bytes text);
 
 #endif

@@ -13,11 +13,11 @@
 /* The wrapped form {"tcbInfo": {…}, "signature": "…"} or the bare inner object with a signature beside it. */
 struct wrapped {
     enum cella_collateral_kind kind;
-    struct json body;
+    struct ev_json body;
     struct cella_bytes signature; /* hex; empty: none in the document */
 };
 
-static cella_result wrapped_find(struct json document, struct ev_place *place,
+static cella_result wrapped_find(struct ev_json document, struct ev_place *place,
                                  struct wrapped *ret_wrapped)
 {
     static const struct {
@@ -25,36 +25,36 @@ static cella_result wrapped_find(struct json document, struct ev_place *place,
         enum cella_collateral_kind kind;
     } keys[] = {{"tcbInfo", CELLA_COLLATERAL_TCB_INFO},
                 {"enclaveIdentity", CELLA_COLLATERAL_QE_IDENTITY}};
-    struct json signature;
+    struct ev_json signature;
     bool is_found;
     *ret_wrapped = (struct wrapped){0};
     for (size_t i = 0; i < 2; i++) {
-        CELLA_TRY(json_find(document, keys[i].key, place, &is_found, &ret_wrapped->body));
+        CELLA_TRY(ev_json_find(document, keys[i].key, place, &is_found, &ret_wrapped->body));
         if (is_found) {
             ret_wrapped->kind = keys[i].kind;
-            CELLA_TRY(json_get(document, "signature", JSON_STRING, place, &signature));
-            return json_string(signature, place, &ret_wrapped->signature);
+            CELLA_TRY(ev_json_get(document, "signature", EV_JSON_STRING, place, &signature));
+            return ev_json_string(signature, place, &ret_wrapped->signature);
         }
     }
     ret_wrapped->body = document;
     bool has_levels;
     bool is_tcb;
     bool is_identity;
-    CELLA_TRY(json_find(document, "tcbLevels", place, &has_levels, &signature));
-    CELLA_TRY(json_find(document, "fmspc", place, &is_tcb, &signature));
-    CELLA_TRY(json_find(document, "miscselect", place, &is_identity, &signature));
+    CELLA_TRY(ev_json_find(document, "tcbLevels", place, &has_levels, &signature));
+    CELLA_TRY(ev_json_find(document, "fmspc", place, &is_tcb, &signature));
+    CELLA_TRY(ev_json_find(document, "miscselect", place, &is_identity, &signature));
     EV_ENSURE(place, has_levels && (is_tcb || is_identity), document.text.data, BAD_MAGIC,
               "tcbInfo or enclaveIdentity");
     ret_wrapped->kind = is_tcb ? CELLA_COLLATERAL_TCB_INFO : CELLA_COLLATERAL_QE_IDENTITY;
     return CELLA_OK;
 }
 
-enum cella_collateral_kind prepare_document_kind(struct cella_bytes text)
+enum cella_collateral_kind ev_prepare_document_kind(struct cella_bytes text)
 {
     struct ev_place place = {0};
     struct wrapped wrapped;
-    struct json document;
-    if (!cella_is_ok(json_parse(text, &place, &document)) ||
+    struct ev_json document;
+    if (!cella_is_ok(ev_json_parse(text, &place, &document)) ||
         !cella_is_ok(wrapped_find(document, &place, &wrapped))) {
         return CELLA_COLLATERAL_UNKNOWN;
     }
@@ -71,18 +71,18 @@ static cella_result signature_read(const struct wrapped *wrapped,
     }
     EV_ENSURE(place, hex.size == 2 * sizeof(document->signature), wrapped->body.text.data,
               BAD_FIELD, "a signature of 128 hexadecimal digits");
-    EV_ENSURE(place, cella_is_ok(armor_hex(hex, document->signature)), hex.data, BAD_FIELD,
+    EV_ENSURE(place, cella_is_ok(ev_armor_hex(hex, document->signature)), hex.data, BAD_FIELD,
               "a signature of 128 hexadecimal digits");
     return CELLA_OK;
 }
 
-cella_result prepare_document(struct cella_prepared *prepared,
-                              const struct cella_collateral_item *item,
-                              const struct ev_object *object, struct ev_place *place)
+cella_result ev_prepare_document(struct cella_prepared *prepared,
+                                 const struct cella_collateral_item *item,
+                                 const struct ev_object *object, struct ev_place *place)
 {
-    struct json json;
+    struct ev_json json;
     struct wrapped wrapped;
-    CELLA_TRY(json_parse(object->original, place, &json));
+    CELLA_TRY(ev_json_parse(object->original, place, &json));
     CELLA_TRY(wrapped_find(json, place, &wrapped));
     EV_ENSURE(place, prepared->document_count < PREPARED_DOCUMENT_MAX, json.text.data,
               LIMIT_EXCEEDED, "fewer documents");
@@ -91,9 +91,10 @@ cella_result prepare_document(struct cella_prepared *prepared,
         (struct ev_document){.kind = wrapped.kind, .object = *object, .body = wrapped.body.text};
     CELLA_TRY(signature_read(&wrapped, item, place, document));
     if (wrapped.kind == CELLA_COLLATERAL_TCB_INFO) {
-        CELLA_TRY(tcb_info_parse(wrapped.body, &prepared->arena, place, &document->tcb_info));
+        CELLA_TRY(ev_tcb_info_parse(wrapped.body, &prepared->arena, place, &document->tcb_info));
     } else {
-        CELLA_TRY(qe_identity_parse(wrapped.body, &prepared->arena, place, &document->qe_identity));
+        CELLA_TRY(
+            ev_qe_identity_parse(wrapped.body, &prepared->arena, place, &document->qe_identity));
     }
     prepared->document_count++;
     return CELLA_OK;
@@ -150,7 +151,7 @@ static bool is_signed_by(const struct cella_prepared *prepared, const struct ev_
            cella_is_ok(ev_verify_digest(&signer->key, hash, r, r + 32, 32));
 }
 
-void prepare_document_verify(struct cella_prepared *prepared, struct ev_document *document)
+void ev_prepare_document_verify(struct cella_prepared *prepared, struct ev_document *document)
 {
     bool is_tcb = document->kind == CELLA_COLLATERAL_TCB_INFO;
     struct ev_fault fault = {.result = CELLA_RESULT(NOT_FOUND),

@@ -58,7 +58,7 @@ struct cella_prepared {
 };
 
 /* A CRL of `issuer` (by name and key); the one that is valid at `time`, else the newest. NULL: none. */
-const struct ev_crl *prepared_crl(const struct cella_prepared *prepared,
-                                  const struct ev_certificate *issuer, int64_t time);
+const struct ev_crl *ev_prepared_crl(const struct cella_prepared *prepared,
+                                     const struct ev_certificate *issuer, int64_t time);
 
 #endif

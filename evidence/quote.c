@@ -111,7 +111,8 @@ static cella_result authentication_read(struct cella_bytes data, struct ev_place
     return qe_read(&cursor, place, quote);
 }
 
-cella_result quote_parse(struct cella_bytes bytes, struct ev_place *place, struct quote *ret_quote)
+cella_result ev_quote_parse(struct cella_bytes bytes, struct ev_place *place,
+                            struct quote *ret_quote)
 {
     struct cella_cursor cursor = cella_cursor_of(bytes);
     struct quote quote = {0};
@@ -190,7 +191,7 @@ static void tdx_claims(struct cella_bytes body, struct cella_evidence_claims *cl
     claims->debug = claims->tdx.td_attributes & 0xFF;
 }
 
-void quote_claims(const struct quote *quote, struct cella_evidence_claims *claims)
+void ev_quote_claims(const struct quote *quote, struct cella_evidence_claims *claims)
 {
     claims->tee = quote->tee;
     claims->version = quote->version;

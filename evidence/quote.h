@@ -37,9 +37,9 @@ struct quote {
 };
 
 /* A quote at the start of `bytes`; what is behind it is the caller's. MALFORMED results. */
-CELLA_MUST_USE cella_result quote_parse(struct cella_bytes bytes, struct ev_place *place,
-                                        struct quote *ret_quote);
+CELLA_MUST_USE cella_result ev_quote_parse(struct cella_bytes bytes, struct ev_place *place,
+                                           struct quote *ret_quote);
 
-void quote_claims(const struct quote *quote, struct cella_evidence_claims *claims);
+void ev_quote_claims(const struct quote *quote, struct cella_evidence_claims *claims);
 
 #endif

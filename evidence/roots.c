@@ -70,10 +70,10 @@ static cella_result certificate_decode(struct cella_bytes bytes, uint8_t *buffer
         *ret_der = bytes;
         return CELLA_OK;
     }
-    CELLA_TRY(armor_pem(&cursor, "CERTIFICATE", false, &place, &is_found, &body));
+    CELLA_TRY(ev_armor_pem(&cursor, "CERTIFICATE", false, &place, &is_found, &body));
     CELLA_ENSURE(is_found, BAD_SYNTAX);
     CELLA_ENSURE(body.size / 4 * 3 + 3 <= CERTIFICATE_DER_MAX, LIMIT_EXCEEDED);
-    CELLA_TRY(armor_base64(body, false, &place, buffer, &size));
+    CELLA_TRY(ev_armor_base64(body, false, &place, buffer, &size));
     *ret_der = cella_bytes_of(buffer, size);
     return CELLA_OK;
 }
@@ -86,7 +86,7 @@ cella_result cella_roots_add(struct cella_roots *roots, struct cella_span certif
     struct cella_bytes der;
     CELLA_ENSURE(roots->count < CELLA_ROOT_MAX, LIMIT_EXCEEDED);
     CELLA_TRY(certificate_decode(cella_bytes_of(certificate.data, certificate.size), buffer, &der));
-    CELLA_TRY(x509_certificate_parse(der, &place, &x509));
+    CELLA_TRY(ev_x509_certificate_parse(der, &place, &x509));
     CELLA_ENSURE(EVP_Digest(x509.spki.data, x509.spki.size, roots->keys[roots->count].spki_sha256,
                             NULL, EVP_sha256(), NULL) > 0,
                  CRYPTO);

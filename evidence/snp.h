@@ -20,19 +20,19 @@ enum snp_signing_key {
 };
 
 /* The report at the start of `bytes`. MALFORMED results. */
-CELLA_MUST_USE cella_result snp_report_parse(struct cella_bytes bytes, struct ev_place *place,
-                                             struct cella_evidence_claims *ret_claims);
+CELLA_MUST_USE cella_result ev_snp_report_parse(struct cella_bytes bytes, struct ev_place *place,
+                                                struct cella_evidence_claims *ret_claims);
 
 /* TCB_VERSION as `product` lays it out. */
-struct cella_snp_tcb snp_tcb_of(enum cella_snp_product product, uint64_t raw);
+struct cella_snp_tcb ev_snp_tcb_of(enum cella_snp_product product, uint64_t raw);
 
 /* Certificates of the table behind a report; stops at the first thing that is not well-formed. */
 struct snp_certificates {
     struct cella_bytes table;
     struct cella_cursor cursor;
 };
-struct snp_certificates snp_certificates_of(struct cella_bytes evidence);
-bool snp_certificates_next(struct snp_certificates *certificates, struct cella_bytes *ret_der);
+struct snp_certificates ev_snp_certificates_of(struct cella_bytes evidence);
+bool ev_snp_certificates_next(struct snp_certificates *certificates, struct cella_bytes *ret_der);
 
 /* What a VCEK or VLEK says in AMD's extensions. */
 struct snp_endorsement {
@@ -43,11 +43,11 @@ struct snp_endorsement {
 };
 
 /* BAD_FIELD: this is neither a VCEK nor a VLEK. */
-CELLA_MUST_USE cella_result snp_endorsement_parse(const struct x509_certificate *certificate,
-                                                  struct ev_place *place,
-                                                  struct snp_endorsement *ret_endorsement);
+CELLA_MUST_USE cella_result ev_snp_endorsement_parse(const struct x509_certificate *certificate,
+                                                     struct ev_place *place,
+                                                     struct snp_endorsement *ret_endorsement);
 
 /* By the end of a common name as in SEV-Milan, SEV-VLEK-Genoa, ARK-Turin, or the start of a product name, Milan-B0. */
-enum cella_snp_product snp_product_of(struct cella_bytes name);
+enum cella_snp_product ev_snp_product_of(struct cella_bytes name);
 
 #endif

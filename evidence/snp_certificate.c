@@ -29,7 +29,7 @@ static bool part_find(const struct x509_certificate *certificate, const char *ta
     uint8_t oid[sizeof(AMD) + 1];
     memcpy(oid, AMD, sizeof(AMD) - 1);
     memcpy(oid + sizeof(AMD) - 1, tail, 2);
-    return x509_extension_find(certificate, cella_bytes_of(oid, sizeof(oid)), ret_value);
+    return ev_x509_extension_find(certificate, cella_bytes_of(oid, sizeof(oid)), ret_value);
 }
 
 static cella_result tcb_read(const struct x509_certificate *certificate, struct ev_place *place,
@@ -43,9 +43,9 @@ static cella_result tcb_read(const struct x509_certificate *certificate, struct 
                       "AMD's extensions with the TCB's parts");
             continue;
         }
-        struct der der = der_of(value, place);
-        CELLA_TRY(der_number(&der, DER_INTEGER, UINT8_MAX, &level));
-        CELLA_TRY(der_end(&der));
+        struct der der = ev_der_of(value, place);
+        CELLA_TRY(ev_der_number(&der, DER_INTEGER, UINT8_MAX, &level));
+        CELLA_TRY(ev_der_end(&der));
         ((uint8_t *)tcb)[g_parts[i].member] = (uint8_t)level;
     }
     return CELLA_OK;
@@ -55,18 +55,18 @@ static cella_result tcb_read(const struct x509_certificate *certificate, struct 
 static cella_result hwid_read(struct cella_bytes value, struct ev_place *place,
                               struct cella_bytes *ret_hwid)
 {
-    struct der der = der_of(value, place);
+    struct der der = ev_der_of(value, place);
     if (value.size == 64 || value.size == 8) {
         *ret_hwid = value;
         return CELLA_OK;
     }
-    CELLA_TRY(der_take(&der, DER_OCTET_STRING, ret_hwid, NULL));
+    CELLA_TRY(ev_der_take(&der, DER_OCTET_STRING, ret_hwid, NULL));
     EV_ENSURE(place, ret_hwid->size == 64 || ret_hwid->size == 8, value.data, BAD_FIELD,
               "a hardware id of 64 or 8 bytes");
-    return der_end(&der);
+    return ev_der_end(&der);
 }
 
-enum cella_snp_product snp_product_of(struct cella_bytes name)
+enum cella_snp_product ev_snp_product_of(struct cella_bytes name)
 {
     static const struct {
         const char *name;
@@ -84,26 +84,27 @@ enum cella_snp_product snp_product_of(struct cella_bytes name)
     return CELLA_SNP_UNKNOWN;
 }
 
-cella_result snp_endorsement_parse(const struct x509_certificate *certificate,
-                                   struct ev_place *place, struct snp_endorsement *ret_endorsement)
+cella_result ev_snp_endorsement_parse(const struct x509_certificate *certificate,
+                                      struct ev_place *place,
+                                      struct snp_endorsement *ret_endorsement)
 {
     struct snp_endorsement endorsement = {0};
     struct cella_bytes value;
     EV_ENSURE(place, certificate->key_kind == EV_KEY_P384, certificate->spki.data, BAD_FIELD,
               "a key on P-384");
-    EV_ENSURE(place, x509_extension_find(certificate, AMD_OID("\x02"), &value),
+    EV_ENSURE(place, ev_x509_extension_find(certificate, AMD_OID("\x02"), &value),
               certificate->tbs.data, BAD_FIELD, "AMD's extension with the product's name");
-    struct der der = der_of(value, place);
+    struct der der = ev_der_of(value, place);
     struct cella_bytes name;
-    CELLA_TRY(der_take(&der, DER_IA5_STRING, &name, NULL));
-    CELLA_TRY(der_end(&der));
-    endorsement.product = snp_product_of(name);
+    CELLA_TRY(ev_der_take(&der, DER_IA5_STRING, &name, NULL));
+    CELLA_TRY(ev_der_end(&der));
+    endorsement.product = ev_snp_product_of(name);
     CELLA_TRY(tcb_read(certificate, place, &endorsement.tcb));
-    bool has_hwid = x509_extension_find(certificate, AMD_OID("\x04"), &value);
+    bool has_hwid = ev_x509_extension_find(certificate, AMD_OID("\x04"), &value);
     if (has_hwid) {
         CELLA_TRY(hwid_read(value, place, &endorsement.hwid));
     }
-    endorsement.is_vlek = x509_extension_find(certificate, AMD_OID("\x05"), &value);
+    endorsement.is_vlek = ev_x509_extension_find(certificate, AMD_OID("\x05"), &value);
     EV_ENSURE(place, has_hwid != endorsement.is_vlek, certificate->tbs.data, BAD_FIELD,
               "a hardware id (VCEK) or a provider id (VLEK)");
     *ret_endorsement = endorsement;

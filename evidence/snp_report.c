@@ -23,7 +23,7 @@ static uint64_t number(struct cella_bytes report, size_t offset, size_t size)
     return cella_le_get(report.data + offset, size);
 }
 
-struct cella_snp_tcb snp_tcb_of(enum cella_snp_product product, uint64_t raw)
+struct cella_snp_tcb ev_snp_tcb_of(enum cella_snp_product product, uint64_t raw)
 {
     const bool is_turin = product == CELLA_SNP_TURIN;
     return (struct cella_snp_tcb){
@@ -90,10 +90,10 @@ static void body_read(struct cella_bytes report, struct cella_snp_claims *snp)
     }
     snp->is_vlek = (snp->key_info >> 2 & 7u) == SNP_KEY_VLEK;
     snp->product = product_of(snp);
-    snp->current_tcb = snp_tcb_of(snp->product, number(report, 0x38, 8));
-    snp->reported_tcb = snp_tcb_of(snp->product, number(report, 0x180, 8));
-    snp->committed_tcb = snp_tcb_of(snp->product, number(report, 0x1E0, 8));
-    snp->launch_tcb = snp_tcb_of(snp->product, number(report, 0x1F0, 8));
+    snp->current_tcb = ev_snp_tcb_of(snp->product, number(report, 0x38, 8));
+    snp->reported_tcb = ev_snp_tcb_of(snp->product, number(report, 0x180, 8));
+    snp->committed_tcb = ev_snp_tcb_of(snp->product, number(report, 0x1E0, 8));
+    snp->launch_tcb = ev_snp_tcb_of(snp->product, number(report, 0x1F0, 8));
 }
 
 /* What is not signed must be zero: behind r and s, and the upper halves of their 72 bytes. */
@@ -110,8 +110,8 @@ static cella_result signature_check(struct cella_bytes report, struct ev_place *
     return CELLA_OK;
 }
 
-cella_result snp_report_parse(struct cella_bytes bytes, struct ev_place *place,
-                              struct cella_evidence_claims *ret_claims)
+cella_result ev_snp_report_parse(struct cella_bytes bytes, struct ev_place *place,
+                                 struct cella_evidence_claims *ret_claims)
 {
     struct cella_evidence_claims claims = {.format = CELLA_EVIDENCE_SNP_REPORT,
                                            .tee = CELLA_TEE_SNP};
@@ -137,7 +137,7 @@ cella_result snp_report_parse(struct cella_bytes bytes, struct ev_place *place,
     return CELLA_OK;
 }
 
-struct snp_certificates snp_certificates_of(struct cella_bytes evidence)
+struct snp_certificates ev_snp_certificates_of(struct cella_bytes evidence)
 {
     struct cella_bytes table = {0};
     if (evidence.size > SNP_REPORT_SIZE) {
@@ -147,7 +147,7 @@ struct snp_certificates snp_certificates_of(struct cella_bytes evidence)
 }
 
 /* Entries of GUID, offset and size, the last one all zero; contents behind, counted from the table's start. */
-bool snp_certificates_next(struct snp_certificates *certificates, struct cella_bytes *ret_der)
+bool ev_snp_certificates_next(struct snp_certificates *certificates, struct cella_bytes *ret_der)
 {
     struct cella_bytes entry;
     if (certificates->cursor.offset >= (size_t)TABLE_ENTRY_SIZE * TABLE_ENTRIES_MAX ||

@@ -7,7 +7,7 @@
 #include "evidence/armor.h"
 #include "evidence/bytes_util.h"
 
-enum cella_tcb_status tcb_status_of(struct cella_bytes name)
+enum cella_tcb_status ev_tcb_status_of(struct cella_bytes name)
 {
     for (unsigned i = CELLA_TCB_UP_TO_DATE; i < CELLA_TCB_STATUS_COUNT; i++) {
         if (ev_is(name, cella_tcb_status_name((enum cella_tcb_status)i))) {
@@ -17,24 +17,24 @@ enum cella_tcb_status tcb_status_of(struct cella_bytes name)
     return CELLA_TCB_NONE;
 }
 
-static size_t items_count(struct json array)
+static size_t items_count(struct ev_json array)
 {
-    struct json_iterator items = json_items(array);
+    struct ev_json_iterator items = ev_json_items(array);
     struct cella_bytes key;
-    struct json item;
+    struct ev_json item;
     size_t count = 0;
-    while (json_next(&items, &key, &item)) {
+    while (ev_json_next(&items, &key, &item)) {
         count++;
     }
     return count;
 }
 
 /* An array `key` of 1 to `max` items, and room for as many of `item_size`. */
-static cella_result list_open(struct json owner, const char *key, size_t max, size_t item_size,
+static cella_result list_open(struct ev_json owner, const char *key, size_t max, size_t item_size,
                               struct ev_arena *arena, struct ev_place *place,
-                              struct json *ret_array, void **ret_room, size_t *ret_count)
+                              struct ev_json *ret_array, void **ret_room, size_t *ret_count)
 {
-    CELLA_TRY(json_get(owner, key, JSON_ARRAY, place, ret_array));
+    CELLA_TRY(ev_json_get(owner, key, EV_JSON_ARRAY, place, ret_array));
     *ret_count = items_count(*ret_array);
     EV_ENSURE(place, *ret_count >= 1 && *ret_count <= max, ret_array->text.data, LIMIT_EXCEEDED,
               "a list that is neither empty nor endless");
@@ -45,76 +45,76 @@ static cella_result list_open(struct json owner, const char *key, size_t max, si
 }
 
 /* tcbDate, tcbStatus, advisoryIDs: what every kind of level has. */
-static cella_result level_common_parse(struct json value, struct ev_place *place,
+static cella_result level_common_parse(struct ev_json value, struct ev_place *place,
                                        struct tcb_level *level)
 {
     struct cella_bytes status;
     bool has_advisories;
-    CELLA_TRY(json_get_time(value, "tcbDate", place, &level->date));
-    CELLA_TRY(json_get_string(value, "tcbStatus", place, &status));
-    level->status = tcb_status_of(status);
+    CELLA_TRY(ev_json_get_time(value, "tcbDate", place, &level->date));
+    CELLA_TRY(ev_json_get_string(value, "tcbStatus", place, &status));
+    level->status = ev_tcb_status_of(status);
     EV_ENSURE(place, level->status != CELLA_TCB_NONE && level->status <= CELLA_TCB_REVOKED,
               status.data, BAD_FIELD, "a known tcbStatus");
-    CELLA_TRY(json_find(value, "advisoryIDs", place, &has_advisories, &level->advisories));
+    CELLA_TRY(ev_json_find(value, "advisoryIDs", place, &has_advisories, &level->advisories));
     if (!has_advisories) {
-        level->advisories = (struct json){.kind = JSON_NULL};
+        level->advisories = (struct ev_json){.kind = EV_JSON_NULL};
         return CELLA_OK;
     }
-    EV_ENSURE(place, level->advisories.kind == JSON_ARRAY, level->advisories.text.data, BAD_FIELD,
-              "a list of advisories");
-    struct json_iterator items = json_items(level->advisories);
+    EV_ENSURE(place, level->advisories.kind == EV_JSON_ARRAY, level->advisories.text.data,
+              BAD_FIELD, "a list of advisories");
+    struct ev_json_iterator items = ev_json_items(level->advisories);
     struct cella_bytes text;
-    struct json item;
-    while (json_next(&items, &text, &item)) {
-        CELLA_TRY(json_string(item, place, &text));
+    struct ev_json item;
+    while (ev_json_next(&items, &text, &item)) {
+        CELLA_TRY(ev_json_string(item, place, &text));
     }
     return CELLA_OK;
 }
 
 /* Version 3: [{"svn": 4, …}, … 16 times]. */
-static cella_result components_parse(struct json tcb, const char *key, struct ev_place *place,
+static cella_result components_parse(struct ev_json tcb, const char *key, struct ev_place *place,
                                      uint8_t out[16])
 {
-    struct json array;
-    CELLA_TRY(json_get(tcb, key, JSON_ARRAY, place, &array));
+    struct ev_json array;
+    CELLA_TRY(ev_json_get(tcb, key, EV_JSON_ARRAY, place, &array));
     EV_ENSURE(place, items_count(array) == 16, array.text.data, BAD_FIELD, "16 TCB components");
-    struct json_iterator items = json_items(array);
+    struct ev_json_iterator items = ev_json_items(array);
     struct cella_bytes name;
-    struct json item;
+    struct ev_json item;
     uint64_t svn;
-    for (size_t i = 0; i < 16 && json_next(&items, &name, &item); i++) {
-        CELLA_TRY(json_get_unsigned(item, "svn", UINT8_MAX, place, &svn));
+    for (size_t i = 0; i < 16 && ev_json_next(&items, &name, &item); i++) {
+        CELLA_TRY(ev_json_get_unsigned(item, "svn", UINT8_MAX, place, &svn));
         out[i] = (uint8_t)svn;
     }
     return CELLA_OK;
 }
 
 /* Version 2: "sgxtcbcomp01svn" to "sgxtcbcomp16svn". */
-static cella_result components_v2_parse(struct json tcb, struct ev_place *place, uint8_t out[16])
+static cella_result components_v2_parse(struct ev_json tcb, struct ev_place *place, uint8_t out[16])
 {
     char key[] = "sgxtcbcomp00svn";
     uint64_t svn;
     for (unsigned i = 1; i <= 16; i++) {
         key[10] = (char)('0' + i / 10);
         key[11] = (char)('0' + i % 10);
-        struct json value;
+        struct ev_json value;
         bool is_found;
-        CELLA_TRY(json_find(tcb, key, place, &is_found, &value));
+        CELLA_TRY(ev_json_find(tcb, key, place, &is_found, &value));
         EV_ENSURE(place, is_found, tcb.text.data, BAD_FIELD, "16 TCB components");
-        CELLA_TRY(json_unsigned(value, UINT8_MAX, place, &svn));
+        CELLA_TRY(ev_json_unsigned(value, UINT8_MAX, place, &svn));
         out[i - 1] = (uint8_t)svn;
     }
     return CELLA_OK;
 }
 
-static cella_result level_parse(const struct tcb_info *info, struct json value,
+static cella_result level_parse(const struct tcb_info *info, struct ev_json value,
                                 struct ev_place *place, struct tcb_level *level)
 {
-    struct json tcb;
+    struct ev_json tcb;
     uint64_t pce_svn;
     CELLA_TRY(level_common_parse(value, place, level));
-    CELLA_TRY(json_get(value, "tcb", JSON_OBJECT, place, &tcb));
-    CELLA_TRY(json_get_unsigned(tcb, "pcesvn", UINT16_MAX, place, &pce_svn));
+    CELLA_TRY(ev_json_get(value, "tcb", EV_JSON_OBJECT, place, &tcb));
+    CELLA_TRY(ev_json_get_unsigned(tcb, "pcesvn", UINT16_MAX, place, &pce_svn));
     level->pce_svn = (uint16_t)pce_svn;
     if (info->version == 2) {
         return components_v2_parse(tcb, place, level->sgx);
@@ -153,115 +153,117 @@ static cella_result levels_sort(struct tcb_level *levels, size_t count, const ui
     return CELLA_OK;
 }
 
-static cella_result levels_parse(struct json body, struct ev_arena *arena, struct ev_place *place,
-                                 struct tcb_info *info)
+static cella_result levels_parse(struct ev_json body, struct ev_arena *arena,
+                                 struct ev_place *place, struct tcb_info *info)
 {
     struct cella_bytes key;
-    struct json array;
-    struct json item;
+    struct ev_json array;
+    struct ev_json item;
     void *room;
     CELLA_TRY(list_open(body, "tcbLevels", TCB_LEVEL_MAX, sizeof(struct tcb_level), arena, place,
                         &array, &room, &info->level_count));
     info->levels = room;
-    struct json_iterator items = json_items(array);
-    for (size_t i = 0; i < info->level_count && json_next(&items, &key, &item); i++) {
+    struct ev_json_iterator items = ev_json_items(array);
+    for (size_t i = 0; i < info->level_count && ev_json_next(&items, &key, &item); i++) {
         CELLA_TRY(level_parse(info, item, place, &info->levels[i]));
     }
     return levels_sort(info->levels, info->level_count, array.text.data, place);
 }
 
-cella_result tcb_svn_levels_parse(struct json owner, struct ev_arena *arena, struct ev_place *place,
-                                  struct tcb_level **ret_levels, size_t *ret_count)
+cella_result ev_tcb_svn_levels_parse(struct ev_json owner, struct ev_arena *arena,
+                                     struct ev_place *place, struct tcb_level **ret_levels,
+                                     size_t *ret_count)
 {
     struct cella_bytes key;
-    struct json array;
-    struct json item;
+    struct ev_json array;
+    struct ev_json item;
     void *room;
     uint64_t svn;
     CELLA_TRY(list_open(owner, "tcbLevels", TCB_MODULE_LEVEL_MAX, sizeof(struct tcb_level), arena,
                         place, &array, &room, ret_count));
     struct tcb_level *levels = room;
-    struct json_iterator items = json_items(array);
-    for (size_t i = 0; i < *ret_count && json_next(&items, &key, &item); i++) {
-        struct json tcb;
+    struct ev_json_iterator items = ev_json_items(array);
+    for (size_t i = 0; i < *ret_count && ev_json_next(&items, &key, &item); i++) {
+        struct ev_json tcb;
         CELLA_TRY(level_common_parse(item, place, &levels[i]));
-        CELLA_TRY(json_get(item, "tcb", JSON_OBJECT, place, &tcb));
-        CELLA_TRY(json_get_unsigned(tcb, "isvsvn", UINT16_MAX, place, &svn));
+        CELLA_TRY(ev_json_get(item, "tcb", EV_JSON_OBJECT, place, &tcb));
+        CELLA_TRY(ev_json_get_unsigned(tcb, "isvsvn", UINT16_MAX, place, &svn));
         levels[i].pce_svn = (uint16_t)svn;
     }
     *ret_levels = levels;
     return levels_sort(levels, *ret_count, array.text.data, place);
 }
 
-static cella_result module_parse(struct json value, struct ev_place *place,
+static cella_result module_parse(struct ev_json value, struct ev_place *place,
                                  struct tcb_module *module)
 {
-    CELLA_TRY(json_get_hex(value, "mrsigner", place, module->mr_signer, 48));
-    CELLA_TRY(json_get_hex(value, "attributes", place, module->attributes, 8));
-    return json_get_hex(value, "attributesMask", place, module->attributes_mask, 8);
+    CELLA_TRY(ev_json_get_hex(value, "mrsigner", place, module->mr_signer, 48));
+    CELLA_TRY(ev_json_get_hex(value, "attributes", place, module->attributes, 8));
+    return ev_json_get_hex(value, "attributesMask", place, module->attributes_mask, 8);
 }
 
-static cella_result identities_parse(struct json body, struct ev_arena *arena,
+static cella_result identities_parse(struct ev_json body, struct ev_arena *arena,
                                      struct ev_place *place, struct tcb_info *info)
 {
     struct cella_bytes key;
-    struct json array;
-    struct json item;
+    struct ev_json array;
+    struct ev_json item;
     void *room;
     bool is_found;
-    CELLA_TRY(json_find(body, "tdxModuleIdentities", place, &is_found, &array));
-    if (!is_found || (array.kind == JSON_ARRAY && items_count(array) == 0)) {
+    CELLA_TRY(ev_json_find(body, "tdxModuleIdentities", place, &is_found, &array));
+    if (!is_found || (array.kind == EV_JSON_ARRAY && items_count(array) == 0)) {
         return CELLA_OK;
     }
     CELLA_TRY(list_open(body, "tdxModuleIdentities", TCB_MODULE_MAX, sizeof(struct tcb_module),
                         arena, place, &array, &room, &info->identity_count));
     info->identities = room;
-    struct json_iterator items = json_items(array);
-    for (size_t i = 0; i < info->identity_count && json_next(&items, &key, &item); i++) {
+    struct ev_json_iterator items = ev_json_items(array);
+    for (size_t i = 0; i < info->identity_count && ev_json_next(&items, &key, &item); i++) {
         struct tcb_module *module = &info->identities[i];
-        CELLA_TRY(json_get_string(item, "id", place, &module->id));
+        CELLA_TRY(ev_json_get_string(item, "id", place, &module->id));
         CELLA_TRY(module_parse(item, place, module));
-        CELLA_TRY(tcb_svn_levels_parse(item, arena, place, &module->levels, &module->level_count));
+        CELLA_TRY(
+            ev_tcb_svn_levels_parse(item, arena, place, &module->levels, &module->level_count));
     }
     return CELLA_OK;
 }
 
-static cella_result tee_parse(struct json body, struct ev_place *place, struct tcb_info *info)
+static cella_result tee_parse(struct ev_json body, struct ev_place *place, struct tcb_info *info)
 {
     struct cella_bytes id;
     info->tee = CELLA_TEE_SGX;
     if (info->version == 2) {
         return CELLA_OK;
     }
-    CELLA_TRY(json_get_string(body, "id", place, &id));
+    CELLA_TRY(ev_json_get_string(body, "id", place, &id));
     bool is_tdx = ev_is(id, "TDX");
     EV_ENSURE(place, is_tdx || ev_is(id, "SGX"), id.data, BAD_FIELD, "the id SGX or TDX");
     info->tee = is_tdx ? CELLA_TEE_TDX : CELLA_TEE_SGX;
     return CELLA_OK;
 }
 
-cella_result tcb_info_parse(struct json body, struct ev_arena *arena, struct ev_place *place,
-                            struct tcb_info *ret_info)
+cella_result ev_tcb_info_parse(struct ev_json body, struct ev_arena *arena, struct ev_place *place,
+                               struct tcb_info *ret_info)
 {
     struct tcb_info info = {0};
-    struct json module;
+    struct ev_json module;
     uint64_t type;
-    CELLA_TRY(json_get_unsigned(body, "version", UINT32_MAX, place, &info.version));
+    CELLA_TRY(ev_json_get_unsigned(body, "version", UINT32_MAX, place, &info.version));
     EV_ENSURE(place, info.version == 2 || info.version == 3, body.text.data, UNSUPPORTED_VERSION,
               "TCB info version 2 or 3");
     CELLA_TRY(tee_parse(body, place, &info));
-    CELLA_TRY(json_get_time(body, "issueDate", place, &info.issued));
-    CELLA_TRY(json_get_time(body, "nextUpdate", place, &info.next_update));
-    CELLA_TRY(json_get_hex(body, "fmspc", place, info.fmspc, 6));
-    CELLA_TRY(json_get_hex(body, "pceId", place, info.pce_id, 2));
-    CELLA_TRY(json_get_unsigned(body, "tcbType", UINT32_MAX, place, &type));
+    CELLA_TRY(ev_json_get_time(body, "issueDate", place, &info.issued));
+    CELLA_TRY(ev_json_get_time(body, "nextUpdate", place, &info.next_update));
+    CELLA_TRY(ev_json_get_hex(body, "fmspc", place, info.fmspc, 6));
+    CELLA_TRY(ev_json_get_hex(body, "pceId", place, info.pce_id, 2));
+    CELLA_TRY(ev_json_get_unsigned(body, "tcbType", UINT32_MAX, place, &type));
     EV_ENSURE(place, type == 0, body.text.data, UNSUPPORTED_VERSION,
               "tcbType 0, whose components compare one by one");
-    CELLA_TRY(json_get_unsigned(body, "tcbEvaluationDataNumber", UINT32_MAX, place,
-                                &info.evaluation_number));
+    CELLA_TRY(ev_json_get_unsigned(body, "tcbEvaluationDataNumber", UINT32_MAX, place,
+                                   &info.evaluation_number));
     CELLA_TRY(levels_parse(body, arena, place, &info));
     if (info.tee == CELLA_TEE_TDX) {
-        CELLA_TRY(json_get(body, "tdxModule", JSON_OBJECT, place, &module));
+        CELLA_TRY(ev_json_get(body, "tdxModule", EV_JSON_OBJECT, place, &module));
         CELLA_TRY(module_parse(module, place, &info.module));
         info.has_module = true;
         CELLA_TRY(identities_parse(body, arena, place, &info));

@@ -13,13 +13,13 @@
 #define TCB_MODULE_MAX 16u
 #define TCB_MODULE_LEVEL_MAX 64u
 
-/* `advisories`: the JSON array; kind JSON_NULL when there is none. */
+/* `advisories`: the JSON array; kind EV_JSON_NULL when there is none. */
 struct tcb_level {
     uint8_t sgx[16], tdx[16];
     uint16_t pce_svn; /* of QE and module levels: isvsvn */
     enum cella_tcb_status status;
     int64_t date;
-    struct json advisories;
+    struct ev_json advisories;
 };
 
 struct tcb_module {
@@ -53,18 +53,19 @@ struct qe_identity {
     size_t level_count;
 };
 
-CELLA_MUST_USE cella_result tcb_info_parse(struct json body, struct ev_arena *arena,
-                                           struct ev_place *place, struct tcb_info *ret_info);
-CELLA_MUST_USE cella_result qe_identity_parse(struct json body, struct ev_arena *arena,
-                                              struct ev_place *place,
-                                              struct qe_identity *ret_identity);
+CELLA_MUST_USE cella_result ev_tcb_info_parse(struct ev_json body, struct ev_arena *arena,
+                                              struct ev_place *place, struct tcb_info *ret_info);
+CELLA_MUST_USE cella_result ev_qe_identity_parse(struct ev_json body, struct ev_arena *arena,
+                                                 struct ev_place *place,
+                                                 struct qe_identity *ret_identity);
 
 /* NONE: no such status. */
-enum cella_tcb_status tcb_status_of(struct cella_bytes name);
+enum cella_tcb_status ev_tcb_status_of(struct cella_bytes name);
 
 /* tcbLevels of a QE identity or a TDX module: tcb.isvsvn, tcbDate, tcbStatus, advisoryIDs. */
-CELLA_MUST_USE cella_result tcb_svn_levels_parse(struct json owner, struct ev_arena *arena,
-                                                 struct ev_place *place,
-                                                 struct tcb_level **ret_levels, size_t *ret_count);
+CELLA_MUST_USE cella_result ev_tcb_svn_levels_parse(struct ev_json owner, struct ev_arena *arena,
+                                                    struct ev_place *place,
+                                                    struct tcb_level **ret_levels,
+                                                    size_t *ret_count);
 
 #endif

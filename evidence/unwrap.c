@@ -34,7 +34,7 @@ static size_t escape_write(uint8_t *out, const uint8_t *escape, size_t *ret_used
     if (*escape == 'u') {
         unsigned character = 0;
         for (size_t i = 1; i <= 4; i++) {
-            character = character << 4 | (unsigned)armor_hex_digit(escape[i]);
+            character = character << 4 | (unsigned)ev_armor_hex_digit(escape[i]);
         }
         *ret_used = 5;
         return utf8_write(out, character);
@@ -44,9 +44,9 @@ static size_t escape_write(uint8_t *out, const uint8_t *escape, size_t *ret_used
     return 1;
 }
 
-bool unwrap_string(struct json value, struct unwrapped *ret_bytes)
+bool ev_unwrap_string(struct ev_json value, struct unwrapped *ret_bytes)
 {
-    if (value.kind != JSON_STRING) {
+    if (value.kind != EV_JSON_STRING) {
         return false;
     }
     struct cella_bytes text = ev_part(value.text, 1, value.text.size - 2);
@@ -80,7 +80,7 @@ static bool hex_unwrap(struct cella_bytes text, struct unwrapped *out)
     int high = -1;
     out->size = 0;
     for (size_t i = 0; i < text.size; i++) {
-        int digit = armor_hex_digit(text.data[i]);
+        int digit = ev_armor_hex_digit(text.data[i]);
         if (is_space(text.data[i])) {
             continue;
         }
@@ -97,7 +97,7 @@ static bool hex_unwrap(struct cella_bytes text, struct unwrapped *out)
     return high < 0 && out->size > 0;
 }
 
-bool unwrap_text(struct cella_bytes text, struct unwrapped *ret_bytes)
+bool ev_unwrap_text(struct cella_bytes text, struct unwrapped *ret_bytes)
 {
     struct ev_place place = {0};
     while (text.size && is_space(text.data[0])) {
@@ -114,10 +114,57 @@ bool unwrap_text(struct cella_bytes text, struct unwrapped *ret_bytes)
         return false;
     }
     if (hex_unwrap(digits, &out) ||
-        cella_is_ok(armor_base64(text, true, &place, out.data, &out.size))) {
+        cella_is_ok(ev_armor_base64(text, true, &place, out.data, &out.size))) {
         *ret_bytes = out;
         return true;
     }
     free(out.data);
     return false;
+}
+
+bool ev_unwrap_percent(struct cella_bytes text, struct unwrapped *ret_bytes)
+{
+    struct unwrapped out = {.data = malloc(text.size + 1)};
+    bool is_ok = out.data != NULL;
+    for (size_t i = 0; is_ok && i < text.size; i++) {
+        if (text.data[i] != '%') {
+            out.data[out.size++] = text.data[i];
+            continue;
+        }
+        int high = i + 2 < text.size ? ev_armor_hex_digit(text.data[i + 1]) : -1;
+        int low = i + 2 < text.size ? ev_armor_hex_digit(text.data[i + 2]) : -1;
+        is_ok = high >= 0 && low >= 0;
+        out.data[out.size++] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
+        i += 2;
+    }
+    if (!is_ok) {
+        free(out.data);
+        return false;
+    }
+    *ret_bytes = out;
+    return true;
+}
+
+bool ev_unwrap_numbers(struct ev_json value, struct unwrapped *ret_bytes)
+{
+    struct ev_json_iterator items = ev_json_items(value);
+    struct ev_place place = {0};
+    struct cella_bytes key;
+    struct ev_json item;
+    uint64_t number;
+    if (value.kind != EV_JSON_ARRAY) {
+        return false;
+    }
+    struct unwrapped out = {.data = malloc(value.text.size)};
+    bool is_ok = out.data != NULL;
+    while (is_ok && ev_json_next(&items, &key, &item)) {
+        is_ok = cella_is_ok(ev_json_unsigned(item, UINT8_MAX, &place, &number));
+        out.data[out.size++] = (uint8_t)number;
+    }
+    if (!is_ok || out.size < 16) {
+        free(out.data);
+        return false;
+    }
+    *ret_bytes = out;
+    return true;
 }

@@ -24,51 +24,51 @@ struct ev_verify {
     struct cella_evidence_result *result;
 };
 
-void verify_pass(struct ev_verify *verify, enum cella_evidence_step step);
+void ev_verify_pass(struct ev_verify *verify, enum cella_evidence_step step);
 
 /*
  * Records a failure and gives a text to write the reason to. `at` may be NULL. The step counts as failed, or as
  * excused when `is_excused` and it has not failed otherwise.
  */
-struct ev_text verify_fault(struct ev_verify *verify, enum cella_evidence_step step,
-                            cella_result result, const struct ev_object *object, const uint8_t *at,
-                            bool is_excused);
-/* The same with the whole text at once; gives `result` back. */
-cella_result verify_refuse(struct ev_verify *verify, enum cella_evidence_step step,
-                           cella_result result, const struct ev_object *object, const uint8_t *at,
-                           const char *text);
-/* "expected X" of a reader. */
-cella_result verify_unreadable(struct ev_verify *verify, enum cella_evidence_step step,
+struct ev_text ev_verify_fault(struct ev_verify *verify, enum cella_evidence_step step,
                                cella_result result, const struct ev_object *object,
-                               const struct ev_place *place);
-cella_result verify_repeat(struct ev_verify *verify, const struct ev_fault *fault);
+                               const uint8_t *at, bool is_excused);
+/* The same with the whole text at once; gives `result` back. */
+cella_result ev_verify_refuse(struct ev_verify *verify, enum cella_evidence_step step,
+                              cella_result result, const struct ev_object *object,
+                              const uint8_t *at, const char *text);
+/* "expected X" of a reader. */
+cella_result ev_verify_unreadable(struct ev_verify *verify, enum cella_evidence_step step,
+                                  cella_result result, const struct ev_object *object,
+                                  const struct ev_place *place);
+cella_result ev_verify_repeat(struct ev_verify *verify, const struct ev_fault *fault);
 /* All collateral that could not be read. */
-void verify_repeat_all(struct ev_verify *verify, const struct cella_prepared *prepared);
+void ev_verify_repeat_all(struct ev_verify *verify, const struct cella_prepared *prepared);
 
 /* Why a certificate is not trusted. */
-cella_result verify_distrust(struct ev_verify *verify, enum cella_evidence_step step,
-                             const struct ev_certificate *certificate);
+cella_result ev_verify_distrust(struct ev_verify *verify, enum cella_evidence_step step,
+                                const struct ev_certificate *certificate);
 
 /* Is something valid at the time? Soft: records and goes on. */
-void verify_window(struct ev_verify *verify, const struct ev_object *object, const char *what,
-                   int64_t from, int64_t until);
+void ev_verify_window(struct ev_verify *verify, const struct ev_object *object, const char *what,
+                      int64_t from, int64_t until);
 /* The same for a certificate and all above it. */
-void verify_chain_window(struct ev_verify *verify, const struct ev_certificate *certificate);
+void ev_verify_chain_window(struct ev_verify *verify, const struct ev_certificate *certificate);
 
 /*
  * Is `certificate` on the list of its issuer? Soft where it is revoked; hard where the list is missing (unless
  * `is_optional`) or not signed.
  */
-CELLA_MUST_USE cella_result verify_revocation(struct ev_verify *verify,
-                                              enum cella_evidence_step step,
-                                              const struct ev_certificate *certificate,
-                                              bool is_optional);
+CELLA_MUST_USE cella_result ev_verify_revocation(struct ev_verify *verify,
+                                                 enum cella_evidence_step step,
+                                                 const struct ev_certificate *certificate,
+                                                 bool is_optional);
 
-void verify_advisories(struct ev_verify *verify, struct json advisories);
+void ev_verify_advisories(struct ev_verify *verify, struct ev_json advisories);
 
-CELLA_MUST_USE cella_result verify_dcap(struct ev_verify *verify, const struct quote *quote);
-CELLA_MUST_USE cella_result verify_snp(struct ev_verify *verify);
+CELLA_MUST_USE cella_result ev_verify_dcap(struct ev_verify *verify, const struct quote *quote);
+CELLA_MUST_USE cella_result ev_verify_snp(struct ev_verify *verify);
 /* Every check that needs no certificate: policy on claims and status. Soft. */
-void verify_policy(struct ev_verify *verify);
+void ev_verify_policy(struct ev_verify *verify);
 
 #endif

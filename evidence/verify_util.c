@@ -5,7 +5,7 @@
 #include "evidence/bytes_util.h"
 #include "evidence/verify.h"
 
-void verify_pass(struct ev_verify *verify, enum cella_evidence_step step)
+void ev_verify_pass(struct ev_verify *verify, enum cella_evidence_step step)
 {
     if (verify->result->steps[step] == CELLA_STEP_NOT_TAKEN) {
         verify->result->steps[step] = CELLA_STEP_PASSED;
@@ -34,9 +34,9 @@ static void object_write(struct cella_evidence_failure *failure, const struct ev
     }
 }
 
-struct ev_text verify_fault(struct ev_verify *verify, enum cella_evidence_step step,
-                            cella_result result, const struct ev_object *object, const uint8_t *at,
-                            bool is_excused)
+struct ev_text ev_verify_fault(struct ev_verify *verify, enum cella_evidence_step step,
+                               cella_result result, const struct ev_object *object,
+                               const uint8_t *at, bool is_excused)
 {
     struct cella_evidence_result *out = verify->result;
     if (!is_excused) {
@@ -55,40 +55,40 @@ struct ev_text verify_fault(struct ev_verify *verify, enum cella_evidence_step s
     return ev_text_of(failure->text, sizeof(failure->text));
 }
 
-cella_result verify_refuse(struct ev_verify *verify, enum cella_evidence_step step,
-                           cella_result result, const struct ev_object *object, const uint8_t *at,
-                           const char *text)
+cella_result ev_verify_refuse(struct ev_verify *verify, enum cella_evidence_step step,
+                              cella_result result, const struct ev_object *object,
+                              const uint8_t *at, const char *text)
 {
-    struct ev_text line = verify_fault(verify, step, result, object, at, false);
+    struct ev_text line = ev_verify_fault(verify, step, result, object, at, false);
     ev_text_add(&line, text);
     return result;
 }
 
-cella_result verify_unreadable(struct ev_verify *verify, enum cella_evidence_step step,
-                               cella_result result, const struct ev_object *object,
-                               const struct ev_place *place)
+cella_result ev_verify_unreadable(struct ev_verify *verify, enum cella_evidence_step step,
+                                  cella_result result, const struct ev_object *object,
+                                  const struct ev_place *place)
 {
-    struct ev_text line = verify_fault(verify, step, result, object, place->at, false);
+    struct ev_text line = ev_verify_fault(verify, step, result, object, place->at, false);
     ev_text_add(&line, cella_result_text(result));
     ev_text_add(&line, "; expected ");
     ev_text_add(&line, place->expected ? place->expected : "something else");
     return result;
 }
 
-cella_result verify_repeat(struct ev_verify *verify, const struct ev_fault *fault)
+cella_result ev_verify_repeat(struct ev_verify *verify, const struct ev_fault *fault)
 {
-    return verify_unreadable(verify, fault->step, fault->result, &fault->object, &fault->place);
+    return ev_verify_unreadable(verify, fault->step, fault->result, &fault->object, &fault->place);
 }
 
-void verify_repeat_all(struct ev_verify *verify, const struct cella_prepared *prepared)
+void ev_verify_repeat_all(struct ev_verify *verify, const struct cella_prepared *prepared)
 {
     for (size_t i = 0; i < prepared->fault_count; i++) {
-        cella_ignore(verify_repeat(verify, &prepared->faults[i]));
+        cella_ignore(ev_verify_repeat(verify, &prepared->faults[i]));
     }
 }
 
-cella_result verify_distrust(struct ev_verify *verify, enum cella_evidence_step step,
-                             const struct ev_certificate *certificate)
+cella_result ev_verify_distrust(struct ev_verify *verify, enum cella_evidence_step step,
+                                const struct ev_certificate *certificate)
 {
     static const char *const reasons[] = {
         [EV_TRUSTED] = "is of another vendor or level than this place in the chain needs",
@@ -104,7 +104,7 @@ cella_result verify_distrust(struct ev_verify *verify, enum cella_evidence_step 
     }
     cella_result result =
         blame->distrust == EV_BAD_SIGNATURE ? CELLA_RESULT(BAD_SIGNATURE) : CELLA_RESULT(WRONG_KEY);
-    struct ev_text line = verify_fault(verify, step, result, &blame->object, NULL, false);
+    struct ev_text line = ev_verify_fault(verify, step, result, &blame->object, NULL, false);
     ev_text_add(&line, "the certificate \"");
     ev_text_bytes(&line, blame->x509.common_name);
     ev_text_add(&line, "\" ");
@@ -112,20 +112,20 @@ cella_result verify_distrust(struct ev_verify *verify, enum cella_evidence_step 
     return result;
 }
 
-void verify_window(struct ev_verify *verify, const struct ev_object *object, const char *what,
-                   int64_t from, int64_t until)
+void ev_verify_window(struct ev_verify *verify, const struct ev_object *object, const char *what,
+                      int64_t from, int64_t until)
 {
     struct cella_evidence_result *out = verify->result;
     out->valid_from = from > out->valid_from ? from : out->valid_from;
     out->valid_until = until < out->valid_until ? until : out->valid_until;
     if (from <= verify->time && verify->time <= until) {
-        verify_pass(verify, CELLA_STEP_VALIDITY);
+        ev_verify_pass(verify, CELLA_STEP_VALIDITY);
         return;
     }
     bool is_late = verify->time > until;
     out->collateral_expired |= is_late;
-    struct ev_text line = verify_fault(verify, CELLA_STEP_VALIDITY, CELLA_RESULT(SVN_TOO_OLD),
-                                       object, NULL, is_late && verify->policy->allow_expired);
+    struct ev_text line = ev_verify_fault(verify, CELLA_STEP_VALIDITY, CELLA_RESULT(SVN_TOO_OLD),
+                                          object, NULL, is_late && verify->policy->allow_expired);
     ev_text_add(&line, what);
     ev_text_add(&line, is_late ? " is valid until " : " is valid from ");
     ev_text_time(&line, is_late ? until : from);
@@ -133,11 +133,11 @@ void verify_window(struct ev_verify *verify, const struct ev_object *object, con
     ev_text_time(&line, verify->time);
 }
 
-void verify_chain_window(struct ev_verify *verify, const struct ev_certificate *certificate)
+void ev_verify_chain_window(struct ev_verify *verify, const struct ev_certificate *certificate)
 {
     for (unsigned i = 0; certificate && i <= EV_DEPTH_MAX; i++) {
-        verify_window(verify, &certificate->object, "the certificate", certificate->x509.not_before,
-                      certificate->x509.not_after);
+        ev_verify_window(verify, &certificate->object, "the certificate",
+                         certificate->x509.not_before, certificate->x509.not_after);
         certificate = certificate->issuer == certificate ? NULL : certificate->issuer;
     }
 }
@@ -149,25 +149,26 @@ static cella_result crl_missing(struct ev_verify *verify, enum cella_evidence_st
     for (size_t i = 0; i < verify->prepared->crl_count; i++) {
         const struct ev_crl *crl = &verify->prepared->crls[i];
         if (ev_equal(crl->x509.issuer, issuer->x509.subject)) {
-            return verify_refuse(verify, step, CELLA_RESULT(BAD_SIGNATURE), &crl->object,
-                                 crl->x509.signature.bytes.data,
-                                 "the revocation list is not signed by the CA that it names");
+            return ev_verify_refuse(verify, step, CELLA_RESULT(BAD_SIGNATURE), &crl->object,
+                                    crl->x509.signature.bytes.data,
+                                    "the revocation list is not signed by the CA that it names");
         }
     }
     struct ev_object none = {.name = "collateral"};
-    struct ev_text line = verify_fault(verify, step, CELLA_RESULT(NOT_FOUND), &none, NULL, false);
+    struct ev_text line =
+        ev_verify_fault(verify, step, CELLA_RESULT(NOT_FOUND), &none, NULL, false);
     ev_text_add(&line, "the revocation list of \"");
     ev_text_bytes(&line, issuer->x509.common_name);
     ev_text_add(&line, "\" is missing");
-    verify_repeat_all(verify, verify->prepared);
+    ev_verify_repeat_all(verify, verify->prepared);
     return CELLA_RESULT(NOT_FOUND);
 }
 
-cella_result verify_revocation(struct ev_verify *verify, enum cella_evidence_step step,
-                               const struct ev_certificate *certificate, bool is_optional)
+cella_result ev_verify_revocation(struct ev_verify *verify, enum cella_evidence_step step,
+                                  const struct ev_certificate *certificate, bool is_optional)
 {
     const struct ev_certificate *issuer = certificate->issuer;
-    const struct ev_crl *crl = prepared_crl(verify->prepared, issuer, verify->time);
+    const struct ev_crl *crl = ev_prepared_crl(verify->prepared, issuer, verify->time);
     if (!crl) {
         bool is_named = false;
         for (size_t i = 0; i < verify->prepared->crl_count; i++) {
@@ -178,16 +179,17 @@ cella_result verify_revocation(struct ev_verify *verify, enum cella_evidence_ste
         }
         return crl_missing(verify, step, issuer);
     }
-    verify_pass(verify, step);
+    ev_verify_pass(verify, step);
     verify->result->revocation_checked = true;
-    verify_window(verify, &crl->object, "the revocation list", crl->x509.this_update,
-                  crl->x509.next_update);
-    if (!x509_crl_has(&crl->x509, certificate->x509.serial)) {
-        verify_pass(verify, CELLA_STEP_REVOCATION);
+    ev_verify_window(verify, &crl->object, "the revocation list", crl->x509.this_update,
+                     crl->x509.next_update);
+    if (!ev_x509_crl_has(&crl->x509, certificate->x509.serial)) {
+        ev_verify_pass(verify, CELLA_STEP_REVOCATION);
         return CELLA_OK;
     }
-    struct ev_text line = verify_fault(verify, CELLA_STEP_REVOCATION, CELLA_RESULT(ACCESS_DENIED),
-                                       &certificate->object, certificate->x509.serial.data, false);
+    struct ev_text line =
+        ev_verify_fault(verify, CELLA_STEP_REVOCATION, CELLA_RESULT(ACCESS_DENIED),
+                        &certificate->object, certificate->x509.serial.data, false);
     ev_text_add(&line, "the certificate \"");
     ev_text_bytes(&line, certificate->x509.common_name);
     ev_text_add(&line, "\" with serial ");
@@ -197,16 +199,16 @@ cella_result verify_revocation(struct ev_verify *verify, enum cella_evidence_ste
     return CELLA_OK;
 }
 
-void verify_advisories(struct ev_verify *verify, struct json advisories)
+void ev_verify_advisories(struct ev_verify *verify, struct ev_json advisories)
 {
     struct cella_evidence_result *out = verify->result;
-    struct json_iterator items = json_items(advisories);
+    struct ev_json_iterator items = ev_json_items(advisories);
     struct ev_place place = {0};
     struct cella_bytes key;
-    struct json item;
-    while (json_next(&items, &key, &item)) {
+    struct ev_json item;
+    while (ev_json_next(&items, &key, &item)) {
         struct cella_bytes name;
-        if (!cella_is_ok(json_string(item, &place, &name))) {
+        if (!cella_is_ok(ev_json_string(item, &place, &name))) {
             continue;
         }
         bool is_known = false;

@@ -5,6 +5,8 @@
  */
 #include "evidence/wrap.h"
 
+#include <openssl/evp.h>
+
 #include "evidence/bytes_util.h"
 #include "evidence/snp.h"
 
@@ -47,12 +49,27 @@ static struct cella_span span_of(struct cella_bytes bytes)
     return (struct cella_span){.data = bytes.data, .size = bytes.size};
 }
 
-/* The quote at the start; behind it zeros, or what `claims` takes as custom claims. */
+/* What is behind a quote is not part of it: Intel's own library, too, only reads to the quote's end. */
+static void padding_set(struct cella_evidence_claims *claims, struct cella_bytes rest)
+{
+    claims->padding = rest.size;
+    claims->is_padding_zero = ev_is_zero(rest);
+}
+
+/* Is SHA-256 of these bytes the first half of the report data? */
+static bool names_claims(const struct wrap *wrap, struct cella_bytes claims)
+{
+    uint8_t digest[32];
+    return EVP_Digest(claims.data, claims.size, digest, NULL, EVP_sha256(), NULL) > 0 &&
+           memcmp(digest, wrap->claims.report_data.data, sizeof(digest)) == 0;
+}
+
+/* The quote at the start; behind it padding, or what `claims` takes as custom claims. */
 static cella_result quote_unwrap(struct cella_bytes bytes, struct ev_place *place, bool has_claims,
                                  struct wrap *wrap)
 {
-    CELLA_TRY(quote_parse(bytes, place, &wrap->quote));
-    quote_claims(&wrap->quote, &wrap->claims);
+    CELLA_TRY(ev_quote_parse(bytes, place, &wrap->quote));
+    ev_quote_claims(&wrap->quote, &wrap->claims);
     size_t used = wrap->quote.bytes.size;
     struct cella_bytes rest = cella_bytes_of(bytes.data + used, bytes.size - used);
     if (has_claims) {
@@ -60,16 +77,14 @@ static cella_result quote_unwrap(struct cella_bytes bytes, struct ev_place *plac
         wrap->claims.custom_claims = span_of(rest);
         return CELLA_OK;
     }
-    if (ev_is_zero(rest)) {
-        wrap->claims.padding = rest.size; /* buffers of fixed size are often passed on whole */
+    /* Open Enclave's evidence without its header has custom claims here, which the report data names. */
+    if (!ev_is_zero(rest) && wrap->quote.tee == CELLA_TEE_SGX && names_claims(wrap, rest)) {
+        wrap->claims.format = CELLA_EVIDENCE_OE_EVIDENCE;
+        wrap->binds_custom_claims = true;
+        wrap->claims.custom_claims = span_of(rest);
         return CELLA_OK;
     }
-    /* Open Enclave's evidence without its header has custom claims here, which the report data must name. */
-    EV_ENSURE(place, wrap->quote.tee == CELLA_TEE_SGX && wrap->quote.version == 3, rest.data,
-              TRAILING_BYTES, "only zero bytes behind the quote");
-    wrap->claims.format = CELLA_EVIDENCE_OE_EVIDENCE;
-    wrap->binds_custom_claims = true;
-    wrap->claims.custom_claims = span_of(rest);
+    padding_set(&wrap->claims, rest);
     return CELLA_OK;
 }
 
@@ -91,10 +106,10 @@ static cella_result report_unwrap(struct cella_bytes bytes, struct ev_place *pla
               "report type 2, remote; a local report proves nothing to another machine");
     EV_ENSURE(place, cella_is_ok(cella_cursor_take(&cursor, size, &quote)), bytes.data + 8,
               TRUNCATED, "as many bytes as the header says");
-    CELLA_TRY(quote_parse(quote, place, &wrap->quote));
+    CELLA_TRY(ev_quote_parse(quote, place, &wrap->quote));
     EV_ENSURE(place, wrap->quote.bytes.size == quote.size, quote.data + wrap->quote.bytes.size,
               TRAILING_BYTES, "a quote that fills the report");
-    quote_claims(&wrap->quote, &wrap->claims);
+    ev_quote_claims(&wrap->quote, &wrap->claims);
     *ret_rest = cella_bytes_of(ev_cursor_at(&cursor), cella_cursor_left(&cursor));
     return CELLA_OK;
 }
@@ -106,7 +121,7 @@ static cella_result report_only_unwrap(struct cella_bytes bytes, struct ev_place
     CELLA_TRY(report_unwrap(bytes, place, wrap, &rest));
     EV_ENSURE(place, ev_is_zero(rest), rest.data, TRAILING_BYTES,
               "only zero bytes behind the report");
-    wrap->claims.padding = rest.size;
+    padding_set(&wrap->claims, rest);
     return CELLA_OK;
 }
 
@@ -150,19 +165,19 @@ static cella_result header_unwrap(struct cella_bytes bytes, enum oe_content cont
 
 static cella_result snp_unwrap(struct cella_bytes bytes, struct ev_place *place, struct wrap *wrap)
 {
-    CELLA_TRY(snp_report_parse(bytes, place, &wrap->claims));
-    struct snp_certificates table = snp_certificates_of(bytes);
+    CELLA_TRY(ev_snp_report_parse(bytes, place, &wrap->claims));
+    struct snp_certificates table = ev_snp_certificates_of(bytes);
     struct cella_bytes der;
-    bool has_table = snp_certificates_next(&table, &der);
+    bool has_table = ev_snp_certificates_next(&table, &der);
     EV_ENSURE(place, has_table || ev_is_zero(table.table), table.table.data, TRAILING_BYTES,
               "zero bytes or a certificate table behind the report");
-    wrap->claims.padding = has_table ? 0 : table.table.size;
+    padding_set(&wrap->claims, has_table ? (struct cella_bytes){0} : table.table);
     return CELLA_OK;
 }
 
 /* DCAP quotes have the key type behind a version of 16 bits; the others have versions of 32 bits. */
-cella_result wrap_parse(struct cella_bytes evidence, struct ev_place *place,
-                        enum cella_evidence_step *ret_step, struct wrap *ret_wrap)
+cella_result ev_wrap_parse(struct cella_bytes evidence, struct ev_place *place,
+                           enum cella_evidence_step *ret_step, struct wrap *ret_wrap)
 {
     struct wrap wrap = {0};
     enum oe_content content = OE_UNSUPPORTED;

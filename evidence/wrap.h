@@ -16,7 +16,8 @@ struct wrap {
         binds_custom_claims; /* the first half of the report data is SHA-256 of the custom claims, even of none */
 };
 
-CELLA_MUST_USE cella_result wrap_parse(struct cella_bytes evidence, struct ev_place *place,
-                                       enum cella_evidence_step *ret_step, struct wrap *ret_wrap);
+CELLA_MUST_USE cella_result ev_wrap_parse(struct cella_bytes evidence, struct ev_place *place,
+                                          enum cella_evidence_step *ret_step,
+                                          struct wrap *ret_wrap);
 
 #endif

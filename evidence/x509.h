@@ -29,17 +29,18 @@ struct x509_certificate {
 };
 
 /* Exactly one certificate. MALFORMED results. */
-CELLA_MUST_USE cella_result x509_certificate_parse(struct cella_bytes der, struct ev_place *place,
-                                                   struct x509_certificate *ret_certificate);
+CELLA_MUST_USE cella_result ev_x509_certificate_parse(struct cella_bytes der,
+                                                      struct ev_place *place,
+                                                      struct x509_certificate *ret_certificate);
 
 /* The extension with this OID (content bytes); its value is the OCTET STRING's content. */
-bool x509_extension_find(const struct x509_certificate *certificate, struct cella_bytes oid,
-                         struct cella_bytes *ret_value);
+bool ev_x509_extension_find(const struct x509_certificate *certificate, struct cella_bytes oid,
+                            struct cella_bytes *ret_value);
 
 /* "SHA-256 of the SubjectPublicKeyInfo" is how roots are named. Makes a key for verification. */
-CELLA_MUST_USE cella_result x509_key(const struct ev_crypto *crypto,
-                                     const struct x509_certificate *certificate,
-                                     struct ev_key *ret_key);
+CELLA_MUST_USE cella_result ev_x509_key(const struct ev_crypto *crypto,
+                                        const struct x509_certificate *certificate,
+                                        struct ev_key *ret_key);
 
 struct x509_crl {
     struct cella_bytes der, tbs, issuer;
@@ -48,11 +49,11 @@ struct x509_crl {
     struct x509_signature signature;
 };
 
-CELLA_MUST_USE cella_result x509_crl_parse(struct cella_bytes der, struct ev_place *place,
-                                           struct x509_crl *ret_crl);
-bool x509_crl_has(const struct x509_crl *crl, struct cella_bytes serial);
+CELLA_MUST_USE cella_result ev_x509_crl_parse(struct cella_bytes der, struct ev_place *place,
+                                              struct x509_crl *ret_crl);
+bool ev_x509_crl_has(const struct x509_crl *crl, struct cella_bytes serial);
 
 /* Is this SEQUENCE a CRL rather than a certificate? Only a look at its shape. */
-bool x509_looks_like_crl(struct cella_bytes der);
+bool ev_x509_looks_like_crl(struct cella_bytes der);
 
 #endif

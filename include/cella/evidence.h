@@ -188,7 +188,8 @@ struct cella_evidence_claims {
     struct cella_span report_data;   /* 64 bytes */
     struct cella_span custom_claims; /* Open Enclave; empty: none */
     struct cella_span quote;         /* the quote or report inside its wrapping */
-    size_t padding;                  /* zero bytes behind the quote, not signed */
+    size_t padding;                  /* bytes behind the quote: not signed, not looked at */
+    bool is_padding_zero;            /* buffers of fixed size are often passed on whole */
     union {
         struct cella_sgx_claims sgx;
         struct cella_tdx_claims tdx;
@@ -270,8 +271,9 @@ struct cella_policy_digest {
 struct cella_evidence_policy {
     uint32_t statuses; /* bit (1 << enum cella_tcb_status): accepted */
     bool allow_debug;
-    bool allow_expired; /* dates in the past excused; dates in the future never */
-    uint32_t tees;      /* bit (1 << enum cella_tee); 0: any */
+    bool refuse_trailing; /* bytes behind a quote that are not zero */
+    bool allow_expired;   /* dates in the past excused; dates in the future never */
+    uint32_t tees;        /* bit (1 << enum cella_tee); 0: any */
     struct cella_policy_digest measurements[CELLA_POLICY_LIST_MAX];
     size_t measurement_count; /* 0: any */
     struct cella_policy_digest signers[CELLA_POLICY_LIST_MAX];
