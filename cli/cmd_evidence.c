@@ -13,6 +13,7 @@
 #define EVIDENCE_FILE_MAX ((size_t)16 << 20)
 
 static const struct cella_command g_commands[] = {
+    {"get", "get evidence of an enclave or of a TLS server", evidence_get},
     {"show", "print evidence of any format readably", evidence_show},
     {"verify", "verify evidence against collateral, and say what each step found", evidence_verify},
 };
@@ -46,13 +47,41 @@ int cella_cmd_evidence(int argc, char **argv)
     return EVIDENCE_STATUS_UNREADABLE;
 }
 
+/* Standard input, which may be a pipe, whole. */
+static cella_result stdin_read(struct cella_file *file, struct cella_error *error)
+{
+    size_t capacity = 64u << 10;
+    file->data = malloc(capacity);
+    while (file->data) {
+        file->size += fread(file->data + file->size, 1, capacity - file->size, stdin);
+        if (file->size < capacity) {
+            return ferror(stdin) ? cella_error_set(error, CELLA_RESULT(IO), "standard input")
+                                 : CELLA_OK;
+        }
+        if (capacity >= EVIDENCE_FILE_MAX) {
+            return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
+                                   "standard input: more than %zu bytes", EVIDENCE_FILE_MAX);
+        }
+        capacity *= 2;
+        uint8_t *longer = realloc(file->data, capacity);
+        if (!longer) {
+            break;
+        }
+        file->data = longer;
+    }
+    return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "standard input");
+}
+
 bool evidence_input_read(const char *command, const char *path, struct evidence_input *ret_input)
 {
     struct cella_file file = {0};
     struct cella_error error = {0};
     struct evidence_input input = {0};
-    if (!cella_is_ok(cella_file_read(path, EVIDENCE_FILE_MAX, &file, &error))) {
+    if (!cella_is_ok(strcmp(path, "-") == 0
+                         ? stdin_read(&file, &error)
+                         : cella_file_read(path, EVIDENCE_FILE_MAX, &file, &error))) {
         fprintf(stderr, "%s: %s\n", command, error.text);
+        cella_file_done(&file);
         return false;
     }
     input.file = file.data;

@@ -55,7 +55,8 @@
     "-Wl,-u,cella_no_compression", "%L/libcella_enclave_seal.a", "-l:libcrypto.a"
 
 /* Quotes and evidence of this enclave; checking the evidence of others; TLS with both. With a libc. */
-#define CELLA_RECIPE_ATTEST "%L/libcella_enclave_attest.a", "-l:libcrypto.a"
+#define CELLA_RECIPE_ATTEST                                                                        \
+    "-Wl,-u,cella_module_attest", "%L/libcella_enclave_attest.a", "-l:libcrypto.a"
 #define CELLA_RECIPE_EVIDENCE                                                                      \
     "-Wl,-u,cella_no_compression", "%L/libcella_enclave_evidence.a", "-l:libcrypto.a"
 #define CELLA_RECIPE_TLS                                                                           \

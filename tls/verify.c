@@ -348,3 +348,44 @@ cella_result cella_tls_certificate_verify(X509 *certificate,
     }
     return ret_peer->result;
 }
+
+/* Of the forms whose binding is in the report data, that is compared here; the others' claims were compared already. */
+static bool names_key(const struct found *found)
+{
+    struct cella_evidence_claims claims;
+    return cella_is_ok(cella_evidence_parse(
+               (struct cella_span){found->evidence.data, found->evidence.size}, &claims, NULL)) &&
+           claims.report_data.size >= sizeof(found->report_data) &&
+           memcmp(claims.report_data.data, found->report_data, sizeof(found->report_data)) == 0;
+}
+
+cella_result cella_tls_certificate_evidence(X509 *certificate, uint32_t forms,
+                                            enum cella_tls_form *ret_form,
+                                            struct cella_span *ret_evidence, char *reason)
+{
+    CELLA_ENSURE(certificate && ret_form && ret_evidence, INVALID_ARGUMENT);
+    const struct cella_tls_verifier verifier = {.forms = forms};
+    struct cella_tls_peer *peer = calloc(1, sizeof(*peer));
+    CELLA_ENSURE(peer != NULL, OUT_OF_MEMORY);
+    struct look look = {.certificate = certificate, .verifier = &verifier, .peer = peer};
+    struct found found = {0};
+    EVP_PKEY *key = X509_get0_pubkey(certificate);
+    cella_result result = key ? tls_key_text(key, &look.key) : CELLA_RESULT(BAD_FIELD);
+    if (cella_is_ok(result)) {
+        result = evidence_find(&look, &found);
+        tls_key_text_done(&look.key);
+    }
+    if (cella_is_ok(result) && !names_key(&found)) {
+        result =
+            refuse(&look, CELLA_RESULT(WRONG_KEY), "the report data is not the certificate's key");
+    }
+    if (cella_is_ok(result)) {
+        *ret_form = peer->form;
+        *ret_evidence = (struct cella_span){found.evidence.data, found.evidence.size};
+    } else if (reason) {
+        snprintf(reason, CELLA_TLS_REASON_SIZE, "%s",
+                 peer->reason[0] ? peer->reason : cella_result_text(result));
+    }
+    free(peer);
+    return result;
+}

@@ -116,6 +116,15 @@ CELLA_MUST_USE cella_result cella_tls_certificate_verify(X509 *certificate,
                                                          const struct cella_tls_verifier *verifier,
                                                          struct cella_tls_peer *ret_peer);
 
+/*
+ * The evidence in a certificate, and its form: the first of those accepted (0: any). It names the certificate's key;
+ * nothing else of it is verified. Errors as cella_tls_certificate_verify. `reason` (CELLA_TLS_REASON_SIZE) may be NULL.
+ */
+CELLA_MUST_USE cella_result cella_tls_certificate_evidence(X509 *certificate, uint32_t forms,
+                                                           enum cella_tls_form *ret_form,
+                                                           struct cella_span *ret_evidence,
+                                                           char *reason);
+
 /* ------------------------------------------------------------------------- connections */
 
 enum cella_tls_side {
