@@ -69,7 +69,10 @@ struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring_address
     if (!cella_is_ok(result) || td->slot >= cella_ecall_slots()) {
         return (struct cella_pair){.first = CELLA_CODE_HOST_POINTER, .second = 0};
     }
-    for (;;) {
+    /* The host hears of a worker once it is here: from then on exit handlers can count on it. */
+    uint32_t arrived = atomic_load(&ecall_ticket);
+    result = cella_system_ocall(CELLA_OCALL_RING_WAIT, &arrived, sizeof(arrived), NULL, 0, NULL);
+    while (cella_is_ok(result)) {
         const uint32_t wanted = cella_ring_spins(&ring);
         const uint32_t limit = wanted < SPINS_MAX ? wanted : SPINS_MAX;
         for (uint32_t spins = 0; spins < limit; spins++) {
@@ -81,10 +84,8 @@ struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring_address
         }
         const uint32_t ticket = atomic_load(&ecall_ticket);
         result = cella_system_ocall(CELLA_OCALL_RING_WAIT, &ticket, sizeof(ticket), NULL, 0, NULL);
-        if (!cella_is_ok(result)) {
-            return (struct cella_pair){.first = CELLA_CODE_OK, .second = 0};
-        }
     }
+    return (struct cella_pair){.first = CELLA_CODE_OK, .second = 0};
 }
 
 static uint64_t slot_bit(uint32_t ticket)

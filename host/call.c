@@ -47,6 +47,16 @@ static struct cella_host_slot *slot_search(cella_enclave *enclave)
     return NULL;
 }
 
+struct cella_host_slot *cella_host_slot_take_last(cella_enclave *enclave)
+{
+    for (uint32_t i = enclave->slot_count; i > 0; i--) {
+        if (slot_try(&enclave->slots[i - 1])) {
+            return &enclave->slots[i - 1];
+        }
+    }
+    return NULL;
+}
+
 static void event_wait(_Atomic uint32_t *event, uint32_t value)
 {
     syscall(SYS_futex, event, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
@@ -190,9 +200,9 @@ cella_result cella_host_call(cella_enclave *enclave, struct cella_host_slot *slo
     return cella_host_run(enclave, slot, &frame);
 }
 
-static cella_result ecall_on(cella_enclave *enclave, struct cella_host_slot *slot, uint32_t number,
-                             const void *in, size_t in_size, void *out, size_t out_capacity,
-                             size_t *ret_size)
+cella_result cella_host_ecall_on(cella_enclave *enclave, struct cella_host_slot *slot,
+                                 uint32_t number, const void *in, size_t in_size, void *out,
+                                 size_t out_capacity, size_t *ret_size)
 {
     struct cella_host_frame frame;
     frame.rdi = CELLA_ENTER_ECALL | (uint64_t)number << 32;
@@ -225,6 +235,14 @@ static cella_result slot_nested(const cella_enclave *enclave, bool is_switchless
     return CELLA_OK;
 }
 
+struct cella_host_slot *cella_host_slot_spare(cella_enclave *enclave, bool *ret_is_taken)
+{
+    struct cella_host_slot *slot = NULL;
+    cella_ignore(slot_nested(enclave, true, &slot));
+    *ret_is_taken = slot == NULL;
+    return slot ? slot : slot_search(enclave);
+}
+
 cella_result cella_host_ecall(cella_enclave *enclave, bool is_switchless, uint32_t number,
                               const void *in, size_t in_size, void *out, size_t out_capacity,
                               size_t *ret_size)
@@ -238,14 +256,15 @@ cella_result cella_host_ecall(cella_enclave *enclave, bool is_switchless, uint32
         CELLA_TRY(slot_nested(enclave, is_switchless, &slot));
     }
     if (slot) {
-        return ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
+        return cella_host_ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
     }
     slot = cella_host_slot_take(enclave);
     if (!slot) {
         const uint32_t code = atomic_load(&enclave->dead);
         return code ? (cella_result){.code = code} : CELLA_RESULT(OUT_OF_THREADS);
     }
-    cella_result result = ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
+    cella_result result =
+        cella_host_ecall_on(enclave, slot, number, in, in_size, out, out_capacity, ret_size);
     cella_host_slot_give(enclave, slot);
     return result;
 }

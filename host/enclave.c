@@ -253,10 +253,15 @@ void cella_enclave_destroy(cella_enclave *enclave)
     if (!enclave) {
         return;
     }
-    cella_switchless_stop(enclave);
+    /* Exit handlers may make switchless calls, unless a worker has the TCS that they run on. */
+    atomic_store(&enclave->is_ending, 1);
+    if (cella_switchless_holds(enclave, &enclave->slots[0])) {
+        cella_switchless_stop(enclave);
+    }
     if (atomic_load(&enclave->dead) == 0) {
         cella_ignore(cella_host_call(enclave, &enclave->slots[0], CELLA_ENTER_DESTROY, 0, 0));
     }
+    cella_switchless_stop(enclave);
     atomic_store(&enclave->stopping, 1);
     cella_host_die(enclave, CELLA_RESULT(ENCLAVE_LOST), 0);
     cella_host_wake_all(enclave);

@@ -93,6 +93,7 @@ struct cella_enclave {
     struct cella_services *services; /* what the opt-in services have open */
     _Atomic uint32_t waiters;        /* ecalls that wait for a slot */
     _Atomic uint32_t free_event;
+    _Atomic uint32_t is_ending; /* exit handlers run, or have run */
     _Atomic uint32_t stopping;
     uint64_t abort_reason;
     char abort_text[96];
@@ -138,6 +139,17 @@ CELLA_MUST_USE cella_result cella_host_ecall(cella_enclave *enclave, bool is_swi
 CELLA_MUST_USE cella_result cella_host_call(cella_enclave *enclave, struct cella_host_slot *slot,
                                             uint64_t code, uint64_t rsi, uint64_t rdx);
 struct cella_host_slot *cella_host_slot_take(cella_enclave *enclave);
+/* For workers, never waits: the first slot, where exit handlers run, is taken last. */
+struct cella_host_slot *cella_host_slot_take_last(cella_enclave *enclave);
+/*
+ * A slot for a switchless call that its caller makes itself: taken, or the one that waits for this thread. NULL: none is
+ * free now.
+ */
+struct cella_host_slot *cella_host_slot_spare(cella_enclave *enclave, bool *ret_is_taken);
+CELLA_MUST_USE cella_result cella_host_ecall_on(cella_enclave *enclave,
+                                                struct cella_host_slot *slot, uint32_t number,
+                                                const void *in, size_t in_size, void *out,
+                                                size_t out_capacity, size_t *ret_size);
 void cella_host_slot_give(cella_enclave *enclave, struct cella_host_slot *slot);
 void cella_host_die(cella_enclave *enclave, cella_result result, uint64_t reason);
 
@@ -182,7 +194,11 @@ void cella_gdb_forget(cella_enclave *enclave);
 /* switchless.c */
 CELLA_MUST_USE cella_result cella_switchless_prepare_ocalls(cella_enclave *enclave);
 void cella_switchless_free(cella_enclave *enclave);
-CELLA_MUST_USE cella_result cella_switchless_wait(cella_enclave *enclave, uint32_t ticket);
+/* Whether a worker has this slot. */
+bool cella_switchless_holds(const cella_enclave *enclave, const struct cella_host_slot *slot);
+CELLA_MUST_USE cella_result cella_switchless_wait(cella_enclave *enclave,
+                                                  const struct cella_host_slot *slot,
+                                                  uint32_t ticket);
 void cella_switchless_wake(cella_enclave *enclave);
 
 #endif

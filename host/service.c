@@ -257,7 +257,7 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
         return CELLA_OK;
     case CELLA_OCALL_RING_WAIT:
         memcpy(&index, in, sizeof(index));
-        return cella_switchless_wait(enclave, index);
+        return cella_switchless_wait(enclave, slot, index);
     case CELLA_OCALL_RING_WAKE:
         cella_switchless_wake(enclave);
         return CELLA_OK;

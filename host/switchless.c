@@ -35,6 +35,7 @@ struct worker {
     pthread_t thread;
     cella_enclave *enclave;
     struct cella_host_slot *slot; /* ecall workers only */
+    _Atomic uint32_t is_in;       /* the enclave serves the ring, or has refused to */
 };
 
 struct cella_switchless {
@@ -103,11 +104,34 @@ static void bell_wait(struct cella_call_ring *ring, uint32_t ticket, const _Atom
     __atomic_fetch_sub(&ring->sleepers, 1, __ATOMIC_SEQ_CST);
 }
 
-/* CELLA_OCALL_RING_WAIT: an enclave worker has nothing to do. */
-cella_result cella_switchless_wait(cella_enclave *enclave, uint32_t ticket)
+static void worker_is_in(struct worker *worker)
+{
+    atomic_store(&worker->is_in, 1);
+    syscall(SYS_futex, &worker->is_in, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Whether this is the first that is heard of the worker on `slot`. */
+static bool worker_arrives(struct cella_switchless *switchless, const struct cella_host_slot *slot)
+{
+    for (uint32_t i = 0; i < WORKERS_MAX; i++) {
+        struct worker *worker = &switchless->workers[i];
+        if (worker->slot == slot && atomic_load(&worker->is_in) == 0) {
+            worker_is_in(worker);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* CELLA_OCALL_RING_WAIT: an enclave worker has nothing to do, or has just come. */
+cella_result cella_switchless_wait(cella_enclave *enclave, const struct cella_host_slot *slot,
+                                   uint32_t ticket)
 {
     struct cella_switchless *switchless = enclave->switchless;
     CELLA_ENSURE(switchless && !atomic_load(&switchless->stop), WRONG_STATE);
+    if (worker_arrives(switchless, slot)) {
+        return CELLA_OK;
+    }
     bell_wait(switchless->ecall_ring, ticket, &switchless->stop);
     CELLA_ENSURE(!atomic_load(&switchless->stop), WRONG_STATE);
     return CELLA_OK;
@@ -126,6 +150,7 @@ static void *ecall_worker(void *argument)
     cella_enclave *enclave = worker->enclave;
     cella_ignore(cella_host_call(enclave, worker->slot, CELLA_ENTER_WORKER,
                                  (uint64_t)enclave->switchless->ecall_ring, 0));
+    worker_is_in(worker);
     __atomic_fetch_sub(&enclave->switchless->ecall_ring->workers, 1, __ATOMIC_SEQ_CST);
     cella_host_slot_give(enclave, worker->slot);
     return NULL;
@@ -188,8 +213,9 @@ static bool worker_start(cella_enclave *enclave, struct worker *worker, bool for
 {
     worker->enclave = enclave;
     worker->slot = NULL;
+    atomic_store(&worker->is_in, !for_ecalls);
     if (for_ecalls) {
-        worker->slot = cella_host_slot_take(enclave);
+        worker->slot = cella_host_slot_take_last(enclave);
         if (!worker->slot) {
             return false;
         }
@@ -230,7 +256,7 @@ static cella_result switchless_prepare(cella_enclave *enclave)
 cella_result cella_switchless_start(cella_enclave *enclave,
                                     const struct cella_switchless_options *options)
 {
-    CELLA_ENSURE(options->workers < enclave->slot_count, OUT_OF_THREADS);
+    CELLA_ENSURE(options->workers <= enclave->slot_count, OUT_OF_THREADS);
     CELLA_ENSURE(options->workers + options->ocall_workers > 0 && options->workers <= WORKERS_MAX &&
                      options->ocall_workers <= WORKERS_MAX - options->workers,
                  INVALID_ARGUMENT);
@@ -256,6 +282,11 @@ cella_result cella_switchless_start(cella_enclave *enclave,
         }
         switchless->worker_count++;
     }
+    for (uint32_t i = 0; i < switchless->worker_count; i++) {
+        while (atomic_load(&switchless->workers[i].is_in) == 0) {
+            syscall(SYS_futex, &switchless->workers[i].is_in, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+        }
+    }
     pthread_mutex_unlock(&enclave->lock);
     if (!cella_is_ok(result)) {
         cella_switchless_stop(enclave);
@@ -279,6 +310,17 @@ void cella_switchless_stop(cella_enclave *enclave)
     pthread_mutex_unlock(&enclave->lock);
 }
 
+bool cella_switchless_holds(const cella_enclave *enclave, const struct cella_host_slot *slot)
+{
+    const struct cella_switchless *switchless = enclave->switchless;
+    for (uint32_t i = 0; switchless && i < switchless->worker_count; i++) {
+        if (switchless->workers[i].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void cella_switchless_free(cella_enclave *enclave)
 {
     if (enclave->switchless) {
@@ -299,12 +341,13 @@ cella_result cella_switchless_prepare_ocalls(cella_enclave *enclave)
 static bool ecall_claim(struct cella_switchless *switchless, uint32_t *ret_ticket)
 {
     uint32_t ticket = atomic_load_explicit(&switchless->ecall_head, memory_order_relaxed);
-    if (turn_get(switchless->ecall_ring, ticket) != ticket ||
-        !atomic_compare_exchange_strong(&switchless->ecall_head, &ticket, ticket + 1)) {
-        return false;
+    while (turn_get(switchless->ecall_ring, ticket) == ticket) {
+        if (atomic_compare_exchange_strong(&switchless->ecall_head, &ticket, ticket + 1)) {
+            *ret_ticket = ticket;
+            return true;
+        }
     }
-    *ret_ticket = ticket;
-    return true;
+    return false;
 }
 
 static void ecall_post(struct cella_call_ring *ring, uint32_t ticket, const struct cella_call *call)
@@ -327,16 +370,45 @@ static void workers_wake(struct cella_call_ring *ring)
     }
 }
 
-/* false: no worker took the call in time, and it is withdrawn; it is to be made the ordinary way. */
+/* The TCS for a call that is made the ordinary way. */
+struct own {
+    struct cella_host_slot *slot;
+    bool is_taken; /* to be given back */
+};
+
+/*
+ * Withdraws a call that no worker has taken, if there is a TCS to make it on: workers may have them all. While exit handlers
+ * run the enclave takes no other calls than those of its workers.
+ */
+static bool ecall_withdraw(cella_enclave *enclave, struct cella_call_ring *ring, uint32_t ticket,
+                           struct own *ret_own)
+{
+    if (turn_get(ring, ticket) != ticket + CELLA_TURN_READY ||
+        (atomic_load(&enclave->is_ending) && __atomic_load_n(&ring->workers, __ATOMIC_ACQUIRE))) {
+        return false;
+    }
+    ret_own->slot = cella_host_slot_spare(enclave, &ret_own->is_taken);
+    if (!ret_own->slot) {
+        return false;
+    }
+    if (turn_swap(ring, ticket, ticket + CELLA_TURN_READY, ticket + CELLA_TURN_WITHDRAWN)) {
+        return true;
+    }
+    if (ret_own->is_taken) {
+        cella_host_slot_give(enclave, ret_own->slot);
+    }
+    return false;
+}
+
+/* false: no worker took the call in time, and it is withdrawn; it is to be made on *ret_own. */
 static bool ecall_collect(cella_enclave *enclave, struct cella_call_ring *ring, uint32_t ticket,
-                          struct cella_call *call)
+                          struct cella_call *call, struct own *ret_own)
 {
     uint32_t spins = 0;
     while (turn_get(ring, ticket) != ticket + CELLA_TURN_ANSWERED) {
         __builtin_ia32_pause();
         if (++spins >= SPINS_BEFORE_YIELD) {
-            if (spins == SPINS_BEFORE_YIELD + 1 &&
-                turn_swap(ring, ticket, ticket + CELLA_TURN_READY, ticket + CELLA_TURN_WITHDRAWN)) {
+            if (spins > SPINS_BEFORE_YIELD && ecall_withdraw(enclave, ring, ticket, ret_own)) {
                 return false;
             }
             const uint32_t dead = atomic_load(&enclave->dead);
@@ -362,10 +434,40 @@ static bool ring_serves(const cella_enclave *enclave)
            atomic_load_explicit(&enclave->dead, memory_order_relaxed) == 0;
 }
 
-static void call_plainly(cella_enclave *enclave, struct cella_call *call)
+static void calls_own(cella_enclave *enclave, const struct own *own, struct cella_call *calls,
+                      size_t count)
 {
-    call->result = cella_host_ecall(enclave, true, call->number, call->in, call->in_size, call->out,
-                                    call->out_capacity, &call->out_size);
+    for (size_t i = 0; i < count; i++) {
+        struct cella_call *call = &calls[i];
+        call->result =
+            cella_host_ecall_on(enclave, own->slot, call->number, call->in, call->in_size,
+                                call->out, call->out_capacity, &call->out_size);
+    }
+    if (own->is_taken) {
+        cella_host_slot_give(enclave, own->slot);
+    }
+}
+
+/* The ring is full, or serves nobody. false: no TCS is free now, but there are workers: the ring is to be tried again. */
+static bool calls_apart(cella_enclave *enclave, struct cella_call *calls, size_t count)
+{
+    struct own own;
+    if (!ring_serves(enclave)) {
+        for (size_t i = 0; i < count; i++) {
+            calls[i].result =
+                cella_host_ecall(enclave, true, calls[i].number, calls[i].in, calls[i].in_size,
+                                 calls[i].out, calls[i].out_capacity, &calls[i].out_size);
+        }
+        return true;
+    }
+    own.slot =
+        atomic_load(&enclave->is_ending) ? NULL : cella_host_slot_spare(enclave, &own.is_taken);
+    if (!own.slot) {
+        sched_yield();
+        return false;
+    }
+    calls_own(enclave, &own, calls, count);
+    return true;
 }
 
 cella_result cella_ecall_switchless(cella_enclave *enclave, uint32_t number, const void *in,
@@ -373,16 +475,22 @@ cella_result cella_ecall_switchless(cella_enclave *enclave, uint32_t number, con
                                     size_t *ret_size)
 {
     uint32_t ticket;
+    bool is_done = false;
     struct cella_call call = {
         .number = number, .in = in, .in_size = in_size, .out = out, .out_capacity = out_capacity};
-    if (!ring_serves(enclave) || !ecall_claim(enclave->switchless, &ticket)) {
-        return cella_host_ecall(enclave, true, number, in, in_size, out, out_capacity, ret_size);
-    }
-    struct cella_call_ring *ring = enclave->switchless->ecall_ring;
-    ecall_post(ring, ticket, &call);
-    workers_wake(ring);
-    if (!ecall_collect(enclave, ring, ticket, &call)) {
-        return cella_host_ecall(enclave, true, number, in, in_size, out, out_capacity, ret_size);
+    while (!is_done) {
+        if (!ring_serves(enclave) || !ecall_claim(enclave->switchless, &ticket)) {
+            is_done = calls_apart(enclave, &call, 1);
+            continue;
+        }
+        struct own own;
+        struct cella_call_ring *ring = enclave->switchless->ecall_ring;
+        ecall_post(ring, ticket, &call);
+        workers_wake(ring);
+        if (!ecall_collect(enclave, ring, ticket, &call, &own)) {
+            calls_own(enclave, &own, &call, 1);
+        }
+        is_done = true;
     }
     if (ret_size && cella_is_ok(call.result)) {
         *ret_size = call.out_size;
@@ -401,26 +509,20 @@ static void batch_post(struct cella_call_ring *ring, uint32_t ticket, struct cel
 }
 
 /*
- * Waits for one piece. What the enclave refused as a whole, or will never answer, has that result in every call. false:
- * withdrawn.
+ * Waits for one piece, or makes its calls. What the enclave refused as a whole, or will never answer, has that result in
+ * every call.
  */
-static bool piece_collect(cella_enclave *enclave, uint32_t ticket, struct cella_call *calls,
+static void piece_collect(cella_enclave *enclave, uint32_t ticket, struct cella_call *calls,
                           size_t count)
 {
     struct cella_call whole;
-    if (!ecall_collect(enclave, enclave->switchless->ecall_ring, ticket, &whole)) {
-        return false;
+    struct own own;
+    if (!ecall_collect(enclave, enclave->switchless->ecall_ring, ticket, &whole, &own)) {
+        calls_own(enclave, &own, calls, count);
+        return;
     }
     for (size_t i = 0; i < count && !cella_is_ok(whole.result); i++) {
         calls[i].result = whole.result;
-    }
-    return true;
-}
-
-static void piece_call_plainly(cella_enclave *enclave, struct cella_call *calls, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        call_plainly(enclave, &calls[i]);
     }
 }
 
@@ -445,10 +547,12 @@ cella_result cella_ecall_batch(cella_enclave *enclave, struct cella_call *calls,
         const size_t size = left < PIECE ? left : PIECE;
         struct cella_call *piece = calls + collected * PIECE;
         if (collected == posted) {
-            piece_call_plainly(enclave, piece, size);
+            if (!calls_apart(enclave, piece, size)) {
+                continue;
+            }
             posted++;
-        } else if (!piece_collect(enclave, tickets[collected % WINDOW], piece, size)) {
-            piece_call_plainly(enclave, piece, size);
+        } else {
+            piece_collect(enclave, tickets[collected % WINDOW], piece, size);
         }
         collected++;
     }

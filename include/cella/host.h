@@ -132,7 +132,8 @@ int cella_enclave_descriptor(const cella_enclave *enclave);
  * to cella_ecall when the ring is full. `ocall_workers` host threads serve cella_ocall_switchless in the same way.
  */
 struct cella_switchless_options {
-    uint32_t workers;
+    uint32_t
+        workers; /* a TCS each; when they have them all, other calls find none (OUT_OF_THREADS) */
     uint32_t ocall_workers;
     uint32_t spins; /* before a worker sleeps; 0: 20000 */
 };

@@ -387,12 +387,43 @@ static void test_nested_allowed(void **state)
     cella_enclave_destroy(g_nest);
 }
 
+/* When workers have every TCS, a call that waits for one of them is not withdrawn, and others find none. */
+static void test_all_workers(void **state)
+{
+    (void)state;
+    cella_enclave *enclave = enclave_with(0);
+    pthread_t threads[6];
+    struct producer producers[6];
+    for (int round = 0; round < 2; round++) {
+        start(enclave, 4, 0, 50);
+        const int32_t in[2] = {1, 2};
+        int32_t out = 0;
+        size_t size = 0;
+        assert_code(cella_ecall(enclave, NONE_ADD, in, sizeof(in), &out, sizeof(out), &size),
+                    OUT_OF_THREADS);
+        for (int i = 0; i < 6; i++) {
+            producers[i] = (struct producer){.enclave = enclave};
+            pthread_create(&threads[i], NULL, producer_main, &producers[i]);
+        }
+        for (int i = 0; i < 6; i++) {
+            pthread_join(threads[i], NULL);
+            assert_int_equal(producers[i].failures, 0);
+        }
+        if (round == 0) {
+            cella_switchless_stop(enclave);
+            assert_code(cella_ecall(enclave, NONE_ADD, in, sizeof(in), &out, sizeof(out), &size),
+                        OK);
+        }
+    }
+    cella_enclave_destroy(enclave); /* with a worker where exit handlers would run */
+}
+
 static void test_refused(void **state)
 {
     (void)state;
     cella_enclave *enclave = enclave_new();
-    struct cella_switchless_options options = {.workers = 4};
-    assert_code(cella_switchless_start(enclave, &options), OUT_OF_THREADS); /* none would be left */
+    struct cella_switchless_options options = {.workers = 5};
+    assert_code(cella_switchless_start(enclave, &options), OUT_OF_THREADS); /* there are four */
     options.workers = 0;
     assert_code(cella_switchless_start(enclave, &options), INVALID_ARGUMENT);
     options.ocall_workers = 1000;
@@ -430,6 +461,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_withdrawn_ocalls),
         cmocka_unit_test(test_nested_apart),
         cmocka_unit_test(test_nested_allowed),
+        cmocka_unit_test(test_all_workers),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_abort),
     };

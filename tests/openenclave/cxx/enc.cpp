@@ -50,4 +50,15 @@ extern "C" int leave_by_exception()
     throw 1; /* nobody catches it: the enclave ends */
 }
 
+extern "C" int stay_calm()
+{
+    return 11;
+}
+
+/* An exit handler that makes a switchless call, which makes another into the enclave. */
+__attribute__((destructor)) static void leave()
+{
+    host_leaving();
+}
+
 OE_SET_ENCLAVE_SGX2(5, 6, ({1, 2, 3, 4}), ({5, 6}), true, false, true, false, 0, 1024, 128, 2)

@@ -14,6 +14,16 @@ int host_number()
     return 7;
 }
 
+static oe_enclave_t *g_leaving;
+static int g_last_words;
+
+void host_leaving()
+{
+    if (g_leaving && stay_calm(g_leaving, &g_last_words) != OE_OK) {
+        g_last_words = -1;
+    }
+}
+
 #define EXPECT(condition)                                                                          \
     if (!(condition)) {                                                                            \
         std::cout << "line " << __LINE__ << ": " #condition << std::endl;                          \
@@ -38,6 +48,19 @@ int main(int argc, char **argv)
     EXPECT(throw_and_catch(enclave, &value, 20) == OE_OK && value == 42);
     EXPECT(leave_by_exception(enclave, &value) == OE_ENCLAVE_ABORTING);
     EXPECT(oe_terminate_enclave(enclave) == OE_OK);
+
+    /* Exit handlers have the workers still. Not with every TCS a worker's: one is what the handlers run on. */
+    oe_enclave_setting_context_switchless_t workers = {1, 1};
+    setting.setting_type = OE_ENCLAVE_SETTING_CONTEXT_SWITCHLESS;
+    setting.u.context_switchless_setting = &workers;
+    for (int round = 0; round < 3; round++) {
+        g_last_words = 0;
+        EXPECT(oe_create_cxx_enclave(argv[1], OE_ENCLAVE_TYPE_SGX, flags, &setting, 1,
+                                     &g_leaving) == OE_OK);
+        EXPECT(oe_terminate_enclave(g_leaving) == OE_OK);
+        EXPECT(g_last_words == 11);
+        g_leaving = nullptr;
+    }
     std::cout << "cxx ok" << std::endl;
     return 0;
 }
