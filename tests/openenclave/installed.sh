@@ -29,6 +29,8 @@ refused() {
 DESTDIR="$work/root" ${MESON:-meson} install -C "$build" --no-rebuild >"$work/install.log" 2>&1 ||
     { cat "$work/install.log"; fail "meson install fails"; }
 top=$work/root$prefix
+CELLA_QUOTE_ENCLAVES=$(dirname "$(find "$top" -name cella-qe.signed)") # the host programs are elsewhere
+export CELLA_QUOTE_ENCLAVES
 # shellcheck source=/dev/null
 BASH_SOURCE=$top/share/openenclave/openenclaverc . "$top/share/openenclave/openenclaverc"
 [ "$(command -v oesign)" = "$top/bin/oesign" ] || fail "openenclaverc does not set PATH"

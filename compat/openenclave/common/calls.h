@@ -12,12 +12,12 @@
 #define OE_SKIN_BASE 0x80010000u
 
 /* Into the enclave. Each answers with struct oe_answer and, when its result is OE_OK, what is named here. */
-#define OE_ECALL_REPORT (OE_SKIN_BASE + 1)    /* in: target info or nothing; out: report */
-#define OE_ECALL_VERIFY (OE_SKIN_BASE + 2)    /* in: report */
-#define OE_ECALL_KEY (OE_SKIN_BASE + 3)       /* in: struct oe_key_request … */
+#define OE_ECALL_REPORT (OE_SKIN_BASE + 1) /* in: u32 flags, target info or nothing; out: report */
+#define OE_ECALL_VERIFY (OE_SKIN_BASE + 2) /* in: report */
+#define OE_ECALL_KEY (OE_SKIN_BASE + 3)    /* in: struct oe_key_request … */
 #define OE_ECALL_LOG_LEVEL (OE_SKIN_BASE + 4) /* in: u32 */
 
-#define OE_ECALL_REPORT_MAX 1024u
+#define OE_ECALL_REPORT_MAX (132u * 1024u) /* a quote, at most */
 #define OE_ECALL_VERIFY_MAX (10u * 1024u)
 #define OE_ECALL_KEY_MAX 8192u
 

@@ -1,5 +1,5 @@
 /*
- * Making evidence: local reports now; formats of quotes come with a quoting service.
+ * Making evidence: of local reports and of quotes.
  * Side: enclave. Called by applications.
  * Never binds custom claims but by their hash in the report.
  */
@@ -16,6 +16,7 @@
 #include "compat/openenclave/enclave/skin.h"
 
 static const oe_uuid_t local_format = {OE_FORMAT_UUID_SGX_LOCAL_ATTESTATION};
+static const oe_uuid_t ecdsa_format = {OE_FORMAT_UUID_SGX_ECDSA};
 static _Atomic bool is_initialized;
 
 oe_result_t oe_attester_initialize(void)
@@ -32,7 +33,15 @@ oe_result_t oe_attester_shutdown(void)
 
 static bool is_known(const oe_uuid_t *format)
 {
-    return atomic_load(&is_initialized) && memcmp(format, &local_format, sizeof(*format)) == 0;
+    return atomic_load(&is_initialized) && (memcmp(format, &local_format, sizeof(*format)) == 0 ||
+                                            memcmp(format, &ecdsa_format, sizeof(*format)) == 0);
+}
+
+/* The host may get a quoting service at any time, so it is asked each time. */
+static bool is_possible(const oe_uuid_t *format)
+{
+    return is_known(format) &&
+           (memcmp(format, &ecdsa_format, sizeof(*format)) != 0 || oe_report_quote_possible());
 }
 
 oe_result_t oe_attester_select_format(const oe_uuid_t *format_ids, size_t format_ids_length,
@@ -41,7 +50,7 @@ oe_result_t oe_attester_select_format(const oe_uuid_t *format_ids, size_t format
     OE_ENSURE(format_ids != NULL && format_ids_length > 0 && selected_format_id != NULL,
               OE_INVALID_PARAMETER);
     for (size_t i = 0; i < format_ids_length; i++) {
-        if (is_known(&format_ids[i])) {
+        if (is_possible(&format_ids[i])) {
             *selected_format_id = format_ids[i];
             return OE_OK;
         }
@@ -73,6 +82,24 @@ static oe_result_t local_evidence(const void *custom, size_t custom_size, const 
     return OE_OK;
 }
 
+/* The same with a quote; it takes no parameters. */
+static oe_result_t quote_evidence(const void *custom, size_t custom_size, const void *parameters,
+                                  size_t parameters_size, size_t head_size, uint8_t **ret_evidence,
+                                  size_t *ret_size)
+{
+    uint8_t hash[32];
+    size_t quote_size;
+    OE_ENSURE(custom != NULL || custom_size == 0, OE_INVALID_PARAMETER);
+    OE_ENSURE(parameters == NULL && parameters_size == 0, OE_INVALID_PARAMETER);
+    oe_sha256(custom, custom_size, hash);
+    OE_TRY(oe_report_quote(hash, sizeof(hash), head_size, custom_size, ret_evidence, &quote_size));
+    if (custom_size > 0) {
+        memcpy(*ret_evidence + head_size + quote_size, custom, custom_size);
+    }
+    *ret_size = head_size + quote_size + custom_size;
+    return OE_OK;
+}
+
 oe_result_t oe_get_evidence(const oe_uuid_t *format_id, uint32_t flags,
                             const void *custom_claims_buffer, size_t custom_claims_buffer_size,
                             const void *optional_parameters, size_t optional_parameters_size,
@@ -92,10 +119,11 @@ oe_result_t oe_get_evidence(const oe_uuid_t *format_id, uint32_t flags,
         OE_ENSURE(endorsements != NULL, OE_OUT_OF_MEMORY);
         memcpy(endorsements, &head, sizeof(head));
     }
-    const oe_result_t result =
-        local_evidence(custom_claims_buffer, custom_claims_buffer_size, optional_parameters,
-                       optional_parameters_size, has_head ? sizeof(head) : 0, evidence_buffer,
-                       evidence_buffer_size);
+    const bool remote = memcmp(format_id, &ecdsa_format, sizeof(*format_id)) == 0;
+    const oe_result_t result = (remote ? quote_evidence : local_evidence)(
+        custom_claims_buffer, custom_claims_buffer_size, optional_parameters,
+        optional_parameters_size, has_head ? sizeof(head) : 0, evidence_buffer,
+        evidence_buffer_size);
     if (result != OE_OK) {
         free(endorsements);
         return result;

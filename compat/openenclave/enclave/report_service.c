@@ -20,8 +20,14 @@ static cella_result serve_report(const void *in, size_t in_size, void *out, size
     struct oe_answer answer = {0};
     uint8_t *report = NULL;
     size_t size = 0;
+    uint32_t flags;
+    CELLA_ENSURE(in_size >= sizeof(flags), TRUNCATED);
     CELLA_ENSURE(out_capacity >= sizeof(answer), BUFFER_TOO_SMALL);
-    answer.result = oe_get_report_v2(0, NULL, 0, in, in_size, &report, &size);
+    memcpy(&flags, in, sizeof(flags));
+    const size_t target_size = in_size - sizeof(flags);
+    answer.result = oe_get_report_v2(flags, NULL, 0,
+                                     target_size > 0 ? (const uint8_t *)in + sizeof(flags) : NULL,
+                                     target_size, &report, &size);
     if (answer.result == OE_OK && size > out_capacity - sizeof(answer)) {
         answer.result = OE_BUFFER_TOO_SMALL;
     }
@@ -49,7 +55,7 @@ static cella_result serve_verify(const void *in, size_t in_size, void *out, size
 
 static const struct cella_system_ecall report_ecall = {
     .number = OE_ECALL_REPORT,
-    .ecall = {.function = serve_report, .in_max = 512, .out_max = OE_ECALL_REPORT_MAX}};
+    .ecall = {.function = serve_report, .in_max = 516, .out_max = OE_ECALL_REPORT_MAX}};
 CELLA_SYSTEM_ECALL(report_ecall);
 static const struct cella_system_ecall verify_ecall = {
     .number = OE_ECALL_VERIFY,

@@ -3,6 +3,7 @@
  * Side: host. Called by applications.
  * Never verifies a local report itself: only the enclave it was made for can.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,20 +15,24 @@ oe_result_t oe_get_report_v2(oe_enclave_t *enclave, uint32_t flags, const void *
                              size_t *report_buffer_size)
 {
     uint32_t first;
+    const bool remote = (flags & OE_REPORT_FLAGS_REMOTE_ATTESTATION) != 0;
+    uint8_t request[sizeof(flags) + sizeof(sgx_target_info_t)];
     OE_ENSURE(oe_enclave_core(enclave) != NULL && report_buffer != NULL &&
                   report_buffer_size != NULL,
               OE_INVALID_PARAMETER);
-    OE_ENSURE(opt_params ? opt_params_size == sizeof(sgx_target_info_t) : opt_params_size == 0,
+    OE_ENSURE(opt_params ? !remote && opt_params_size == sizeof(sgx_target_info_t)
+                         : opt_params_size == 0,
               OE_INVALID_PARAMETER);
     *report_buffer = NULL;
     *report_buffer_size = 0;
-    if (flags & OE_REPORT_FLAGS_REMOTE_ATTESTATION) {
-        return OE_UNSUPPORTED;
+    memcpy(request, &flags, sizeof(flags));
+    if (opt_params_size > 0) {
+        memcpy(request + sizeof(flags), opt_params, opt_params_size);
     }
     uint8_t *report = malloc(OE_ECALL_REPORT_MAX);
     OE_ENSURE(report != NULL, OE_OUT_OF_MEMORY);
     const oe_result_t result =
-        oe_skin_call(enclave, OE_ECALL_REPORT, opt_params, opt_params_size, report,
+        oe_skin_call(enclave, OE_ECALL_REPORT, request, sizeof(flags) + opt_params_size, report,
                      OE_ECALL_REPORT_MAX - sizeof(struct oe_answer), &first, report_buffer_size);
     if (result != OE_OK) {
         free(report);

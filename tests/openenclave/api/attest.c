@@ -35,9 +35,16 @@ int test_report(const uint8_t *report, size_t size)
     CHECK(oe_verify_report(copy, mine_size, &parsed) == OE_VERIFY_FAILED);
     CHECK(oe_verify_report(mine, mine_size - 1, NULL) == OE_INCORRECT_REPORT_SIZE);
     CHECK(oe_get_report(0, data, 65, NULL, 0, &mine, &mine_size) == OE_INVALID_PARAMETER);
-    CHECK(oe_get_report(OE_REPORT_FLAGS_REMOTE_ATTESTATION, NULL, 0, NULL, 0, &mine, &mine_size) ==
-          OE_UNSUPPORTED);
     free(copy);
+    oe_free_report(mine);
+    CHECK(oe_get_report(OE_REPORT_FLAGS_REMOTE_ATTESTATION, data, sizeof(data), NULL, 0, &mine,
+                        &mine_size) == OE_OK);
+    CHECK(oe_parse_report(mine, mine_size, &parsed) == OE_OK);
+    CHECK(parsed.identity.attributes == (OE_REPORT_ATTRIBUTES_DEBUG | OE_REPORT_ATTRIBUTES_REMOTE));
+    CHECK(memcmp(parsed.report_data, data, sizeof(data)) == 0);
+    CHECK(mine[16] == 3 && mine[18] == 2); /* quote version 3, ECDSA with P-256 */
+    CHECK(oe_get_report(OE_REPORT_FLAGS_REMOTE_ATTESTATION, NULL, 0, mine, 512, &copy,
+                        &mine_size) == OE_INVALID_PARAMETER);
     return 0;
 }
 
@@ -193,7 +200,15 @@ int test_evidence(void)
     CHECK(oe_attester_select_format(wanted, 2, &format) == OE_NOT_FOUND); /* not initialised */
     CHECK(oe_attester_initialize() == OE_OK && oe_verifier_initialize() == OE_OK);
     CHECK(oe_attester_select_format(wanted, 2, &format) == OE_OK);
-    CHECK(memcmp(&format, &wanted[1], sizeof(format)) == 0);
+    CHECK(memcmp(&format, &wanted[0], sizeof(format)) == 0);
+    CHECK(oe_get_evidence(&format, OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID, "mine", 4, NULL, 0, &evidence,
+                          &size, NULL, NULL) == OE_OK);
+    CHECK(size > 4000 && evidence[0] == 3 && memcmp(evidence + 4, &format, sizeof(format)) == 0);
+    CHECK(evidence[32] == 3 && memcmp(evidence + size - 4, "mine", 4) == 0);
+    CHECK(oe_free_evidence(evidence) == OE_OK);
+    CHECK(oe_get_evidence(&format, 0, NULL, 0, "x", 1, &evidence, &size, NULL, NULL) ==
+          OE_INVALID_PARAMETER);
+    CHECK(oe_attester_select_format(wanted + 1, 1, &format) == OE_OK);
     CHECK(oe_verifier_get_formats(&formats, &count) == OE_OK && count == 1);
     CHECK(oe_verifier_free_formats(formats) == OE_OK);
     CHECK(oe_verifier_get_format_settings(&format, &target, &target_size) == OE_OK);

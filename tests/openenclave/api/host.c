@@ -68,7 +68,12 @@ static void report_and_keys(oe_enclave_t *enclave)
     CHECK_HOST(parsed.identity.security_version == 3);
     CHECK_HOST(oe_get_report(enclave, 0, report, 3, &key, &key_size) == OE_INVALID_PARAMETER);
     CHECK_HOST(oe_get_report(enclave, OE_REPORT_FLAGS_REMOTE_ATTESTATION, NULL, 0, &key,
-                             &key_size) == OE_UNSUPPORTED);
+                             &key_size) == OE_OK);
+    CHECK_HOST(oe_parse_report(key, key_size, &parsed) == OE_OK);
+    CHECK_HOST((parsed.identity.attributes & OE_REPORT_ATTRIBUTES_REMOTE) != 0);
+    oe_free_report(key);
+    CHECK_HOST(oe_get_report(enclave, OE_REPORT_FLAGS_REMOTE_ATTESTATION, report, 512, &key,
+                             &key_size) == OE_INVALID_PARAMETER);
     oe_result_t called = test_report(enclave, &line, report, size);
     result_of("report", called, line);
     report[size - 1] ^= 1;
