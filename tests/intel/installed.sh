@@ -102,6 +102,19 @@ run() {
 run sim SIM gcc 1 "-O1 -g"
 run hw HW clang 0 -O2
 
+# A platform with another CPUSVN: older data opens on a newer one, newer data not on an older one.
+svn() {
+    sgx_config_cpusvn "-$1" >svn.log 2>&1 || { cat svn.log; fail "sgx_config_cpusvn -$1"; }
+    sim/host sim blob 1 open >run.log || { cat run.log; fail "a blob after $1"; }
+    grep -qx "open: $2" run.log || { cat run.log; fail "after $1, expected $2"; }
+}
+sim/host sim blob 1 seal | grep -qx "seal: 0x0" || fail "a blob for another run"
+svn reset 0x0
+svn upgrade 0x0
+svn downgrade 0x3003
+svn reset 0x0
+if sgx_config_cpusvn -sideways >/dev/null 2>&1; then fail "sgx_config_cpusvn takes anything"; fi
+
 for row in SIM:g++:1 HW:clang++:0; do
     mode=${row%%:*} compiler=${row#*:}
     cp -r "$source/tests/intel/cxx" "cxx$mode"

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "sgx_cpuid.h"
 #include "sgx_trts.h"
+#include "sgx_trts_aex.h"
 
 /* What happened, letter by letter. */
 static char story[16];
@@ -221,9 +222,28 @@ static int changing(void)
     return 0;
 }
 
+/* AEX-Notify is not there, and says so. */
+static void on_aex(const sgx_exception_info_t *info, const void *args)
+{
+    (void)info;
+    (void)args;
+}
+
+static int notify(void)
+{
+    sgx_aex_mitigation_node_t node;
+    GOOD(sgx_set_ssa_aexnotify(0));
+    CHECK(sgx_set_ssa_aexnotify(1) == SGX_ERROR_FEATURE_NOT_SUPPORTED);
+    CHECK(sgx_register_aex_handler(&node, on_aex, NULL) == SGX_ERROR_FEATURE_NOT_SUPPORTED);
+    BAD_PARAMETER(sgx_register_aex_handler(NULL, on_aex, NULL));
+    BAD_PARAMETER(sgx_register_aex_handler(&node, NULL, NULL));
+    BAD_PARAMETER(sgx_unregister_aex_handler(NULL));
+    return 0;
+}
+
 int test_faults(void)
 {
-    static int (*const parts[])(void) = {order, kinds, vectors, nested, leaving, changing};
+    static int (*const parts[])(void) = {order, kinds, vectors, nested, leaving, changing, notify};
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         story_size = 0;
         const int line = parts[i]();

@@ -1,6 +1,7 @@
 /*
  * The host of the api enclaves: runs every group.
  * Side: host, tests. Usage: host IMAGES FOLDER DEBUG. Ends with 0 when all passed; RSA numbers come from IMAGES/numbers.
+ * Or: host IMAGES FILE DEBUG seal|open, for a blob that outlives a run.
  */
 #include "host.h"
 
@@ -95,6 +96,7 @@ static void groups(sgx_enclave_id_t enclave, const char *folder)
     RUN(enclave, test_mm);
     RUN(enclave, test_align);
     RUN(enclave, test_heap);
+    RUN(enclave, test_strings);
     RUN(enclave, test_faults);
     RUN(enclave, test_files, folder);
     RUN(enclave, call_host, 7);
@@ -159,12 +161,15 @@ static void switchless(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
+    if (argc != 4 && argc != 5) {
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     images = argv[1];
     debug_mode = atoi(argv[3]);
+    if (argc == 5) {
+        return sealed_file(argv[4], argv[2]);
+    }
     codes_creation(argv[2]);
     const sgx_enclave_id_t enclave = enclave_of("api");
     if (enclave) {

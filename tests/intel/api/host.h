@@ -53,6 +53,7 @@ void codes_creation(const char *folder);
 void codes_calls(void);
 void codes_end(void);
 void between_enclaves(const char *folder);
+int sealed_file(const char *how, const char *path);
 void several_threads(void);
 void blocked_wait(unsigned count); /* host_blocked was called as often */
 void blocked_release(void);

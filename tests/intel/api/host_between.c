@@ -213,6 +213,30 @@ static void files(sgx_enclave_id_t a, sgx_enclave_id_t other, const char *folder
     remove(name);
 }
 
+/* Another run opens what this one seals; gives what opening it says. */
+int sealed_file(const char *how, const char *path)
+{
+    uint8_t blob[BLOB_SIZE];
+    sgx_status_t inner = SGX_ERROR_UNEXPECTED;
+    const int seals = strcmp(how, "seal") == 0;
+    const sgx_enclave_id_t enclave = enclave_of("api");
+    FILE *file = fopen(path, seals ? "wb" : "rb");
+    CHECK_HOST(file != NULL);
+    if (file && seals) {
+        STATUS(blob_make(enclave, &inner, 0, blob, BLOB_SIZE), SGX_SUCCESS);
+        CHECK_HOST(fwrite(blob, 1, BLOB_SIZE, file) == BLOB_SIZE);
+    } else if (file) {
+        CHECK_HOST(fread(blob, 1, BLOB_SIZE, file) == BLOB_SIZE);
+        STATUS(blob_open(enclave, &inner, blob, BLOB_SIZE), SGX_SUCCESS);
+    }
+    if (file) {
+        fclose(file);
+    }
+    STATUS(sgx_destroy_enclave(enclave), SGX_SUCCESS);
+    printf("%s: 0x%x\n", how, (unsigned)inner);
+    return failures != 0;
+}
+
 void between_enclaves(const char *folder)
 {
     const sgx_enclave_id_t a = enclave_of("api"), older = enclave_of("older"),

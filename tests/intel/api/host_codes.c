@@ -61,6 +61,20 @@ static void from_buffer(void)
     free(bytes);
 }
 
+/* No image is encrypted: one that should be is not loaded in the clear. */
+static void encrypted(void)
+{
+    static uint8_t key[1024];
+    const void *features[MAX_EX_FEATURES_COUNT] = {[SGX_CREATE_ENCLAVE_EX_PCL_BIT_IDX] = key};
+    sgx_enclave_id_t enclave = 0;
+    STATUS(
+        sgx_create_encrypted_enclave(image_of("api"), debug_mode, NULL, NULL, &enclave, NULL, key),
+        SGX_ERROR_PCL_NOT_ENCRYPTED);
+    STATUS(sgx_create_enclave_ex(image_of("api"), debug_mode, NULL, NULL, &enclave, NULL,
+                                 SGX_CREATE_ENCLAVE_EX_PCL, features),
+           SGX_ERROR_PCL_NOT_ENCRYPTED);
+}
+
 void codes_creation(const char *folder)
 {
     sgx_enclave_id_t enclave = 0;
@@ -100,6 +114,7 @@ void codes_creation(const char *folder)
            SGX_SUCCESS);
     STATUS(sgx_destroy_enclave(enclave), SGX_SUCCESS);
     from_buffer();
+    encrypted();
     STATUS(sgx_is_capable(&capable), SGX_SUCCESS);
     STATUS(sgx_is_capable(NULL), SGX_ERROR_INVALID_PARAMETER);
     STATUS(sgx_cap_get_status(&device), SGX_SUCCESS);
