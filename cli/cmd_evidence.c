@@ -13,6 +13,7 @@
 #define EVIDENCE_FILE_MAX ((size_t)16 << 20)
 
 static const struct cella_command g_commands[] = {
+    {"fetch-collateral", "fetch what verifying a piece of evidence needs", evidence_fetch},
     {"get", "get evidence of an enclave or of a TLS server", evidence_get},
     {"show", "print evidence of any format readably", evidence_show},
     {"verify", "verify evidence against collateral, and say what each step found", evidence_verify},
@@ -22,7 +23,7 @@ static void usage(FILE *stream)
 {
     fputs("usage: cella evidence COMMAND [ARGUMENTS]\n\ncommands:\n", stream);
     for (size_t i = 0; i < CELLA_COUNT(g_commands); i++) {
-        fprintf(stream, "  %-10s %s\n", g_commands[i].name, g_commands[i].summary);
+        fprintf(stream, "  %-17s %s\n", g_commands[i].name, g_commands[i].summary);
     }
     fputs("\n`cella evidence COMMAND --help` tells more.\n", stream);
 }

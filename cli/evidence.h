@@ -17,6 +17,7 @@ enum evidence_status {
     EVIDENCE_STATUS_UNREADABLE = 2,
 };
 
+int evidence_fetch(int argc, char **argv);
 int evidence_get(int argc, char **argv);
 int evidence_show(int argc, char **argv);
 int evidence_verify(int argc, char **argv);
