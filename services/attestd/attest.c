@@ -556,10 +556,15 @@ void handle_attest(struct http_exchange *exchange, void *context)
                     http_segment(exchange, 0));
         return;
     }
+    if (request.type == attest_type_find("Tpm")) {
+        handle_tpm(exchange, context);
+        return;
+    }
     if (!attest_types[request.type].served) {
-        reply_error(exchange, 400, "InvalidOperation",
-                    "this service does not attest %s: it has no verifier for TPM evidence",
-                    attest_types[request.type].name);
+        reply_error(
+            exchange, 400, "InvalidOperation",
+            "this service does not attest %s: it has no verifier for the evidence of a vTPM",
+            attest_types[request.type].name);
         return;
     }
     if (read_body(&request) && verify(&request, &later) && check_bindings(&request) &&

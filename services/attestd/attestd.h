@@ -207,9 +207,13 @@ json_t *claims_of_evidence(const struct attestd *attestd, const struct evidence_
 bool roots_name_software(const struct attestd *attestd);
 
 void handle_attest(struct http_exchange *exchange, void *context);
-void handle_attest_unsupported(struct http_exchange *exchange, void *context);
 /* POST /cella/explain, for the page. */
 void handle_explain(struct http_exchange *exchange, void *context);
+
+/* ------------------------------------------------------------------------- tpm.c */
+
+/* POST /attest/Tpm, of a known version. */
+void handle_tpm(struct http_exchange *exchange, struct attestd *attestd);
 
 /* ------------------------------------------------------------------------- metadata.c, page.c */
 
