@@ -158,11 +158,12 @@ static void put_ecall_bridge(struct emit *emit, const struct cella_edl_function 
     emit_put(emit, "    return cella_bridge_leave%s(&cella_call, cella_ret_size);\n}\n\n", deep);
 }
 
-static const char *core_of(const struct emit *emit)
+/* The call of an enclave up to its first argument. */
+static const char *ecall_of(const struct emit *emit)
 {
-    return is_dialect(emit, CELLA_EDL_OPENENCLAVE) ? "oe_enclave_core(enclave)"
-           : is_dialect(emit, CELLA_EDL_INTEL)     ? "sgx_enclave_core(eid)"
-                                                   : "enclave";
+    return is_dialect(emit, CELLA_EDL_OPENENCLAVE) ? "cella_bridge_ecall(oe_enclave_core(enclave)"
+           : is_dialect(emit, CELLA_EDL_INTEL)     ? "sgx_bridge_ecall(eid"
+                                                   : "cella_bridge_ecall(enclave";
 }
 
 /*
@@ -210,10 +211,8 @@ static void put_ecall_proxy(struct emit *emit, const struct cella_edl_function *
     }
     emit_put(emit, has_reply ? "    struct edl_e_%s_reply cella_reply;\n" : "", name);
     put_arguments_in(emit, function, "cella_message.head");
-    emit_put(emit,
-             "    cella_done = cella_bridge_ecall(%s, &edl_module, %u, &edl_e_%s,\n        %s, %s, "
-             "%s);\n",
-             core_of(emit), index, name, has_head || pointers > 0 ? "&cella_message" : "NULL",
+    emit_put(emit, "    cella_done = %s, &edl_module, %u, &edl_e_%s,\n        %s, %s, %s);\n",
+             ecall_of(emit), index, name, has_head || pointers > 0 ? "&cella_message" : "NULL",
              pointers > 0 ? "cella_at" : "NULL", has_reply ? "&cella_reply" : "NULL");
     put_proxy_end(emit, function);
     if (is_oe) {

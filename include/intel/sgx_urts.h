@@ -78,7 +78,7 @@ sgx_status_t SGXAPI sgx_create_encrypted_enclave(const char *file_name, const in
                                                  sgx_misc_attribute_t *misc_attr,
                                                  uint8_t *sealed_key);
 
-/* No call may be running. */
+/* A call that runs goes on, and the enclave ends with the last one; no new one begins. */
 sgx_status_t SGXAPI sgx_destroy_enclave(const sgx_enclave_id_t enclave_id);
 
 /* What other enclaves need to make reports for this one. */

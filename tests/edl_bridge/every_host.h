@@ -69,9 +69,12 @@ static void enclave_create(const char *path)
 #define HANDLE 7
 #define IS_OK(call) ((call) == SGX_SUCCESS)
 
-struct cella_enclave *sgx_enclave_core(sgx_enclave_id_t eid)
+cella_result sgx_bridge_ecall(sgx_enclave_id_t eid, const struct cella_bridge_module *module,
+                              uint32_t index, const struct cella_bridge_function *function,
+                              void *message, void *const *at, void *reply)
 {
-    return eid == 7 ? g_enclave : NULL;
+    return cella_bridge_ecall(eid == HANDLE ? g_enclave : NULL, module, index, function, message,
+                              at, reply);
 }
 
 sgx_status_t sgx_status_of(cella_result result)

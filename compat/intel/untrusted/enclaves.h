@@ -18,10 +18,12 @@ struct intel_enclave {
     sgx_uswitchless_config_t switchless;
     bool has_switchless;
     sgx_kss_config_t kss;
+    _Atomic uint32_t users; /* calls that run, and 1 until it is destroyed */
 };
 
-/* NULL when there is none of that number. The caller must not use it beyond its destruction, as with the number. */
-struct intel_enclave *intel_enclave_find(sgx_enclave_id_t id);
+/* NULL when there is none of that number. Each that was taken is given back; the last user ends a destroyed one. */
+struct intel_enclave *intel_enclave_take(sgx_enclave_id_t id);
+void intel_enclave_give(struct intel_enclave *enclave);
 
 /* switchless.c: workers as the configuration says, after creation and before destruction. */
 sgx_status_t intel_switchless_start(struct intel_enclave *enclave);

@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cella/bridge_host.h"
 #include "compat/intel/untrusted/enclaves.h"
 #include "sgx_edger8r_core.h"
 
@@ -20,21 +22,50 @@ static pthread_rwlock_t g_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct intel_enclave *g_first;
 static sgx_enclave_id_t g_last_id = 1;
 
-struct intel_enclave *intel_enclave_find(sgx_enclave_id_t id)
+struct intel_enclave *intel_enclave_take(sgx_enclave_id_t id)
 {
     pthread_rwlock_rdlock(&g_lock);
     struct intel_enclave *enclave = g_first;
     while (enclave && enclave->id != id) {
         enclave = enclave->next;
     }
+    if (enclave) {
+        atomic_fetch_add(&enclave->users, 1);
+    }
     pthread_rwlock_unlock(&g_lock);
     return enclave;
 }
 
+void intel_enclave_give(struct intel_enclave *enclave)
+{
+    if (atomic_fetch_sub(&enclave->users, 1) == 1) {
+        intel_switchless_stop(enclave);
+        cella_enclave_destroy(enclave->core);
+        free(enclave);
+    }
+}
+
 EXPORT struct cella_enclave *sgx_enclave_core(sgx_enclave_id_t eid)
 {
-    const struct intel_enclave *enclave = intel_enclave_find(eid);
-    return enclave ? enclave->core : NULL;
+    struct intel_enclave *enclave = intel_enclave_take(eid);
+    struct cella_enclave *core = enclave ? enclave->core : NULL;
+    if (enclave) {
+        intel_enclave_give(enclave);
+    }
+    return core;
+}
+
+EXPORT cella_result sgx_bridge_ecall(sgx_enclave_id_t eid, const struct cella_bridge_module *module,
+                                     uint32_t index, const struct cella_bridge_function *function,
+                                     void *message, void *const *at, void *reply)
+{
+    struct intel_enclave *enclave = intel_enclave_take(eid);
+    const cella_result result = cella_bridge_ecall(enclave ? enclave->core : NULL, module, index,
+                                                   function, message, at, reply);
+    if (enclave) {
+        intel_enclave_give(enclave);
+    }
+    return result;
 }
 
 /* What creation says, where it is not what calls say. */
@@ -199,6 +230,7 @@ static sgx_status_t create(const struct source *source, sgx_enclave_id_t *ret_id
         return status;
     }
     attributes_give(enclave->core, ret_attributes);
+    atomic_store(&enclave->users, 1);
     pthread_rwlock_wrlock(&g_lock);
     enclave->id = ++g_last_id;
     enclave->next = g_first;
@@ -275,9 +307,7 @@ EXPORT sgx_status_t sgx_destroy_enclave(const sgx_enclave_id_t enclave_id)
     if (!enclave) {
         return SGX_ERROR_INVALID_ENCLAVE_ID;
     }
-    intel_switchless_stop(enclave);
-    cella_enclave_destroy(enclave->core);
-    free(enclave);
+    intel_enclave_give(enclave);
     return SGX_SUCCESS;
 }
 
@@ -287,7 +317,7 @@ EXPORT sgx_status_t sgx_get_target_info(const sgx_enclave_id_t enclave_id,
     if (!target_info) {
         return SGX_ERROR_INVALID_PARAMETER;
     }
-    const struct intel_enclave *enclave = intel_enclave_find(enclave_id);
+    struct intel_enclave *enclave = intel_enclave_take(enclave_id);
     if (!enclave) {
         return SGX_ERROR_INVALID_ENCLAVE_ID;
     }
@@ -297,6 +327,7 @@ EXPORT sgx_status_t sgx_get_target_info(const sgx_enclave_id_t enclave_id,
                              &target_info->attributes.xfrm, &target_info->misc_select);
     target_info->config_svn = enclave->kss.config_svn;
     memcpy(target_info->config_id, enclave->kss.config_id, sizeof(target_info->config_id));
+    intel_enclave_give(enclave);
     return SGX_SUCCESS;
 }
 

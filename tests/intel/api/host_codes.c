@@ -4,6 +4,7 @@
  */
 #include "host.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -139,6 +140,10 @@ void host_call_back(int which)
     case 1:
         nested_never = call_never(current, &result);
         break;
+    case 3:
+        STATUS(sgx_destroy_enclave(current), SGX_SUCCESS);
+        STATUS(call_private(current, &result, 42), SGX_ERROR_INVALID_ENCLAVE_ID);
+        break;
     default:
         nested_public = call_private_result(current, &result);
         break;
@@ -264,6 +269,30 @@ static void lost(void)
     STATUS(sgx_destroy_enclave(current), SGX_SUCCESS);
 }
 
+static void *block(void *unused)
+{
+    STATUS(call_block(current), SGX_SUCCESS);
+    return unused;
+}
+
+/* By another thread, and by an ocall: the call that runs comes back, and no other begins. */
+static void destroyed_meanwhile(void)
+{
+    pthread_t thread;
+    int result = 0;
+    const int one = 1;
+    current = enclave_of("api");
+    pthread_create(&thread, NULL, block, NULL);
+    blocked_wait(1);
+    STATUS(sgx_destroy_enclave(current), SGX_SUCCESS);
+    STATUS(call_sum(current, &result, &one, 1), SGX_ERROR_INVALID_ENCLAVE_ID);
+    blocked_release();
+    pthread_join(thread, NULL);
+    current = enclave_of("api");
+    RUN(current, call_back, 3);
+    STATUS(sgx_destroy_enclave(current), SGX_ERROR_INVALID_ENCLAVE_ID);
+}
+
 void codes_end(void)
 {
     int result = 0;
@@ -276,5 +305,6 @@ void codes_end(void)
         STATUS(call_sum(current, &result, &one, 1), SGX_ERROR_ENCLAVE_CRASHED);
         STATUS(sgx_destroy_enclave(current), SGX_SUCCESS);
     }
+    destroyed_meanwhile();
     lost();
 }

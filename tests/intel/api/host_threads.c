@@ -42,13 +42,13 @@ void host_blocked(void)
         pthread_cond_wait(&changed, &lock);
     }
     blocked--;
+    pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
 }
 
 void blocked_wait(unsigned count)
 {
     pthread_mutex_lock(&lock);
-    released = 0;
     while (blocked < count) {
         pthread_cond_wait(&changed, &lock);
     }
@@ -60,6 +60,10 @@ void blocked_release(void)
     pthread_mutex_lock(&lock);
     released = 1;
     pthread_cond_broadcast(&changed);
+    while (blocked > 0) {
+        pthread_cond_wait(&changed, &lock);
+    }
+    released = 0;
     pthread_mutex_unlock(&lock);
 }
 
