@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../runtime/docs_hex.h"
 #include "calls.h"
 #include "cella/attest.h"
 #include "cella/host.h"
@@ -175,15 +176,14 @@ static void test_evidence(void **state)
     (void)state;
     static uint8_t evidence[CELLA_QUOTE_MAX];
     static const uint8_t request[] = {5, 0, 0, 0, 'n', 'o', 'n', 'c', 'e', 'r', 'e', 'd'};
-    static const uint8_t expected[] = "\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0"
-                                      "\6\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0nonce\0nonce"
-                                      "\7\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0colour\0red";
+    uint8_t expected[256];
+    const size_t expected_size = docs_hex("evidence.md", expected, sizeof(expected));
     size_t size = 0, claims_size;
     cella_enclave *enclave = enclave_new();
     assert_ok(cella_ecall(enclave, CALL_EVIDENCE, request, sizeof(request), evidence,
                           sizeof(evidence), &size));
     const uint8_t *claims = evidence_open(evidence, size, &claims_size);
-    assert_int_equal(claims_size, sizeof(expected) - 1);
+    assert_int_equal(claims_size, expected_size);
     assert_memory_equal(claims, expected, claims_size);
     /* at the host's wish: its nonce and its data, under those names */
     assert_int_equal(

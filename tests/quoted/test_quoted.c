@@ -19,6 +19,7 @@
 
 #include "../quote/calls.h"
 #include "../quote/layout.h"
+#include "../runtime/docs_hex.h"
 #include "abi/quote.h"
 #include "cella/attest.h"
 #include "cella/host.h"
@@ -132,6 +133,23 @@ static void test_keys(void **state)
         message_bytes(&body, 1, wrong, sizeof(wrong));
         assert_int_equal(ask(SELECT_KEY, &body, SELECT_KEY, NULL, NULL), 3);
     }
+}
+
+/* The frames of docs/formats/aesm.md. */
+static void test_document(void **state)
+{
+    (void)state;
+    uint8_t frames[64];
+    uint32_t size, answer_size;
+    const size_t all = docs_hex("aesm.md", frames, sizeof(frames));
+    assert_true(all > 8);
+    memcpy(&size, frames, 4);
+    uint8_t *answer = client_ask(&g_daemon, frames + 4, size, &answer_size);
+    assert_non_null(answer);
+    assert_int_equal(all, 4 + size + 4 + answer_size);
+    assert_memory_equal(frames + 4 + size, &answer_size, 4);
+    assert_memory_equal(frames + 4 + size + 4, answer, answer_size);
+    free(answer);
 }
 
 static void test_wrong_requests(void **state)
@@ -450,11 +468,11 @@ static int clean(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),       cmocka_unit_test(test_wrong_requests),
-        cmocka_unit_test(test_quote),      cmocka_unit_test(test_socket),
-        cmocka_unit_test(test_frames),     cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_many),       cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_taken_over),
+        cmocka_unit_test(test_keys),           cmocka_unit_test(test_document),
+        cmocka_unit_test(test_wrong_requests), cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_socket),         cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_garbage),        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_taken_over),
     };
     struct rlimit limit;
     if (argc != 3) {
