@@ -91,5 +91,6 @@ cella_result ev_verify_dcap(struct ev_verify *verify, const struct quote *quote)
     ev_verify_chain_window(verify, dcap.pck);
     document_window(&dcap, dcap.tcb_info);
     document_window(&dcap, dcap.qe_identity);
+    ev_dcap_details(&dcap);
     return CELLA_OK;
 }

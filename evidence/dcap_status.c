@@ -63,6 +63,7 @@ cella_result ev_dcap_qe_identity(struct dcap *dcap)
     dcap->verify->result->qe_status = dcap->qe_status;
     dcap->verify->result->qe_svn = svn;
     if (level) {
+        dcap->qe_tcb_date = level->date;
         ev_verify_advisories(dcap->verify, level->advisories);
     }
     ev_verify_pass(dcap->verify, CELLA_STEP_QE_IDENTITY);

@@ -31,7 +31,20 @@ static cella_result entries_check(struct cella_bytes revoked, struct ev_place *p
     return CELLA_OK;
 }
 
-static cella_result extensions_check(struct der *tbs)
+/* cRLNumber, 2.5.29.20: at most 20 bytes by the RFC. It is reported, and nothing depends on it. */
+static void number_read(const struct x509_extension *extension, struct x509_crl *crl)
+{
+    static const uint8_t oid[] = {0x55, 0x1d, 0x14};
+    struct ev_place place = {0};
+    struct der value = ev_der_of(extension->value, &place);
+    uint64_t number;
+    if (ev_equal(extension->oid, cella_bytes_of(oid, sizeof(oid))) &&
+        cella_is_ok(ev_der_number(&value, DER_INTEGER, UINT32_MAX, &number))) {
+        crl->number = (uint32_t)number;
+    }
+}
+
+static cella_result extensions_check(struct der *tbs, struct x509_crl *crl)
 {
     struct der wrapper;
     struct der list;
@@ -43,6 +56,7 @@ static cella_result extensions_check(struct der *tbs)
         CELLA_TRY(ev_x509_extension_read(&list, &extension));
         EV_ENSURE(tbs->place, !extension.is_critical, extension.oid.data, BAD_FIELD,
                   "a complete CRL without critical extensions");
+        number_read(&extension, crl);
     }
     return CELLA_OK;
 }
@@ -65,7 +79,7 @@ static cella_result body_read(struct der *tbs, struct x509_crl *crl,
         CELLA_TRY(entries_check(crl->revoked, tbs->place));
     }
     if (ev_der_next_is(tbs, DER_CONTEXT_0)) {
-        CELLA_TRY(extensions_check(tbs));
+        CELLA_TRY(extensions_check(tbs, crl));
     }
     return ev_der_end(tbs);
 }

@@ -206,6 +206,22 @@ struct cella_platform_claims {
     bool has_instance_id, has_configuration, dynamic_platform, cached_keys, smt_enabled;
 };
 
+/* Of a group of documents: when they were issued, and when the first of them ends. */
+struct cella_collateral_dates {
+    int64_t first_issued, last_issued, first_expires;
+};
+
+/* What was used to verify a quote (SGX and TDX), for those who must report it. */
+struct cella_collateral_details {
+    bool known;                               /* false: verification did not come so far */
+    struct cella_collateral_dates all;        /* certificates, lists, TCB info, QE identity */
+    struct cella_collateral_dates qe;         /* QE identity and its chain */
+    int64_t qe_tcb_date;                      /* of the QE's level; 0: none */
+    uint32_t qe_evaluation_number;            /* of the QE identity */
+    uint32_t pck_crl_number, root_crl_number; /* 0: none, or beyond 32 bits */
+    uint8_t root_key[65];                     /* point of the root certificate: 4, x, y */
+};
+
 /* Everything that verification found out. Spans point into evidence and collateral. */
 struct cella_evidence_result {
     bool accepted; /* every step passed or is excused */
@@ -223,6 +239,7 @@ struct cella_evidence_result {
     uint8_t steps[CELLA_STEP_COUNT]; /* enum cella_step_outcome */
     struct cella_evidence_failure failures[CELLA_FAILURE_MAX];
     size_t failure_count; /* the first one is the reason of a refusal */
+    struct cella_collateral_details details;
 };
 
 /*
@@ -244,9 +261,10 @@ enum cella_collateral_kind {
 };
 enum cella_collateral_kind cella_collateral_recognise(struct cella_span bytes);
 
-/* A trusted root key: SHA-256 of its SubjectPublicKeyInfo. */
+/* A trusted root: its key is what counts; the very certificate need not prove that it signed itself. SHA-256 of DER. */
 struct cella_root_key {
-    uint8_t spki_sha256[32];
+    uint8_t spki_sha256[32];        /* SubjectPublicKeyInfo */
+    uint8_t certificate_sha256[32]; /* zeros: unknown */
 };
 #define CELLA_ROOT_MAX 8u
 
