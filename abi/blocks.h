@@ -1,6 +1,6 @@
 /*
- * Files in blocks: what protected files ask of the host. Bulk data lies in two spans of host memory that take turns, so
- * that the host can write one while the enclave fills the other.
+ * Files in blocks: what protected files ask of the host. Bulk data lies in spans of host memory that take turns, so that
+ * the host can write some while the enclave fills the next.
  * Side: both. Read by enclave/protected_store.c and host/blocks.c.
  * Never has pointers; sizes and offsets asserted.
  */
@@ -16,7 +16,7 @@ enum cella_call_blocks_operation {
     CELLA_BLOCKS_OPEN = 1, /* offset: CELLA_BLOCKS_*; out: handle, size, spans */
     CELLA_BLOCKS_CLOSE,
     CELLA_BLOCKS_READ, /* into the span */
-    CELLA_BLOCKS_WRITE, /* from the span; may go on after the answer, but then the other span's is done */
+    CELLA_BLOCKS_WRITE, /* from the span; may go on after the answer, but then the next span is free */
     CELLA_BLOCKS_SETTLE, /* every write is done; those that failed were tried again */
     CELLA_BLOCKS_SYNC,   /* the same, and on the disk */
     CELLA_BLOCKS_RESIZE, /* offset: the new size */
@@ -28,6 +28,7 @@ enum cella_call_blocks_operation {
 #define CELLA_BLOCKS_EXCLUSIVE 0x4u
 #define CELLA_BLOCKS_TRUNCATE 0x8u
 
+#define CELLA_BLOCKS_SPANS 4u
 #define CELLA_BLOCKS_SPAN_SIZE (256u << 10) /* of each span */
 
 struct cella_call_blocks {
@@ -35,7 +36,7 @@ struct cella_call_blocks {
     int32_t handle;
     uint64_t offset;
     uint64_t size;
-    uint32_t span; /* 0 or 1 */
+    uint32_t span; /* below CELLA_BLOCKS_SPANS; behind the last one is the first */
     uint32_t reserved;
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_call_blocks) == 32);
@@ -45,8 +46,8 @@ CELLA_ABI_AT(cella_call_blocks, span, 24);
 struct cella_call_blocks_answer {
     int64_t value; /* a count, a handle, or an errno value, negative */
     uint64_t size; /* OPEN: of the file */
-    uint64_t spans[2];
+    uint64_t spans[CELLA_BLOCKS_SPANS];
 };
-CELLA_ABI_ASSERT(sizeof(struct cella_call_blocks_answer) == 32);
+CELLA_ABI_ASSERT(sizeof(struct cella_call_blocks_answer) == 48);
 
 #endif

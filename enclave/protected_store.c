@@ -23,7 +23,7 @@ void free(void *at);
 struct host_file {
     int32_t handle;
     uint32_t turn; /* the span that is used next */
-    uint64_t spans[2];
+    uint64_t spans[CELLA_BLOCKS_SPANS];
 };
 
 static cella_result result_of(int64_t value)
@@ -105,7 +105,7 @@ static cella_result host_open(void *context, const char *path, uint32_t flags, v
     struct host_file *file = malloc(sizeof(*file));
     CELLA_ENSURE(file != NULL, OUT_OF_MEMORY);
     cella_result result = ask_path(CELLA_BLOCKS_OPEN, path, flags, INT32_MAX, &answer);
-    for (int i = 0; i < 2 && cella_is_ok(result); i++) {
+    for (uint32_t i = 0; i < CELLA_BLOCKS_SPANS && cella_is_ok(result); i++) {
         result = answer.spans[i] % 8 == 0
                      ? cella_span_check(answer.spans[i], CELLA_BLOCKS_SPAN_SIZE)
                      : CELLA_RESULT(HOST_VALUE);
@@ -114,8 +114,8 @@ static cella_result host_open(void *context, const char *path, uint32_t flags, v
         free(file);
         return result;
     }
-    *file = (struct host_file){.handle = (int32_t)answer.value,
-                               .spans = {answer.spans[0], answer.spans[1]}};
+    *file = (struct host_file){.handle = (int32_t)answer.value};
+    __builtin_memcpy(file->spans, answer.spans, sizeof(file->spans));
     *ret_handle = file;
     *ret_size = answer.size;
     return CELLA_OK;
@@ -153,7 +153,7 @@ static cella_result host_write(void *handle, uint64_t offset, const void *from, 
     CELLA_TRY(cella_copy_out(cella_host_pointer_out(file->spans[file->turn]), from, size));
     CELLA_TRY(ask(&request, sizeof(request), (int64_t)size, &answer));
     CELLA_ENSURE((uint64_t)answer.value == size, HOST_VALUE);
-    file->turn ^= 1;
+    file->turn = (file->turn + 1) % CELLA_BLOCKS_SPANS;
     return CELLA_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Files in blocks, for the enclave's protected files: reads and writes over two spans, one of which a thread of the file
- * writes while the enclave fills the other.
+ * Files in blocks, for the enclave's protected files: reads and writes over a few spans, which a thread of the file
+ * writes while the enclave fills the next.
  * Side: host. Called by service.c. Source of the operations: abi/blocks.h.
  * Never follows a path out of the enclave's file root; never drops a write that failed: it is tried again.
  */
@@ -37,6 +37,7 @@ enum job_state {
 /* A write that the thread does, or has done, out of a span. */
 struct job {
     enum job_state state;
+    uint64_t turn; /* the lowest that waits is done first */
     uint64_t offset;
     size_t size;
     int64_t result; /* a count or -errno */
@@ -46,13 +47,13 @@ struct blocks_file {
     const cella_enclave *enclave;
     int fd;
     _Atomic uint32_t users;
-    uint8_t *spans;    /* two */
+    uint8_t *spans;
     uint64_t reserved; /* disk blocks were asked for up to here; 0: never */
     uint64_t size;     /* at opening */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct job jobs[2];
-    uint32_t first; /* the job that is done first when both wait */
+    struct job jobs[CELLA_BLOCKS_SPANS];
+    uint64_t turns; /* jobs so far */
     bool has_thread, no_thread, ending;
     pthread_t thread;
 };
@@ -118,13 +119,14 @@ static int64_t move(const struct blocks_file *file, uint32_t span, const struct 
 
 static int next_job(const struct blocks_file *file)
 {
-    for (uint32_t i = 0; i < 2; i++) {
-        const uint32_t span = file->first ^ i;
-        if (file->jobs[span].state == JOB_WAITING) {
-            return (int)span;
+    int first = -1;
+    for (int span = 0; span < (int)CELLA_BLOCKS_SPANS; span++) {
+        if (file->jobs[span].state == JOB_WAITING &&
+            (first < 0 || file->jobs[span].turn < file->jobs[first].turn)) {
+            first = span;
         }
     }
-    return -1;
+    return first;
 }
 
 static void *thread_main(void *argument)
@@ -143,7 +145,6 @@ static void *thread_main(void *argument)
         pthread_mutex_lock(&file->lock);
         file->jobs[span].result = result;
         file->jobs[span].state = JOB_DONE;
-        file->first = (uint32_t)span ^ 1u;
         pthread_cond_broadcast(&file->changed);
     }
     pthread_mutex_unlock(&file->lock);
@@ -173,6 +174,7 @@ static void job_start(struct blocks_file *file, uint32_t span, const struct job 
 {
     file->jobs[span] = *job;
     file->jobs[span].state = JOB_WAITING;
+    file->jobs[span].turn = file->turns++;
     pthread_cond_broadcast(&file->changed);
 }
 
@@ -200,9 +202,12 @@ static int64_t job_finish(struct blocks_file *file, uint32_t span)
 
 static int64_t settle(struct blocks_file *file)
 {
-    const int64_t first = job_finish(file, 0);
-    const int64_t second = job_finish(file, 1);
-    return first < 0 ? first : second;
+    int64_t result = 0;
+    for (uint32_t span = 0; span < CELLA_BLOCKS_SPANS; span++) {
+        const int64_t finished = job_finish(file, span);
+        result = result < 0 ? result : finished;
+    }
+    return result;
 }
 
 /* ------------------------------------------------------------------------- operations */
@@ -218,16 +223,20 @@ static int64_t blocks_read(struct blocks_file *file, const struct cella_call_blo
 static int64_t blocks_write(struct blocks_file *file, const struct cella_call_blocks *call)
 {
     const struct job job = {.offset = call->offset, .size = (size_t)call->size};
-    const int64_t settled = settle(file);
-    if (settled < 0) {
-        return settled;
-    }
     if (job.size >= THREAD_MIN && thread_ready(file)) {
+        /* This span's write and the next one's, which the enclave is about to fill. */
+        const int64_t own = job_finish(file, call->span);
+        const int64_t next =
+            own < 0 ? own : job_finish(file, (call->span + 1) % CELLA_BLOCKS_SPANS);
+        if (next < 0) {
+            return next;
+        }
         reserve(file, job.offset + job.size);
         job_start(file, call->span, &job);
         return (int64_t)job.size;
     }
-    const int64_t done = move(file, call->span, &job, true);
+    const int64_t settled = settle(file);
+    const int64_t done = settled < 0 ? settled : move(file, call->span, &job, true);
     return done < 0 || done == (int64_t)job.size ? done : -EIO;
 }
 
@@ -246,7 +255,8 @@ static int64_t blocks_resize(struct blocks_file *file, uint64_t size)
 static int64_t on_file(struct blocks_file *file, const struct cella_call_blocks *call)
 {
     int64_t result = -EINVAL;
-    if (call->span > 1 || call->size > CELLA_BLOCKS_SPAN_SIZE || call->offset > INT64_MAX / 2) {
+    if (call->span >= CELLA_BLOCKS_SPANS || call->size > CELLA_BLOCKS_SPAN_SIZE ||
+        call->offset > INT64_MAX / 2) {
         return -EINVAL;
     }
     pthread_mutex_lock(&file->lock);
@@ -288,7 +298,7 @@ static void file_end(struct blocks_file *file)
         reserve_end(file);
         close(file->fd); /* the lock goes with it */
     }
-    munmap(file->spans, 2u * CELLA_BLOCKS_SPAN_SIZE);
+    munmap(file->spans, (size_t)CELLA_BLOCKS_SPANS * CELLA_BLOCKS_SPAN_SIZE);
     pthread_cond_destroy(&file->changed);
     pthread_mutex_destroy(&file->lock);
     free(file);
@@ -363,8 +373,8 @@ static int64_t blocks_open(cella_enclave *enclave, const char *path, uint64_t fl
     file->fd = -1;
     pthread_mutex_init(&file->lock, NULL);
     pthread_cond_init(&file->changed, NULL);
-    file->spans = mmap(NULL, 2u * CELLA_BLOCKS_SPAN_SIZE, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    file->spans = mmap(NULL, (size_t)CELLA_BLOCKS_SPANS * CELLA_BLOCKS_SPAN_SIZE,
+                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (file->spans == MAP_FAILED) {
         free(file);
         return -ENOMEM;
@@ -384,8 +394,9 @@ static int64_t blocks_open(cella_enclave *enclave, const char *path, uint64_t fl
         file_end(file);
         return result;
     }
-    answer->spans[0] = (uint64_t)span_of(file, 0);
-    answer->spans[1] = (uint64_t)span_of(file, 1);
+    for (uint32_t i = 0; i < CELLA_BLOCKS_SPANS; i++) {
+        answer->spans[i] = (uint64_t)span_of(file, i);
+    }
     return result;
 }
 
