@@ -76,3 +76,20 @@ cella_result cella_provision_collateral(const struct cella_provision *provision,
     };
     return platform_collateral_make(provision->platform, &options, ret_collateral, error);
 }
+
+cella_result cella_provision_publish(const struct cella_provision *provision, int64_t now,
+                                     struct cella_error *error)
+{
+    char folder[sizeof(provision->directory) + 64];
+    struct platform_collateral collateral;
+    if (provision->directory[0] == 0) {
+        return CELLA_OK;
+    }
+    snprintf(folder, sizeof(folder), "%s/" PLATFORM_FOLDER "/" PLATFORM_COLLATERAL,
+             provision->directory);
+    CELLA_TRY(cella_provision_collateral(provision, now, &collateral, error));
+    const cella_result result =
+        platform_state_export(folder, provision->platform, &collateral, error);
+    platform_collateral_done(&collateral);
+    return result;
+}

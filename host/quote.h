@@ -75,6 +75,13 @@ CELLA_MUST_USE cella_result cella_provision_collateral(const struct cella_provis
                                                        struct platform_collateral *ret_collateral,
                                                        struct cella_error *error);
 
+/*
+ * Writes that collateral, issued at `now`, into provisioning/collateral of the platform directory, for verifiers on this
+ * machine (evidence/documents.c). Nothing where no directory is kept. IO.
+ */
+CELLA_MUST_USE cella_result cella_provision_publish(const struct cella_provision *provision,
+                                                    int64_t now, struct cella_error *error);
+
 /* The path of an installed enclave image, by its file name: $CELLA_QUOTE_ENCLAVES, beside the library, in the build tree. */
 CELLA_MUST_USE cella_result cella_quote_image_find(const char *name, char *ret_path, size_t size,
                                                    struct cella_error *error);

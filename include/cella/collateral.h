@@ -48,6 +48,55 @@ size_t cella_collateral_set_prepared_size(const struct cella_collateral_set *set
 CELLA_MUST_USE cella_result cella_evidence_decode(struct cella_span bytes, uint8_t **ret_evidence,
                                                   size_t *ret_size);
 
+/* ------------------------------------------------------------------- the documents for one quote */
+
+/* By what they are for; the names are those of sgx_ql_qve_collateral_t. */
+enum cella_document {
+    CELLA_DOCUMENT_PCK_CRL_CHAIN,
+    CELLA_DOCUMENT_ROOT_CRL,
+    CELLA_DOCUMENT_PCK_CRL,
+    CELLA_DOCUMENT_TCB_INFO_CHAIN,
+    CELLA_DOCUMENT_TCB_INFO,
+    CELLA_DOCUMENT_QE_IDENTITY_CHAIN,
+    CELLA_DOCUMENT_QE_IDENTITY,
+    CELLA_DOCUMENT_COUNT
+};
+
+/* Chains in PEM, JSON, CRLs in DER or PEM. Behind each is a zero byte that its size does not count. */
+struct cella_quote_documents {
+    struct cella_span documents[CELLA_DOCUMENT_COUNT];
+    void *memory;
+};
+
+struct cella_error;
+
+/*
+ * Finds the collateral for the platform of a quote (SGX or TDX, with its PCK chain in it):
+ * - $CELLA_COLLATERAL_DIR, where that is set: there and nowhere else. Files as `cella evidence fetch-collateral` and
+ *   `cella platform export-collateral` write them, in DIR/<FMSPC in hex> or in DIR;
+ * - the software platform's own, for quotes of one: the folder provisioning/collateral of the platform directory;
+ * - the quote provider library, `provider` or libdcap_quoteprov.so.1, Intel's or Azure's: dlopen()ed.
+ * Nothing that is found is verified. NOT_FOUND, NO_DEVICE (no provider library), IO (the provider failed), MALFORMED
+ * results for the quote. On success cella_quote_documents_done is due. Thread-safe where the provider is.
+ */
+CELLA_MUST_USE cella_result cella_quote_documents_get(struct cella_span quote, const char *provider,
+                                                      struct cella_quote_documents *ret_documents,
+                                                      struct cella_error *error);
+void cella_quote_documents_done(struct cella_quote_documents *documents);
+
+/* For cella_evidence_prepare. */
+void cella_quote_documents_items(const struct cella_quote_documents *documents,
+                                 struct cella_collateral_item ret_items[CELLA_DOCUMENT_COUNT]);
+
+/*
+ * Adds the roots that $CELLA_INSECURE_ROOTS names: certificates in PEM or DER, their paths separated by colons, or the
+ * word "platform" for the software platform of this user (ADR 0130). Set-user-id programs read no such variable.
+ * `ret_count`: how many. Results of cella_roots_add; NOT_FOUND, IO.
+ */
+CELLA_MUST_USE cella_result cella_roots_add_environment(struct cella_roots *roots,
+                                                        size_t *ret_count,
+                                                        struct cella_error *error);
+
 #ifdef __cplusplus
 }
 #endif
