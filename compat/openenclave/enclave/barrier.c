@@ -3,6 +3,7 @@
  * Side: enclave. Called by applications; both pointers are theirs.
  * Never checks on which side memory is: oe_is_outside_enclave does.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -75,20 +76,21 @@ void *oe_memset_with_barrier(void *to, int value, size_t size)
     return to;
 }
 
-/* What all three check; on a failure of the copies the destination is cleared. */
+static bool wraps(const void *at, size_t size)
+{
+    return (uintptr_t)at + size < (uintptr_t)at;
+}
+
+/* What copies check, in upstream's order; after a failure a destination that is one is cleared. */
 static oe_result_t copy_check(void *to, size_t to_size, const void *from, size_t size,
                               bool may_overlap)
 {
     oe_result_t result = OE_OK;
-    if (!to) {
-        return OE_INVALID_PARAMETER;
-    }
     const uintptr_t a = (uintptr_t)to, b = (uintptr_t)from;
-    if (!from) {
+    OE_ENSURE(to != NULL && !wraps(to, to_size), OE_INVALID_PARAMETER);
+    if (!from || wraps(from, size) || to_size < size) {
         result = OE_INVALID_PARAMETER;
-    } else if (to_size < size) {
-        result = OE_BUFFER_TOO_SMALL;
-    } else if (!may_overlap && ((a >= b && a - b < size) || (b > a && b - a < size))) {
+    } else if (!may_overlap && (a >= b ? a - b < size : b - a < to_size)) {
         result = OE_OVERLAPPED_COPY;
     }
     if (result != OE_OK) {
@@ -99,9 +101,6 @@ static oe_result_t copy_check(void *to, size_t to_size, const void *from, size_t
 
 oe_result_t oe_memcpy_s_with_barrier(void *to, size_t to_size, const void *from, size_t size)
 {
-    if (size == 0) {
-        return OE_OK;
-    }
     OE_TRY(copy_check(to, to_size, from, size, false));
     oe_memcpy_with_barrier(to, from, size);
     return OE_OK;
@@ -109,21 +108,15 @@ oe_result_t oe_memcpy_s_with_barrier(void *to, size_t to_size, const void *from,
 
 oe_result_t oe_memmove_s_with_barrier(void *to, size_t to_size, const void *from, size_t size)
 {
-    if (size == 0) {
-        return OE_OK;
-    }
     OE_TRY(copy_check(to, to_size, from, size, true));
     oe_memmove_with_barrier(to, from, size);
     return OE_OK;
 }
 
+/* As C11's memset_s: all there is gets the value, even when more was asked for. */
 oe_result_t oe_memset_s_with_barrier(void *to, size_t to_size, int value, size_t size)
 {
-    OE_ENSURE(to != NULL, OE_INVALID_PARAMETER);
-    if (to_size < size) {
-        oe_memset_with_barrier(to, value, to_size);
-        return OE_BUFFER_TOO_SMALL;
-    }
-    oe_memset_with_barrier(to, value, size);
-    return OE_OK;
+    OE_ENSURE(to != NULL && !wraps(to, to_size), OE_INVALID_PARAMETER);
+    oe_memset_with_barrier(to, value, size < to_size ? size : to_size);
+    return size <= to_size ? OE_OK : OE_INVALID_PARAMETER;
 }

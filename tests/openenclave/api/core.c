@@ -83,8 +83,18 @@ int test_barrier(void *host, size_t size)
         CHECK(memcmp(again + from, mine, 64 - 2 * from) == 0);
         CHECK(from == 0 || (again[from - 1] == 0xEE && again[64 - from] == 0xEE));
     }
-    CHECK(oe_memcpy_s_with_barrier(host, 8, mine, 9) == OE_BUFFER_TOO_SMALL);
-    CHECK(((uint8_t *)host)[0] == 0);
+    /* A wrong destination is left alone, one whose source is wrong is cleared. */
+    CHECK(oe_memcpy_s_with_barrier(NULL, 8, mine, 8) == OE_INVALID_PARAMETER);
+    CHECK(oe_memcpy_s_with_barrier(host, SIZE_MAX, mine, 8) == OE_INVALID_PARAMETER);
+    CHECK(((uint8_t *)host)[9] != 0);
+    CHECK(oe_memcpy_s_with_barrier(host, 8, mine, 9) == OE_INVALID_PARAMETER);
+    CHECK(((uint8_t *)host)[0] == 0 && ((uint8_t *)host)[9] != 0);
+    CHECK(oe_memmove_s_with_barrier(host, 10, NULL, 1) == OE_INVALID_PARAMETER);
+    CHECK(((uint8_t *)host)[9] == 0);
+    CHECK(oe_memset_s_with_barrier(host, 4, 5, 6) == OE_INVALID_PARAMETER);
+    CHECK(((uint8_t *)host)[3] == 5 && ((uint8_t *)host)[4] == 0);
+    CHECK(oe_memset_s_with_barrier(NULL, 4, 5, 4) == OE_INVALID_PARAMETER);
+    CHECK(oe_memcpy_s_with_barrier(mine, 32, mine + 31, 1) == OE_OVERLAPPED_COPY);
     CHECK(oe_memcpy_s_with_barrier(mine, 32, mine + 8, 32) == OE_OVERLAPPED_COPY);
     memcpy(mine, again, 64);
     CHECK(oe_memmove_s_with_barrier(mine + 1, 63, mine, 63) == OE_OK);
