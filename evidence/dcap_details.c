@@ -17,10 +17,13 @@ static void dates_add(struct cella_collateral_dates *dates, int64_t from, int64_
     dates->first_expires = until < dates->first_expires ? until : dates->first_expires;
 }
 
+#define CHAIN_MAX 8 /* a root is its own issuer, or that of a second copy of itself */
+
 /* A certificate and all above it. */
 static void chain_add(struct cella_collateral_dates *dates, const struct ev_certificate *from)
 {
-    for (const struct ev_certificate *at = from; at; at = at->issuer) {
+    const struct ev_certificate *at = from;
+    for (unsigned depth = 0; at && depth < CHAIN_MAX; depth++, at = at->issuer) {
         dates_add(dates, at->x509.not_before, at->x509.not_after);
     }
 }
