@@ -119,6 +119,7 @@ cella_result sdk_environment(struct sdk_environment *ret_environment, struct cel
     add_search(ret_environment, "PATH", prefix, programs);
     add_search(ret_environment, "PKG_CONFIG_PATH", prefix, packages);
     add_search(ret_environment, "CMAKE_PREFIX_PATH", prefix, cmake);
+    add_search(ret_environment, "LIBRARY_PATH", prefix, libraries);
     add_search(ret_environment, "LD_LIBRARY_PATH", prefix, libraries);
     add(ret_environment, "SGX_SDK", prefix, "/sgxsdk");
     return CELLA_OK;

@@ -127,6 +127,13 @@ for row in SIM:g++:1 HW:clang++:0; do
     grep -q "^0 failures$" run.log || { cat run.log; fail "cxx: $row"; }
 done
 
+# The raw loader, found as a library of the whole system is.
+cp -r "$source/tests/intel/loader" loader
+python3 loader/make_blob.py numbers loader/blob loader/css
+gcc -O1 -Wall -Wextra -Werror -I"$sdk/include" -o loader/host loader/host.c -lsgx_enclave_common ||
+    fail "the raw loader's host does not build"
+timeout -s KILL 60 loader/host loader/blob loader/css >run.log 2>&1 || { cat run.log; fail "the raw loader"; }
+
 cp -r "$source/tests/intel/sign" sign
 cp key.pem other.pem public.pem sign/
 make -C sign >make.log 2>&1 || { cat make.log; fail "the signer's enclave does not build"; }
