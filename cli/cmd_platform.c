@@ -195,29 +195,35 @@ static int run_export_collateral(const struct job *job)
     return cella_is_ok(result) ? 0 : fail(&error, result);
 }
 
-/* The files that this project puts there, and no others. */
-static bool is_ours(const char *name)
+static bool ends_in(const char *name, const char *ending)
 {
-    static const char *const names[] = {"root.key", "cpusvn", "epoch"};
-    for (size_t i = 0; i < CELLA_COUNT(names); i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
+    const size_t size = strlen(name), ending_size = strlen(ending);
+    return size > ending_size && strcmp(name + size - ending_size, ending) == 0;
 }
 
-static int folder_clear(const char *path, bool all)
+/* The files that this project puts into the directory itself, and into the folders below it; no others. */
+static bool is_ours(const char *name, bool below)
 {
+    static const char *const names[] = {"root.key", "cpusvn", "epoch"};
+    static const char *const endings[] = {".der", ".pem", ".json"};
+    bool ours = false;
+    for (size_t i = 0; i < CELLA_COUNT(names) && !ours; i++) {
+        ours = below ? ends_in(name, endings[i]) : strcmp(name, names[i]) == 0;
+    }
+    return ours;
+}
+
+static int folder_clear(const char *directory, const char *below)
+{
+    char path[700];
+    snprintf(path, sizeof(path), "%s%s", directory, below);
     DIR *folder = opendir(path);
     if (!folder) {
         return errno == ENOENT ? 0 : -1;
     }
     int failed = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
-        const size_t size = strlen(entry->d_name);
-        const bool certificate = size > 4 && strcmp(entry->d_name + size - 4, ".der") == 0;
-        if (all ? certificate : is_ours(entry->d_name)) {
+        if (is_ours(entry->d_name, below[0] != 0)) {
             failed |= unlinkat(dirfd(folder), entry->d_name, 0);
         }
     }
@@ -228,7 +234,6 @@ static int folder_clear(const char *path, bool all)
 static int run_reset(const struct job *job)
 {
     const struct soft_platform_info info = soft_platform_info();
-    char path[600];
     if (!job->yes) {
         fprintf(stderr,
                 "cella platform: reset forgets the keys in %s: nothing sealed can be unsealed\n"
@@ -236,9 +241,11 @@ static int run_reset(const struct job *job)
                 info.directory);
         return 1;
     }
-    snprintf(path, sizeof(path), "%s/%s", info.directory, PLATFORM_FOLDER);
-    if (info.ephemeral || folder_clear(path, true) != 0 ||
-        folder_clear(info.directory, false) != 0) {
+    /* the key goes last: what was certified for it must not be found beside another */
+    if (info.ephemeral ||
+        folder_clear(info.directory, "/" PLATFORM_FOLDER "/" PLATFORM_COLLATERAL) != 0 ||
+        folder_clear(info.directory, "/" PLATFORM_FOLDER) != 0 ||
+        folder_clear(info.directory, "") != 0) {
         fprintf(stderr, "cella platform: %s: %s\n", info.directory, strerror(errno));
         return 1;
     }

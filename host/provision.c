@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "common/cleanup.h"
@@ -77,6 +78,27 @@ cella_result cella_provision_collateral(const struct cella_provision *provision,
     return platform_collateral_make(provision->platform, &options, ret_collateral, error);
 }
 
+/* Whether what is in the folder is this platform's, issued a day ago at most. */
+static bool published(const struct cella_provision *provision, const char *folder, int64_t now)
+{
+    char path[sizeof(provision->directory) + 128];
+    struct platform_blob chain = {0};
+    struct stat status;
+    const struct platform_blob *own = platform_pck_chain(provision->platform);
+    snprintf(path, sizeof(path), "%s/tcb_info.json", folder);
+    if (stat(path, &status) < 0 || status.st_mtime > now || now - status.st_mtime > DAY) {
+        return false;
+    }
+    /* the last of the files that are written */
+    snprintf(path, sizeof(path), "%s/pck_certificate_chain.pem", folder);
+    if (!cella_is_ok(platform_file_read(path, own->size, &chain, NULL))) {
+        return false;
+    }
+    const bool same = chain.size == own->size && memcmp(chain.data, own->data, own->size) == 0;
+    platform_blob_done(&chain);
+    return same;
+}
+
 cella_result cella_provision_publish(const struct cella_provision *provision, int64_t now,
                                      struct cella_error *error)
 {
@@ -87,6 +109,9 @@ cella_result cella_provision_publish(const struct cella_provision *provision, in
     }
     snprintf(folder, sizeof(folder), "%s/" PLATFORM_FOLDER "/" PLATFORM_COLLATERAL,
              provision->directory);
+    if (published(provision, folder, now)) {
+        return CELLA_OK;
+    }
     CELLA_TRY(cella_provision_collateral(provision, now, &collateral, error));
     const cella_result result =
         platform_state_export(folder, provision->platform, &collateral, error);
