@@ -42,7 +42,8 @@ struct connection {
     struct bufferevent *bufferevent;
     struct evhttp_connection *evhttp; /* NULL until adopted */
     struct event *deadline;
-    bool busy; /* a handler has its request, or the answer is on its way */
+    bool refused; /* above connections_max when it came */
+    bool busy;    /* a handler has its request, or the answer is on its way */
 };
 
 struct gate {

@@ -104,7 +104,7 @@ static void adopt(struct connection *connection)
         evhttp_connection_set_closecb(connection->evhttp, on_close, connection);
         connection->same = *place_of(connection->worker, connection->evhttp);
         *place_of(connection->worker, connection->evhttp) = connection;
-        if (server->connections > (int64_t)server->options.connections_max) {
+        if (connection->refused) {
             server->connections_refused++;
             cut(connection);
         } else {
@@ -171,7 +171,8 @@ static struct bufferevent *on_connection(struct event_base *base, void *argument
         connection->next->previous = connection;
     }
     worker->connections = connection;
-    worker->server->connections++;
+    connection->refused =
+        ++worker->server->connections > (int64_t)worker->server->options.connections_max;
     worker->server->connections_total++;
     bufferevent_incref(bufferevent);
     event_active(connection->deadline, EV_TIMEOUT, 1);
