@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/collateral.h"
 #include "cella/collateral.h"
 #include "common/cleanup.h"
 #include "common/error.h"
@@ -142,21 +143,6 @@ static bool provider_bind(void *library, enum cella_tee tee, provider_get_fn *re
     return *ret_get && *ret_free;
 }
 
-/* Sizes of strings count a zero; those of binary lists may. Only DER says its own length. */
-static struct cella_span provided_span(const char *data, size_t size)
-{
-    const uint8_t *bytes = (const uint8_t *)data;
-    if (size >= 4 && bytes[0] == 0x30 && bytes[1] == 0x82) {
-        const size_t whole = 4 + ((size_t)bytes[2] << 8 | bytes[3]);
-        size = whole < size ? whole : size;
-    } else {
-        while (size > 0 && bytes[size - 1] == 0) {
-            size--;
-        }
-    }
-    return (struct cella_span){.data = bytes, .size = data ? size : 0};
-}
-
 /* The library stays loaded: unloading what may have threads of its own is no service to anybody. */
 static cella_result from_provider(const struct look *look, const char *path)
 {
@@ -180,7 +166,9 @@ static cella_result from_provider(const struct look *look, const char *path)
         return cella_error_set(look->error, CELLA_RESULT(IO), "%s: 0x%04x", path, (unsigned)code);
     }
     for (size_t i = 0; i < CELLA_DOCUMENT_COUNT; i++) {
-        spans[i] = provided_span(provided->documents[i].data, provided->documents[i].size);
+        spans[i] = cella_collateral_trim(
+            (struct cella_span){.data = (const uint8_t *)provided->documents[i].data,
+                                .size = provided->documents[i].size});
     }
     const cella_result result = pack(look->ret, spans);
     release(provided);
@@ -237,4 +225,30 @@ void cella_quote_documents_items(const struct cella_quote_documents *documents,
         ret_items[i] =
             (struct cella_collateral_item){.name = g_files[i][0], .bytes = documents->documents[i]};
     }
+}
+
+cella_result cella_collateral_answer(struct cella_span quote, void *out, size_t out_capacity,
+                                     size_t *ret_size, struct cella_error *error)
+{
+    struct cella_collateral_head head = {0};
+    struct cella_roots roots = {0};
+    struct cella_quote_documents found;
+    size_t count = 0, size = sizeof(head);
+    CELLA_TRY(cella_roots_add_environment(&roots, &count, error));
+    CELLA_TRY(cella_quote_documents_get(quote, NULL, &found, error));
+    for (size_t i = 0; i < CELLA_DOCUMENT_COUNT; i++) {
+        head.sizes[i] = (uint32_t)found.documents[i].size;
+        size += found.documents[i].size + 1;
+    }
+    *ret_size = size;
+    if (size > out_capacity) {
+        cella_quote_documents_done(&found);
+        return CELLA_RESULT(BUFFER_TOO_SMALL);
+    }
+    head.root_count = (uint32_t)roots.count;
+    memcpy(head.roots, roots.keys, roots.count * sizeof(head.roots[0]));
+    memcpy(out, &head, sizeof(head));
+    memcpy((uint8_t *)out + sizeof(head), found.memory, size - sizeof(head));
+    cella_quote_documents_done(&found);
+    return CELLA_OK;
 }

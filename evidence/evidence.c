@@ -73,6 +73,9 @@ static cella_result verdict(struct cella_evidence_result *result)
             return result->failures[i].result;
         }
     }
+    for (size_t i = 0; i < CELLA_STEP_COUNT; i++) {
+        CELLA_ENSURE(result->steps[i] != CELLA_STEP_FAILED, ACCESS_DENIED);
+    }
     result->accepted = true;
     return CELLA_OK;
 }

@@ -34,6 +34,21 @@ static void object_write(struct cella_evidence_failure *failure, const struct ev
     }
 }
 
+/* The first ones matter; when all places are taken, the last one is written over, but never the only one that refuses. */
+static struct cella_evidence_failure *fault_place(struct cella_evidence_result *out,
+                                                  bool is_excused)
+{
+    if (out->failure_count < CELLA_FAILURE_MAX) {
+        return &out->failures[out->failure_count++];
+    }
+    for (size_t at = CELLA_FAILURE_MAX; is_excused && at-- > 0;) {
+        if (out->failures[at].excused) {
+            return &out->failures[at];
+        }
+    }
+    return &out->failures[CELLA_FAILURE_MAX - 1];
+}
+
 struct ev_text ev_verify_fault(struct ev_verify *verify, enum cella_evidence_step step,
                                cella_result result, const struct ev_object *object,
                                const uint8_t *at, bool is_excused)
@@ -44,10 +59,7 @@ struct ev_text ev_verify_fault(struct ev_verify *verify, enum cella_evidence_ste
     } else if (out->steps[step] != CELLA_STEP_FAILED) {
         out->steps[step] = CELLA_STEP_EXCUSED;
     }
-    if (out->failure_count == CELLA_FAILURE_MAX) {
-        out->failure_count--; /* the first ones matter; the last place is written over */
-    }
-    struct cella_evidence_failure *failure = &out->failures[out->failure_count++];
+    struct cella_evidence_failure *failure = fault_place(out, is_excused);
     failure->step = step;
     failure->result = result;
     failure->excused = is_excused;

@@ -1,6 +1,7 @@
 /*
  * Sets of collateral for the verifier, from files and bundles: what is needed around cella/evidence.h on a host.
- * Public header: plain C11, C++-safe. Library: libcella_collateral. Allocates and reads files; the verifier itself does not.
+ * Public header: plain C11, C++-safe. Library: libcella_collateral, but for what says otherwise. Allocates and reads files;
+ * the verifier itself does not.
  */
 #ifndef CELLA_COLLATERAL_H
 #define CELLA_COLLATERAL_H
@@ -96,6 +97,31 @@ void cella_quote_documents_items(const struct cella_quote_documents *documents,
 CELLA_MUST_USE cella_result cella_roots_add_environment(struct cella_roots *roots,
                                                         size_t *ret_count,
                                                         struct cella_error *error);
+
+/* ------------------------------------------------------------------- the same across an enclave's boundary */
+
+/* How much an answer can be; the enclave's buffer. */
+#define CELLA_COLLATERAL_ANSWER_MAX ((size_t)512 * 1024)
+
+/*
+ * Outside: the documents for `quote` and the roots of the environment, in one piece (docs/formats/collateral-answer.md).
+ * Errors as cella_quote_documents_get and cella_roots_add_environment; BUFFER_TOO_SMALL.
+ */
+CELLA_MUST_USE cella_result cella_collateral_answer(struct cella_span quote, void *out,
+                                                    size_t out_capacity, size_t *ret_size,
+                                                    struct cella_error *error);
+
+/*
+ * Inside (libcella_enclave_evidence): takes such a piece apart, which the host made and may have made up. Documents are
+ * signed; the roots are the host's word, and only an enclave that hides nothing from its host may take it. Items point
+ * into `answer`. `ret_roots` may be NULL. TRUNCATED, OUT_OF_RANGE, TRAILING_BYTES.
+ */
+CELLA_MUST_USE cella_result cella_collateral_answer_read(
+    struct cella_span answer, struct cella_collateral_item ret_items[CELLA_DOCUMENT_COUNT],
+    struct cella_roots *ret_roots);
+
+/* A document without the zeros behind it that interfaces for C strings count. */
+struct cella_span cella_collateral_trim(struct cella_span document);
 
 #ifdef __cplusplus
 }

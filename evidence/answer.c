@@ -1,0 +1,65 @@
+/*
+ * Collateral that came from a host in one piece, taken apart.
+ * Side: both. Called by the skins, in enclaves and in tests. Never believes a size, never allocates.
+ */
+#include <string.h>
+
+#include "abi/collateral.h"
+#include "cella/collateral.h"
+#include "common/bytes.h"
+
+static_assert(CELLA_COLLATERAL_DOCUMENTS == CELLA_DOCUMENT_COUNT, "abi/collateral.h");
+static_assert(CELLA_COLLATERAL_ROOTS <= CELLA_ROOT_MAX, "abi/collateral.h");
+
+static const char *const g_names[CELLA_DOCUMENT_COUNT] = {
+    [CELLA_DOCUMENT_PCK_CRL_CHAIN] = "pck_crl_issuer_chain",
+    [CELLA_DOCUMENT_ROOT_CRL] = "root_ca_crl",
+    [CELLA_DOCUMENT_PCK_CRL] = "pck_crl",
+    [CELLA_DOCUMENT_TCB_INFO_CHAIN] = "tcb_info_issuer_chain",
+    [CELLA_DOCUMENT_TCB_INFO] = "tcb_info",
+    [CELLA_DOCUMENT_QE_IDENTITY_CHAIN] = "qe_identity_issuer_chain",
+    [CELLA_DOCUMENT_QE_IDENTITY] = "qe_identity",
+};
+
+cella_result
+cella_collateral_answer_read(struct cella_span answer,
+                             struct cella_collateral_item ret_items[CELLA_DOCUMENT_COUNT],
+                             struct cella_roots *ret_roots)
+{
+    struct cella_cursor cursor = cella_cursor_of(cella_bytes_of(answer.data, answer.size));
+    struct cella_collateral_head head;
+    struct cella_collateral_item items[CELLA_DOCUMENT_COUNT];
+    struct cella_bytes bytes, zero;
+    CELLA_TRY(cella_cursor_copy(&cursor, &head, sizeof(head)));
+    CELLA_ENSURE(head.root_count <= CELLA_COLLATERAL_ROOTS, OUT_OF_RANGE);
+    for (size_t i = 0; i < CELLA_DOCUMENT_COUNT; i++) {
+        CELLA_TRY(cella_cursor_take(&cursor, head.sizes[i], &bytes));
+        CELLA_TRY(cella_cursor_take(&cursor, 1, &zero));
+        CELLA_ENSURE(zero.data[0] == 0, OUT_OF_RANGE);
+        items[i] =
+            (struct cella_collateral_item){.name = g_names[i], .bytes = {bytes.data, bytes.size}};
+    }
+    CELLA_TRY(cella_end(&cursor));
+    memcpy(ret_items, items, sizeof(items));
+    if (ret_roots) {
+        memcpy(ret_roots->keys, head.roots, head.root_count * sizeof(head.roots[0]));
+        ret_roots->count = head.root_count;
+    }
+    return CELLA_OK;
+}
+
+/* Only DER says its own length. */
+struct cella_span cella_collateral_trim(struct cella_span document)
+{
+    const uint8_t *bytes = document.data;
+    size_t size = bytes ? document.size : 0;
+    if (size >= 4 && bytes[0] == 0x30 && bytes[1] == 0x82) {
+        const size_t whole = 4 + ((size_t)bytes[2] << 8 | bytes[3]);
+        size = whole < size ? whole : size;
+    } else {
+        while (size > 0 && bytes[size - 1] == 0) {
+            size--;
+        }
+    }
+    return (struct cella_span){.data = bytes, .size = size};
+}
