@@ -5,6 +5,8 @@
 #ifndef CELLA_EVIDENCE_ARENA_H
 #define CELLA_EVIDENCE_ARENA_H
 
+#include <string.h>
+
 #include "common/bytes.h"
 
 struct ev_arena {
@@ -19,9 +21,7 @@ static inline void *ev_arena_take(struct ev_arena *arena, size_t size)
     if (start > arena->size || size > arena->size - start) {
         return NULL;
     }
-    for (size_t i = 0; i < size; i++) {
-        arena->data[start + i] = 0;
-    }
+    memset(arena->data + start, 0, size);
     arena->used = start + size;
     return arena->data + start;
 }

@@ -27,20 +27,14 @@ cella_result ev_armor_hex(struct cella_bytes text, uint8_t *out)
     return CELLA_OK;
 }
 
-/* 0..63; -1: none. Both alphabets of RFC 4648. */
-static int base64_digit(uint8_t byte)
-{
-    if (byte >= 'A' && byte <= 'Z') {
-        return byte - 'A';
-    }
-    if (byte >= 'a' && byte <= 'z') {
-        return byte - 'a' + 26;
-    }
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0' + 52;
-    }
-    return byte == '+' || byte == '-' ? 62 : byte == '/' || byte == '_' ? 63 : -1;
-}
+/* Both alphabets of RFC 4648, by ASCII: the digit plus one; 0: none. */
+static const uint8_t g_base64[128] = {
+    0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+    0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  63,
+    0,  63, 0,  64, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 0,  0,  0,  0,  0,  0,  0,  1,
+    2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+    24, 25, 26, 0,  0,  0,  0,  64, 0,  27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
+    40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 0,  0,  0,  0,  0};
 
 cella_result ev_armor_base64(struct cella_bytes text, bool is_loose, struct ev_place *place,
                              uint8_t *out, size_t *ret_size)
@@ -58,7 +52,7 @@ cella_result ev_armor_base64(struct cella_bytes text, bool is_loose, struct ev_p
             padding++;
             continue;
         }
-        int digit = base64_digit(byte);
+        int digit = (byte < sizeof(g_base64) ? g_base64[byte] : 0) - 1;
         EV_ENSURE(place, digit >= 0 && padding == 0, text.data + i, BAD_SYNTAX, "a base64 digit");
         bits = bits << 6 | (uint32_t)digit;
         if (++digits % 4 == 0) {

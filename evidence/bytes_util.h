@@ -30,10 +30,16 @@ static inline bool ev_starts(struct cella_bytes bytes, const char *text)
 static inline size_t ev_find(struct cella_bytes bytes, size_t from, const char *text)
 {
     size_t size = strlen(text);
-    for (size_t i = from; i < bytes.size && size <= bytes.size - i; i++) {
-        if (bytes.data[i] == (uint8_t)text[0] && memcmp(bytes.data + i, text, size) == 0) {
-            return i;
+    while (from < bytes.size && size <= bytes.size - from) {
+        const uint8_t *start = bytes.data + from;
+        const uint8_t *found = memchr(start, text[0], bytes.size - from - (size - 1));
+        if (!found) {
+            break;
         }
+        if (memcmp(found, text, size) == 0) {
+            return (size_t)(found - bytes.data);
+        }
+        from = (size_t)(found - bytes.data) + 1;
     }
     return bytes.size;
 }

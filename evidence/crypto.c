@@ -31,13 +31,18 @@ static cella_result crypto_failed(cella_result result)
     return result;
 }
 
-static EVP_PKEY *group_make(const char *name)
+/* A key that has only its domain parameters. */
+static EVP_PKEY *group_make(char *name)
 {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0),
+        OSSL_PARAM_construct_end(),
+    };
     CELLA_CLEANUP(pkey_context_done)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     EVP_PKEY *pkey = NULL;
-    if (!context || EVP_PKEY_paramgen_init(context) <= 0 ||
-        EVP_PKEY_CTX_set_group_name(context, name) <= 0 || EVP_PKEY_paramgen(context, &pkey) <= 0) {
+    if (!context || EVP_PKEY_fromdata_init(context) <= 0 ||
+        EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_KEY_PARAMETERS, parameters) <= 0) {
         return NULL;
     }
     return pkey;
@@ -48,10 +53,9 @@ cella_result ev_crypto_init(struct ev_crypto *crypto)
     *crypto = (struct ev_crypto){
         .sha256 = EVP_MD_fetch(NULL, "SHA256", NULL),
         .sha384 = EVP_MD_fetch(NULL, "SHA384", NULL),
-        .p256 = group_make("P-256"),
-        .p384 = group_make("P-384"),
+        .p256 = group_make((char[]){"P-256"}),
     };
-    if (!crypto->sha256 || !crypto->sha384 || !crypto->p256 || !crypto->p384) {
+    if (!crypto->sha256 || !crypto->sha384 || !crypto->p256) {
         ev_crypto_done(crypto);
         return crypto_failed(CELLA_RESULT(CRYPTO));
     }
@@ -63,7 +67,6 @@ void ev_crypto_done(struct ev_crypto *crypto)
     EVP_MD_free(crypto->sha256);
     EVP_MD_free(crypto->sha384);
     EVP_PKEY_free(crypto->p256);
-    EVP_PKEY_free(crypto->p384);
     *crypto = (struct ev_crypto){0};
 }
 
@@ -89,7 +92,7 @@ cella_result ev_key_point(const struct ev_crypto *crypto, enum ev_key_kind kind,
 {
     struct ev_key key = {.kind = kind};
     CELLA_ENSURE(point.size == (kind == EV_KEY_P256 ? 65 : 97) && point.data[0] == 4, BAD_FIELD);
-    key.pkey = EVP_PKEY_dup(kind == EV_KEY_P256 ? crypto->p256 : crypto->p384);
+    key.pkey = kind == EV_KEY_P256 ? EVP_PKEY_dup(crypto->p256) : group_make((char[]){"P-384"});
     if (!key.pkey) {
         return crypto_failed(CELLA_RESULT(CRYPTO));
     }

@@ -27,7 +27,8 @@ enum ev_signature_kind {
 /* What is fetched once. Only read after ev_crypto_init: threads may share it. */
 struct ev_crypto {
     EVP_MD *sha256, *sha384;
-    EVP_PKEY *p256, *p384; /* domain parameters, to be copied */
+    EVP_PKEY
+    *p256; /* domain parameters, to be copied: making them anew takes as long as a signature */
 };
 
 CELLA_MUST_USE cella_result ev_crypto_init(struct ev_crypto *crypto);

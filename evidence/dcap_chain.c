@@ -36,32 +36,51 @@ static cella_result chain_fail(struct dcap *dcap, cella_result result, const str
                                 place);
 }
 
-/* The next certificate's DER, out of PEM or as it is; none: at the end. */
-static cella_result chain_next(struct dcap *dcap, struct cella_cursor *cursor, bool *ret_found,
-                               struct cella_bytes *ret_der)
+/* One PEM block's certificate: known by its text, or decoded and parsed. */
+static cella_result block_take(struct dcap *dcap, struct ev_object *object,
+                               const struct ev_certificate **ret_certificate)
 {
     struct ev_place place = {0};
-    struct cella_bytes body;
     size_t size;
-    if (cella_cursor_left(cursor) && *ev_cursor_at(cursor) == DER_SEQUENCE) {
-        struct der der = {.cursor = *cursor, .place = &place};
-        cella_result whole = ev_der_take(&der, DER_SEQUENCE, &body, ret_der);
-        *cursor = der.cursor;
-        *ret_found = true;
-        return cella_is_ok(whole) ? whole : chain_fail(dcap, whole, &place);
+    *ret_certificate = ev_pool_same_armor(&dcap->verify->pool, object->armor);
+    if (*ret_certificate) {
+        return CELLA_OK;
     }
-    cella_result result = ev_armor_pem(cursor, "CERTIFICATE", true, &place, ret_found, &body);
-    if (!cella_is_ok(result) || !*ret_found) {
-        return cella_is_ok(result) ? result : chain_fail(dcap, result, &place);
-    }
-    uint8_t *room = ev_arena_take(&dcap->verify->arena, body.size / 4 * 3 + 3);
+    uint8_t *room = ev_arena_take(&dcap->verify->arena, object->armor.size / 4 * 3 + 3);
     if (!room) {
-        place = (struct ev_place){.at = body.data, .expected = "a shorter chain"};
+        place = (struct ev_place){.at = object->armor.data, .expected = "a shorter chain"};
         return chain_fail(dcap, CELLA_RESULT(LIMIT_EXCEEDED), &place);
     }
-    result = ev_armor_base64(body, false, &place, room, &size);
-    *ret_der = cella_bytes_of(room, size);
-    return cella_is_ok(result) ? result : chain_fail(dcap, result, &place);
+    cella_result result = ev_armor_base64(object->armor, false, &place, room, &size);
+    if (!cella_is_ok(result)) {
+        return chain_fail(dcap, result, &place);
+    }
+    object->decoded = cella_bytes_of(room, size);
+    return certificate_take(dcap, object, ret_certificate);
+}
+
+/* The next certificate, in PEM or as DER; NULL: at the end. */
+static cella_result chain_next(struct dcap *dcap, struct cella_cursor *cursor,
+                               struct ev_object *object,
+                               const struct ev_certificate **ret_certificate)
+{
+    struct ev_place place = {0};
+    struct cella_bytes content;
+    bool is_found;
+    cella_result result;
+    *ret_certificate = NULL;
+    if (cella_cursor_left(cursor) && *ev_cursor_at(cursor) == DER_SEQUENCE) {
+        struct der der = {.cursor = *cursor, .place = &place};
+        result = ev_der_take(&der, DER_SEQUENCE, &content, &object->decoded);
+        *cursor = der.cursor;
+        return cella_is_ok(result) ? certificate_take(dcap, object, ret_certificate)
+                                   : chain_fail(dcap, result, &place);
+    }
+    result = ev_armor_pem(cursor, "CERTIFICATE", true, &place, &is_found, &object->armor);
+    if (!cella_is_ok(result)) {
+        return chain_fail(dcap, result, &place);
+    }
+    return is_found ? block_take(dcap, object, ret_certificate) : CELLA_OK;
 }
 
 static cella_result chain_read(struct dcap *dcap, struct chain *chain)
@@ -69,17 +88,16 @@ static cella_result chain_read(struct dcap *dcap, struct chain *chain)
     struct ev_object object = dcap->verify->object;
     struct cella_cursor cursor = cella_cursor_of(dcap->quote->certification);
     for (object.ordinal = 1;; object.ordinal++) {
-        bool is_found;
-        CELLA_TRY(chain_next(dcap, &cursor, &is_found, &object.decoded));
-        if (!is_found) {
+        const struct ev_certificate *certificate;
+        CELLA_TRY(chain_next(dcap, &cursor, &object, &certificate));
+        if (!certificate) {
             return CELLA_OK;
         }
         if (chain->count == VERIFY_CERTIFICATE_MAX) {
             struct ev_place place = {.at = ev_cursor_at(&cursor), .expected = "a shorter chain"};
             return chain_fail(dcap, CELLA_RESULT(LIMIT_EXCEEDED), &place);
         }
-        CELLA_TRY(certificate_take(dcap, &object, &chain->certificates[chain->count]));
-        chain->count++;
+        chain->certificates[chain->count++] = certificate;
     }
 }
 

@@ -27,6 +27,18 @@ const struct ev_certificate *ev_pool_same(const struct ev_pool *pool, struct cel
     return NULL;
 }
 
+const struct ev_certificate *ev_pool_same_armor(const struct ev_pool *pool,
+                                                struct cella_bytes armor)
+{
+    const struct ev_certificate *certificate;
+    for (size_t i = 0; (certificate = ev_pool_at(pool, i)) != NULL; i++) {
+        if (armor.size && ev_equal(certificate->object.armor, armor)) {
+            return certificate;
+        }
+    }
+    return NULL;
+}
+
 cella_result ev_pool_add(struct ev_pool *pool, const struct ev_object *object,
                          struct ev_place *place, const struct ev_certificate **ret_certificate)
 {
@@ -56,13 +68,14 @@ void ev_pool_done(struct ev_pool *pool)
     pool->count = 0;
 }
 
-/* Is this key, named by a trusted root, one of whose? */
+/* Is this key that of a trusted root, and whose? */
 static cella_result root_find(const struct ev_pool *pool, const struct x509_certificate *x509,
-                              enum ev_vendor *ret_vendor)
+                              struct ev_root *ret_root)
 {
-    uint8_t digest[32];
-    CELLA_TRY(ev_sha256(pool->crypto, x509->spki, digest));
-    *ret_vendor = ev_roots_find(pool->roots, digest);
+    struct cella_root_key key;
+    CELLA_TRY(ev_sha256(pool->crypto, x509->spki, key.spki_sha256));
+    CELLA_TRY(ev_sha256(pool->crypto, x509->der, key.certificate_sha256));
+    *ret_root = ev_roots_find(pool->roots, &key);
     return CELLA_OK;
 }
 
@@ -82,19 +95,22 @@ static bool is_self_issued(const struct x509_certificate *x509)
     return ev_equal(x509->issuer, x509->subject);
 }
 
+/* A root that somebody vouches for to the last byte need not vouch for itself. */
 static cella_result root_decide(const struct ev_pool *pool, struct ev_certificate *certificate)
 {
     const struct x509_certificate *x509 = &certificate->x509;
+    struct ev_root root;
+    CELLA_TRY(root_find(pool, x509, &root));
     certificate->issuer = certificate;
-    if (!cella_is_ok(ev_verify(pool->crypto, &certificate->key, x509->signature.kind, x509->tbs,
-                               x509->signature.bytes))) {
-        certificate->distrust = EV_BAD_SIGNATURE;
-        return CELLA_OK;
-    }
-    CELLA_TRY(root_find(pool, x509, &certificate->vendor));
-    certificate->distrust = certificate->vendor == EV_VENDOR_NONE ? EV_UNKNOWN_ROOT : EV_TRUSTED;
+    certificate->vendor = root.vendor;
+    certificate->distrust = root.vendor == EV_VENDOR_NONE ? EV_UNKNOWN_ROOT : EV_TRUSTED;
     if (!may_issue(certificate)) {
         certificate->distrust = EV_NOT_A_CA;
+    }
+    if (!root.is_exact &&
+        !cella_is_ok(ev_verify(pool->crypto, &certificate->key, x509->signature.kind, x509->tbs,
+                               x509->signature.bytes))) {
+        certificate->distrust = EV_BAD_SIGNATURE;
     }
     return CELLA_OK;
 }

@@ -14,6 +14,7 @@ struct ev_object {
     const char *name;
     unsigned ordinal; /* nth certificate in it, from 1; 0: the only object */
     struct cella_bytes original, decoded;
+    struct cella_bytes armor; /* the base64 that was decoded; empty: none */
 };
 
 enum ev_vendor {
@@ -58,6 +59,9 @@ CELLA_MUST_USE cella_result ev_pool_add(struct ev_pool *pool, const struct ev_ob
                                         const struct ev_certificate **ret_certificate);
 /* The same bytes in the pool or its base; NULL: none. */
 const struct ev_certificate *ev_pool_same(const struct ev_pool *pool, struct cella_bytes der);
+/* The same by the base64 it came in, which saves decoding it again. */
+const struct ev_certificate *ev_pool_same_armor(const struct ev_pool *pool,
+                                                struct cella_bytes armor);
 
 /* Decides for all that were added which are trusted. Fails only where libcrypto does. */
 CELLA_MUST_USE cella_result ev_pool_resolve(struct ev_pool *pool);

@@ -89,6 +89,7 @@ static cella_result pem_add(struct cella_prepared *prepared, struct ev_object ob
             return CELLA_OK;
         }
         CELLA_TRY(pem_decode(prepared, body, place, &object.decoded));
+        object.armor = body;
         CELLA_TRY(der_add(prepared, &object));
     }
 }

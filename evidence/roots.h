@@ -8,7 +8,12 @@
 #include "cella/evidence.h"
 #include "evidence/pool.h"
 
-/* EV_VENDOR_NONE: not trusted. */
-enum ev_vendor ev_roots_find(const struct cella_roots *roots, const uint8_t spki_sha256[32]);
+struct ev_root {
+    enum ev_vendor vendor; /* EV_VENDOR_NONE: not trusted */
+    bool is_exact;         /* the certificate is known to the last byte */
+};
+
+struct ev_root ev_roots_find(const struct cella_roots *roots,
+                             const struct cella_root_key *candidate);
 
 #endif
