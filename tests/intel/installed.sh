@@ -115,11 +115,13 @@ svn downgrade 0x3003
 svn reset 0x0
 if sgx_config_cpusvn -sideways >/dev/null 2>&1; then fail "sgx_config_cpusvn takes anything"; fi
 
+# The first with the mitigations of LVI, which clang 14 does not know.
 for row in SIM:g++:1 HW:clang++:0; do
-    mode=${row%%:*} compiler=${row#*:}
+    mode=${row%%:*} compiler=${row#*:} mitigation=
+    [ "$mode" = HW ] || mitigation=LOAD
     cp -r "$source/tests/intel/cxx" "cxx$mode"
-    make -C "cxx$mode" -j2 COMPILER="${compiler%:*}" SGX_MODE="$mode" >make.log 2>&1 ||
-        { cat make.log; fail "cxx does not build: $row"; }
+    make -C "cxx$mode" -j2 COMPILER="${compiler%:*}" SGX_MODE="$mode" \
+        MITIGATION-CVE-2020-0551=$mitigation >make.log 2>&1 || { cat make.log; fail "cxx does not build: $row"; }
     sgx_sign sign -key key.pem -enclave "cxx$mode/cxx.so" -out "cxx$mode/cxx.signed.so" \
         -config "cxx$mode/cxx.config.xml" >/dev/null 2>&1 || fail "signing cxx"
     timeout -s KILL 120 "cxx$mode/host" "cxx$mode/cxx.signed.so" "${compiler#*:}" >run.log 2>&1 ||
