@@ -40,6 +40,8 @@ struct oe_key_request {
 #define OE_OCALL_LOG (OE_SKIN_BASE + 1)     /* in: u64 level, text without zero */
 #define OE_OCALL_REALLOC (OE_SKIN_BASE + 2) /* in: struct oe_realloc; out: u64 address, 0: none */
 
+#define OE_OCALL_ENDORSEMENTS (OE_SKIN_BASE + 3) /* in: quote; out: oe_endorsements_t */
+
 struct oe_realloc {
     uint64_t address;
     uint64_t size;

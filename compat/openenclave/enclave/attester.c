@@ -9,6 +9,7 @@
 
 #include <openenclave/attestation/attester.h>
 #include <openenclave/attestation/sgx/evidence.h>
+#include <openenclave/bits/attestation.h>
 
 #include "compat/openenclave/common/evidence.h"
 #include "compat/openenclave/enclave/report.h"
@@ -100,6 +101,49 @@ static oe_result_t quote_evidence(const void *custom, size_t custom_size, const 
     return OE_OK;
 }
 
+/* What the host has for that quote, with a header where the evidence has one. Nothing here believes any of it. */
+static oe_result_t quote_endorsements(const uint8_t *quote, size_t quote_size,
+                                      const struct oe_evidence_head *head, uint8_t **ret_buffer,
+                                      size_t *ret_size)
+{
+    const size_t head_size = head ? sizeof(*head) : 0;
+    size_t size = 0;
+    uint8_t *buffer = malloc(head_size + OE_ATTESTATION_ENDORSEMENT_MAX_SIZE);
+    OE_ENSURE(buffer != NULL, OE_OUT_OF_MEMORY);
+    const oe_result_t result = oe_endorsements_ask(quote, quote_size, buffer + head_size,
+                                                   OE_ATTESTATION_ENDORSEMENT_MAX_SIZE, &size);
+    if (result != OE_OK) {
+        free(buffer);
+        return result;
+    }
+    if (head) {
+        struct oe_evidence_head own = *head;
+        own.size = size;
+        memcpy(buffer, &own, sizeof(own));
+    }
+    *ret_buffer = buffer;
+    *ret_size = head_size + size;
+    return OE_OK;
+}
+
+static oe_result_t endorsements_get(bool remote, const uint8_t *quote, size_t quote_size,
+                                    const struct oe_evidence_head *head, uint8_t **ret_buffer,
+                                    size_t *ret_size)
+{
+    if (remote) {
+        return quote_endorsements(quote, quote_size, head, ret_buffer, ret_size);
+    }
+    uint8_t *buffer = NULL;
+    if (head) { /* a report needs none: a header with nothing behind */
+        buffer = malloc(sizeof(*head));
+        OE_ENSURE(buffer != NULL, OE_OUT_OF_MEMORY);
+        memcpy(buffer, head, sizeof(*head));
+    }
+    *ret_buffer = buffer;
+    *ret_size = head ? sizeof(*head) : 0;
+    return OE_OK;
+}
+
 oe_result_t oe_get_evidence(const oe_uuid_t *format_id, uint32_t flags,
                             const void *custom_claims_buffer, size_t custom_claims_buffer_size,
                             const void *optional_parameters, size_t optional_parameters_size,
@@ -108,33 +152,30 @@ oe_result_t oe_get_evidence(const oe_uuid_t *format_id, uint32_t flags,
 {
     struct oe_evidence_head head = {.version = OE_EVIDENCE_VERSION};
     const bool has_head = (flags & OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID) != 0;
-    uint8_t *endorsements = NULL;
     OE_ENSURE(format_id != NULL && evidence_buffer != NULL && evidence_buffer_size != NULL &&
                   (endorsements_buffer == NULL) == (endorsements_buffer_size == NULL),
               OE_INVALID_PARAMETER);
     OE_ENSURE(is_known(format_id), OE_NOT_FOUND);
     head.format = *format_id;
-    if (endorsements_buffer && has_head) { /* a report needs none: a header with nothing behind */
-        endorsements = malloc(sizeof(head));
-        OE_ENSURE(endorsements != NULL, OE_OUT_OF_MEMORY);
-        memcpy(endorsements, &head, sizeof(head));
-    }
     const bool remote = memcmp(format_id, &ecdsa_format, sizeof(*format_id)) == 0;
-    const oe_result_t result = (remote ? quote_evidence : local_evidence)(
+    const size_t head_size = has_head ? sizeof(head) : 0;
+    OE_TRY((remote ? quote_evidence : local_evidence)(
         custom_claims_buffer, custom_claims_buffer_size, optional_parameters,
-        optional_parameters_size, has_head ? sizeof(head) : 0, evidence_buffer,
-        evidence_buffer_size);
-    if (result != OE_OK) {
-        free(endorsements);
-        return result;
+        optional_parameters_size, head_size, evidence_buffer, evidence_buffer_size));
+    if (endorsements_buffer) {
+        const oe_result_t result = endorsements_get(
+            remote, *evidence_buffer + head_size,
+            *evidence_buffer_size - head_size - custom_claims_buffer_size, has_head ? &head : NULL,
+            endorsements_buffer, endorsements_buffer_size);
+        if (result != OE_OK) {
+            free(*evidence_buffer);
+            *evidence_buffer = NULL;
+            return result;
+        }
     }
     if (has_head) {
         head.size = *evidence_buffer_size - sizeof(head);
         memcpy(*evidence_buffer, &head, sizeof(head));
-    }
-    if (endorsements_buffer) {
-        *endorsements_buffer = endorsements;
-        *endorsements_buffer_size = endorsements ? sizeof(head) : 0;
     }
     return OE_OK;
 }

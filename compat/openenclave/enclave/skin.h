@@ -22,6 +22,10 @@
 const char *oe_environment(const char *name);
 uint64_t oe_environment_number(const char *name, unsigned base, uint64_t otherwise);
 
+/* endorsements.c: what the host has for a quote; OE_QUOTE_PROVIDER_CALL_ERROR: nothing. */
+oe_result_t oe_endorsements_ask(const void *quote, size_t quote_size, void *out, size_t capacity,
+                                size_t *ret_size);
+
 /* log.c: to the callback or the host, if the level passes. */
 OE_PRINTF_FORMAT(2, 3) oe_result_t oe_log(oe_log_level_t level, const char *format, ...);
 

@@ -77,6 +77,8 @@ cella_result oe_host_service(void *context, uint32_t number, const void *in, siz
         return serve_write(in, in_size, out, out_capacity, ret_size);
     case OE_OCALL_LOG:
         return serve_log(in, in_size);
+    case OE_OCALL_ENDORSEMENTS:
+        return oe_endorsements_make(in, in_size, out, out_capacity, ret_size);
     case OE_OCALL_REALLOC:
         return serve_realloc(in, in_size, out, out_capacity, ret_size);
     default:

@@ -35,6 +35,10 @@ uint32_t oe_log_level_now(void);
 cella_result oe_host_service(void *context, uint32_t number, const void *in, size_t in_size,
                              void *out, size_t out_capacity, size_t *ret_size);
 
+/* endorsements.c: oe_endorsements_t for a quote, from where collateral is found on this host (cella/collateral.h). */
+cella_result oe_endorsements_make(const void *quote, size_t quote_size, void *out, size_t capacity,
+                                  size_t *ret_size);
+
 /* call.c: an ecall of the skin. The answer's rest is at ret_rest, `capacity` bytes; OE_UNSUPPORTED when it has none. */
 oe_result_t oe_skin_call(oe_enclave_t *enclave, uint32_t number, const void *in, size_t in_size,
                          void *ret_rest, size_t capacity, uint32_t *ret_first, size_t *ret_size);

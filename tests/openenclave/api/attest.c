@@ -9,6 +9,7 @@
 #include <openenclave/attestation/custom_claims.h>
 #include <openenclave/attestation/sgx/evidence.h>
 #include <openenclave/attestation/verifier.h>
+#include <openenclave/bits/attestation.h>
 #include <openenclave/enclave.h>
 #include <openenclave/sgx/seal.h>
 
@@ -206,6 +207,21 @@ int test_evidence(void)
     CHECK(size > 4000 && evidence[0] == 3 && memcmp(evidence + 4, &format, sizeof(format)) == 0);
     CHECK(evidence[32] == 3 && memcmp(evidence + size - 4, "mine", 4) == 0);
     CHECK(oe_free_evidence(evidence) == OE_OK);
+    uint8_t *endorsements;
+    size_t endorsements_size;
+    CHECK(oe_get_evidence(&format, OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID, "mine", 4, NULL, 0, &evidence,
+                          &size, &endorsements, &endorsements_size) == OE_OK);
+    CHECK(endorsements_size > 4000 && memcmp(endorsements, evidence, 20) == 0);
+    const oe_endorsements_t *table = (const oe_endorsements_t *)(endorsements + 32);
+    CHECK(table->version == 1 && table->enclave_type == OE_ENCLAVE_TYPE_SGX);
+    CHECK(table->num_elements == OE_SGX_ENDORSEMENT_COUNT);
+    CHECK(table->buffer_size == endorsements_size - 32 - sizeof(*table));
+    const uint32_t *offsets = (const uint32_t *)table->buffer;
+    const char *elements = (const char *)(offsets + OE_SGX_ENDORSEMENT_COUNT);
+    CHECK(strncmp(elements + offsets[OE_SGX_ENDORSEMENT_FIELD_TCB_INFO], "{\"tcbInfo\"", 10) == 0);
+    CHECK(strncmp(elements + offsets[OE_SGX_ENDORSEMENT_FIELD_CRL_PCK_CERT],
+                  "-----BEGIN X509 CRL-----", 24) == 0);
+    CHECK(oe_free_evidence(evidence) == OE_OK && oe_free_endorsements(endorsements) == OE_OK);
     CHECK(oe_get_evidence(&format, 0, NULL, 0, "x", 1, &evidence, &size, NULL, NULL) ==
           OE_INVALID_PARAMETER);
     CHECK(oe_attester_select_format(wanted + 1, 1, &format) == OE_OK);
