@@ -82,6 +82,8 @@ static sgx_status_t create_status(cella_result result)
         return SGX_ERROR_INVALID_ENCLAVE;
     case CELLA_CODE_OUT_OF_EPC:
         return SGX_ERROR_OUT_OF_EPC;
+    case CELLA_CODE_UNSUPPORTED_VERSION:
+        return SGX_ERROR_INVALID_VERSION;
     case CELLA_CODE_ATTRIBUTE_REFUSED:
         return SGX_ERROR_INVALID_ATTRIBUTE;
     case CELLA_CODE_ACCESS_DENIED:
