@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <openssl/sha.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +50,7 @@ static void enclave_done(cella_enclave **enclave)
 
 static void quoting_put(struct quoting *quoting)
 {
-    if (quoting && __atomic_sub_fetch(&quoting->holders, 1, __ATOMIC_ACQ_REL) == 0) {
+    if (quoting && atomic_fetch_sub(&quoting->holders, 1) == 1) {
         cella_enclave_destroy(quoting->enclave);
         free(quoting->certification);
         free(quoting);
@@ -230,7 +232,7 @@ static cella_result quoting_get(struct quoting *lost, struct quoting **ret_quoti
         cella_provision_done(&provision);
     }
     if (cella_is_ok(result)) {
-        __atomic_add_fetch(&g_quoting->holders, 1, __ATOMIC_ACQ_REL);
+        atomic_fetch_add(&g_quoting->holders, 1);
         *ret_quoting = g_quoting;
     }
     pthread_mutex_unlock(&g_lock);
