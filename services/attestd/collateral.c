@@ -254,6 +254,23 @@ static void add_header_chain(struct cella_collateral_set *set, const struct fetc
     }
 }
 
+/* A list in hexadecimal becomes DER, in place: its hash is then that of the list. */
+static size_t unhex(char *text, size_t size)
+{
+    size_t used = 0;
+    unsigned byte;
+    char pair[3] = "";
+    if (size % 2 || strspn(text, "0123456789abcdefABCDEF") != size) {
+        return size;
+    }
+    for (size_t i = 0; i < size; i += 2) {
+        memcpy(pair, text + i, 2);
+        sscanf(pair, "%2x", &byte);
+        text[used++] = (char)byte;
+    }
+    return used;
+}
+
 static cella_result fetch_one(const struct attestd *attestd, const char *base, const char *what,
                               struct cella_collateral_set *set, struct cella_error *error)
 {
@@ -269,7 +286,8 @@ static cella_result fetch_one(const struct attestd *attestd, const char *base, c
             cella_error_set(error, CELLA_RESULT(NOT_FOUND), "%s: status %d", url, answer.status);
     }
     if (cella_is_ok(result)) {
-        const struct cella_span body = {(const uint8_t *)answer.body, answer.size};
+        const struct cella_span body = {(const uint8_t *)answer.body,
+                                        unhex(answer.body, answer.size)};
         add_header_chain(set, &answer);
         result = cella_collateral_set_add(set, what, body, NULL);
     }
