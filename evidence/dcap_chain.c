@@ -178,6 +178,11 @@ cella_result ev_dcap_pck(struct dcap *dcap)
                                               ev_starts(dcap->quote->certification, "-----BEGIN"));
     if (is_pem) {
         CELLA_TRY(chain_read(dcap, &chain));
+        if (type == QUOTE_PCK_CERTIFICATE && chain.count != 1) {
+            struct ev_place place = {.at = dcap->quote->certification.data,
+                                     .expected = "one certificate"};
+            return chain_fail(dcap, CELLA_RESULT(BAD_FIELD), &place);
+        }
         CELLA_TRY(ev_pool_resolve(&verify->pool));
         CELLA_TRY(chain_check(dcap, &chain));
     } else {

@@ -227,6 +227,14 @@ void cella_quote_documents_items(const struct cella_quote_documents *documents,
     }
 }
 
+/* No quote: no documents, the roots alone. */
+static cella_result answer_documents(struct cella_span quote, struct cella_quote_documents *ret,
+                                     struct cella_error *error)
+{
+    static const struct cella_span none[CELLA_DOCUMENT_COUNT];
+    return quote.size ? cella_quote_documents_get(quote, NULL, ret, error) : pack(ret, none);
+}
+
 cella_result cella_collateral_answer(struct cella_span quote, void *out, size_t out_capacity,
                                      size_t *ret_size, struct cella_error *error)
 {
@@ -235,20 +243,20 @@ cella_result cella_collateral_answer(struct cella_span quote, void *out, size_t 
     struct cella_quote_documents found;
     size_t count = 0, size = sizeof(head);
     CELLA_TRY(cella_roots_add_environment(&roots, &count, error));
-    CELLA_TRY(cella_quote_documents_get(quote, NULL, &found, error));
+    CELLA_TRY(answer_documents(quote, &found, error));
     for (size_t i = 0; i < CELLA_DOCUMENT_COUNT; i++) {
         head.sizes[i] = (uint32_t)found.documents[i].size;
         size += found.documents[i].size + 1;
     }
     *ret_size = size;
-    if (size > out_capacity) {
-        cella_quote_documents_done(&found);
-        return CELLA_RESULT(BUFFER_TOO_SMALL);
+    const bool fits = size <= out_capacity;
+    if (fits) {
+        head.root_count = (uint32_t)roots.count;
+        memcpy(head.roots, roots.keys, roots.count * sizeof(head.roots[0]));
+        memcpy(out, &head, sizeof(head));
+        memcpy((uint8_t *)out + sizeof(head), found.memory, size - sizeof(head));
     }
-    head.root_count = (uint32_t)roots.count;
-    memcpy(head.roots, roots.keys, roots.count * sizeof(head.roots[0]));
-    memcpy(out, &head, sizeof(head));
-    memcpy((uint8_t *)out + sizeof(head), found.memory, size - sizeof(head));
     cella_quote_documents_done(&found);
+    CELLA_ENSURE(fits, BUFFER_TOO_SMALL);
     return CELLA_OK;
 }

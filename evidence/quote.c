@@ -70,6 +70,17 @@ static cella_result body_read(struct cella_cursor *cursor, struct ev_place *plac
     return take(cursor, size, place, "a whole report body", &quote->body);
 }
 
+/* What fits to a type: PPID (clear or encrypted), CPU SVN, PCE SVN and PCE id; certificates; a platform manifest. */
+static bool certification_fits(uint16_t type, struct cella_bytes data)
+{
+    static const uint16_t sizes[] = {
+        [QUOTE_PPID_CLEAR] = 36, [QUOTE_PPID_RSA2048] = 276, [QUOTE_PPID_RSA3072] = 404};
+    if (type <= QUOTE_PPID_RSA3072) {
+        return data.size == sizes[type];
+    }
+    return type != QUOTE_PLATFORM_MANIFEST || !ev_starts(data, "-----BEGIN");
+}
+
 /* QE report, its signature, authentication data, certification data: to the end of the cursor. */
 static cella_result qe_read(struct cella_cursor *cursor, struct ev_place *place,
                             struct quote *quote)
@@ -88,6 +99,8 @@ static cella_result qe_read(struct cella_cursor *cursor, struct ev_place *place,
     EV_ENSURE(place, is_known, field.data, BAD_FIELD, "certification data type 1 to 5, or 7");
     CELLA_TRY(take(cursor, cella_le_get(field.data + 2, 4), place, "the certification data",
                    &quote->certification));
+    EV_ENSURE(place, certification_fits(quote->certification_type, quote->certification),
+              quote->certification.data, BAD_FIELD, "certification data of that type");
     EV_ENSURE(place, cella_cursor_left(cursor) == 0, ev_cursor_at(cursor), TRAILING_BYTES,
               "nothing behind the certification data");
     return CELLA_OK;

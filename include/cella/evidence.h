@@ -330,8 +330,8 @@ struct cella_prepared;
 
 /*
  * Parses and verifies collateral, once. A document that is bad does not fail the call: it fails the evidence that
- * needs it. `memory` (16-byte aligned, PREPARED_SIZE or more for much) and the items' bytes must live until
- * cella_evidence_prepared_done. `evidence` may be NULL; its certificates then count as collateral too, which a set
+ * needs it. `memory` (16-byte aligned, PREPARED_SIZE or more for much) and the bytes of items and evidence must stay
+ * as they are until cella_evidence_prepared_done. `evidence` may be NULL; its certificates then count as collateral too, which a set
  * without issuers' certificates needs. INVALID_ARGUMENT, BUFFER_TOO_SMALL, CRYPTO.
  */
 CELLA_MUST_USE cella_result cella_evidence_prepare(const struct cella_collateral_item *items,
