@@ -10,8 +10,8 @@
 
 #include "cella/evidence.h"
 
-#define MAKER_NOW 1750000000 /* 2025-06-15T15:06:40Z */
-#define MAKER_DAY 86400
+#define MAKER_NOW ((int64_t)1750000000) /* 2025-06-15T15:06:40Z */
+#define MAKER_DAY ((int64_t)86400)
 #define MAKER_LEVELS 4
 #define MAKER_QUOTE_MAX 16384
 
