@@ -63,7 +63,7 @@ void ev_text_time(struct ev_text *text, int64_t time)
         days--;
     }
     days += 719468; /* from 0000-03-01 */
-    if (days < 0 || days > 3652059) {
+    if (days < 0 || days > 3652364) {
         ev_text_add(text, "a time outside the years 0 to 9999");
         return;
     }
