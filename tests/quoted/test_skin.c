@@ -15,6 +15,7 @@
 #include "common/result.h"
 #include "daemon.h"
 #include "sgx_dcap_ql_wrapper.h"
+#include "sgx_default_quote_provider.h"
 #include "sgx_uae_quote_ex.h"
 #include "sgx_urts.h"
 
@@ -82,8 +83,10 @@ static void test_dcap(void **state)
     assert_string_equal(g_logged, "AESM socket");
     unsetenv("SGX_AESM_ADDR");
     assert_int_equal(sgx_qe_cleanup_by_policy(), SGX_QL_SUCCESS);
-    assert_int_equal(sgx_ql_set_path(SGX_QL_QE3_PATH, "/nonexistent"),
-                     SGX_QL_ERROR_INVALID_PARAMETER);
+    assert_int_equal(sgx_ql_set_path(SGX_QL_QE3_PATH, "/usr/lib/libsgx_qe3.signed.so.1"),
+                     SGX_QL_SUCCESS);
+    assert_int_equal(sgx_ql_set_path(SGX_QL_QE3_PATH, ""), SGX_QL_ERROR_INVALID_PARAMETER);
+    assert_int_equal(sgx_ql_set_path(SGX_QL_QE3_PATH, NULL), SGX_QL_ERROR_INVALID_PARAMETER);
 }
 
 static void test_quote_ex(void **state)
@@ -137,6 +140,54 @@ static void test_quote_ex(void **state)
     unsetenv("SGX_AESM_ADDR");
 }
 
+/* The collateral of the platform's own quotes, as verifiers ask a provider for it. */
+static void test_provider(void **state)
+{
+    (void)state;
+    static const uint8_t software[6] = {0x00, 0xCE, 0x11, 0xA0, 0x00, 0x00}, other[6] = {1};
+    sgx_ql_qve_collateral_t *set = NULL;
+    sgx_ql_config_t *config = NULL;
+    sgx_ql_pck_cert_id_t id = {0};
+    sgx_cpu_svn_t cpu_svn = {{1}};
+    sgx_isv_svn_t pce_svn = 1;
+    uint8_t *crl;
+    uint16_t crl_size;
+    assert_int_equal(sgx_ql_set_logging_callback(logger, SGX_QL_LOG_ERROR), SGX_QL_SUCCESS);
+    assert_int_equal(sgx_ql_get_quote_verification_collateral(software, 6, "platform", &set),
+                     SGX_QL_SUCCESS);
+    assert_int_equal(set->major_version, 3);
+    assert_int_equal(set->minor_version, 1);
+    assert_int_equal(set->tee_type, 0);
+    assert_int_equal(strlen(set->tcb_info) + 1, set->tcb_info_size);
+    assert_non_null(strstr(set->tcb_info, "\"fmspc\":\"00CE11A00000\""));
+    assert_non_null(strstr(set->qe_identity, "\"id\":\"QE\""));
+    assert_non_null(strstr(set->pck_crl_issuer_chain, "-----BEGIN CERTIFICATE-----"));
+    assert_int_equal((uint8_t)set->pck_crl[0], 0x30);
+    assert_int_equal(sgx_ql_get_root_ca_crl(&crl, &crl_size), SGX_QL_SUCCESS);
+    assert_int_equal(crl_size, set->root_ca_crl_size);
+    assert_memory_equal(crl, set->root_ca_crl, crl_size);
+    assert_int_equal(sgx_ql_free_root_ca_crl(crl), SGX_QL_SUCCESS);
+    assert_int_equal(sgx_ql_free_quote_verification_collateral(set), SGX_QL_SUCCESS);
+    /* of a platform that is not here: nothing */
+    assert_int_equal(sgx_ql_get_quote_verification_collateral(other, 6, "platform", &set),
+                     SGX_QL_NO_QUOTE_COLLATERAL_DATA);
+    assert_non_null(strstr(g_logged, "pck_crl_issuer_chain.pem"));
+    assert_int_equal(sgx_ql_get_quote_verification_collateral(software, 5, "platform", &set),
+                     SGX_QL_ERROR_INVALID_PARAMETER);
+    assert_int_equal(sgx_ql_get_quote_verification_collateral(software, 6, "p", &set),
+                     SGX_QL_ERROR_INVALID_PARAMETER);
+    setenv("CELLA_COLLATERAL_DIR", "/nonexistent", 1);
+    assert_int_equal(sgx_ql_get_quote_verification_collateral(software, 6, "platform", &set),
+                     SGX_QL_NO_QUOTE_COLLATERAL_DATA);
+    unsetenv("CELLA_COLLATERAL_DIR");
+    id.p_platform_cpu_svn = &cpu_svn;
+    id.p_platform_pce_isv_svn = &pce_svn;
+    assert_int_equal(sgx_ql_get_quote_config(&id, &config), SGX_QL_SUCCESS);
+    assert_int_equal(config->cert_pce_isv_svn, 1);
+    assert_int_equal(strncmp((char *)config->p_cert_data, "-----BEGIN CERTIFICATE-----", 27), 0);
+    assert_int_equal(sgx_ql_free_quote_config(config), SGX_QL_SUCCESS);
+}
+
 static int start(void **state)
 {
     static const char *const none[] = {NULL};
@@ -165,6 +216,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dcap),
         cmocka_unit_test(test_quote_ex),
+        cmocka_unit_test(test_provider),
     };
     if (argc != 3) {
         return 2;

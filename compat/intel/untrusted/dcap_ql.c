@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "compat/intel/untrusted/runtime_quotes.h"
 #include "sgx_uae_quote_ex.h"
@@ -169,11 +168,16 @@ EXPORT quote3_error_t sgx_qe_cleanup_by_policy(void)
     return SGX_QL_SUCCESS;
 }
 
-/* Intel's enclaves and provider are not used; a path that could not be one is refused as there. */
+/*
+ * Intel's enclaves and provider are not used, so that a path to one need not lead anywhere: applications name Intel's
+ * places as a matter of course.
+ */
 EXPORT quote3_error_t sgx_ql_set_path(sgx_ql_path_type_t path_type, const char *p_path)
 {
-    if (path_type > SGX_QL_IDE_PATH || !p_path || strlen(p_path) >= PATH_MAX_SIZE ||
-        access(p_path, F_OK) < 0) {
+    if (getenv("SGX_AESM_ADDR")) {
+        return SGX_QL_UNSUPPORTED_MODE;
+    }
+    if (path_type > SGX_QL_IDE_PATH || !p_path || !p_path[0] || strlen(p_path) >= PATH_MAX_SIZE) {
         return SGX_QL_ERROR_INVALID_PARAMETER;
     }
     return SGX_QL_SUCCESS;
