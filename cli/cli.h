@@ -6,9 +6,12 @@
 #define CELLA_CLI_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The software processor's preload library. */
 #define CELLA_SOFT_LIBRARY "libcella-soft.so"
+/* Its path, from the place of this program; false: not found. */
+bool cella_soft_library_find(char *ret_path, size_t size);
 
 /* argv[0] is the command's name. The result is the exit status: 0 done, 1 refused, 2 wrong use or
  * unreadable. */
@@ -26,6 +29,7 @@ int cella_cmd_doctor(int argc, char **argv);
 int cella_cmd_edl(int argc, char **argv);
 int cella_cmd_env(int argc, char **argv);
 int cella_cmd_evidence(int argc, char **argv);
+int cella_cmd_image(int argc, char **argv);
 int cella_cmd_inspect(int argc, char **argv);
 int cella_cmd_new(int argc, char **argv);
 int cella_cmd_platform(int argc, char **argv);

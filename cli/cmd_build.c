@@ -68,17 +68,6 @@ static void parse(int argc, char **argv, const char *help, struct build_line *re
     }
 }
 
-static cella_result build_project(const struct build_line *line, const struct project *project,
-                                  struct compile_result *ret_result, struct cella_error *error)
-{
-    static struct sdk sdk;
-    if (project_builds_itself(project)) {
-        return compile_by_itself(project, &line->options, ret_result, error);
-    }
-    CELLA_TRY(sdk_find(&sdk, error));
-    return compile_project(project, &sdk, &line->options, ret_result, error);
-}
-
 static int build(const char *command, const struct build_line *line,
                  struct compile_result *ret_result)
 {
@@ -86,7 +75,7 @@ static int build(const char *command, const struct build_line *line,
     struct cella_error error = {0};
     cella_result result = project_read(line->folder, &project, &error);
     if (cella_is_ok(result)) {
-        result = build_project(line, &project, ret_result, &error);
+        result = compile_any(&project, &line->options, ret_result, &error);
     }
     if (!cella_is_ok(result)) {
         fprintf(stderr, "cella %s: %s\n", command, error.text);

@@ -35,7 +35,7 @@ static const char g_help[] =
     "It protects nothing from the machine's owner: see CAVEATS.\n";
 
 /* The first of the places beside the program's own folder that has the library. */
-static bool find_library(char *ret_path, size_t size)
+bool cella_soft_library_find(char *ret_path, size_t size)
 {
     static const char *const places[] = {
         "../lib/" CELLA_SOFT_LIBRARY,
@@ -213,7 +213,7 @@ int cella_cmd_soft(int argc, char **argv)
         return 2;
     }
     char library[4096];
-    if (!find_library(library, sizeof(library))) {
+    if (!cella_soft_library_find(library, sizeof(library))) {
         fprintf(stderr,
                 "cella soft: %s not found beside this program; is the installation whole?\n",
                 CELLA_SOFT_LIBRARY);

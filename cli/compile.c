@@ -191,7 +191,17 @@ static cella_result generate(struct build *b, struct cella_error *error)
     return CELLA_OK;
 }
 
-/* The compiler and flags for one enclave source; file names stay out of the image (-ffile-prefix-map). */
+/* Where a project lies is in nothing that is made of it: the same sources give the same files anywhere. */
+static void forget_place(struct job *job, const struct build *b)
+{
+    char here[4096];
+    if (getcwd(here, sizeof(here))) {
+        job_add(job, "-ffile-prefix-map=%s=.", here);
+    }
+    job_add(job, "-ffile-prefix-map=%s=.", b->project->folder);
+}
+
+/* The compiler and flags for one enclave source. */
 static void enclave_compiler(struct job *job, const struct build *b, const char *name)
 {
     static const char *const common[] = {CELLA_RECIPE_COMPILE};
@@ -211,7 +221,7 @@ static void enclave_compiler(struct job *job, const struct build *b, const char 
     if (b->project->libc != PROJECT_LIBC_NONE) {
         job_add(job, "-fstack-protector-strong");
     }
-    job_add(job, "-ffile-prefix-map=%s=.", b->project->folder);
+    forget_place(job, b);
     add_includes(job, b);
     add_words(job, &b->project->enclave_flags);
 }
@@ -224,6 +234,7 @@ static void host_compiler(struct job *job, const struct build *b, const char *na
     job_add(job, "-g");
     job_add(job, "-Wall");
     job_add(job, "-fPIE");
+    forget_place(job, b);
     add_includes(job, b);
     add_words(job, &b->project->host_flags);
 }
@@ -410,7 +421,13 @@ static cella_result link_host(struct build *b, const char *out, struct cella_err
     for (unsigned i = 0; i < b->project->host_libraries.count; i++) {
         job_add(&job, "-l%s", b->project->host_libraries.words[i]);
     }
-    job_add(&job, "-lcrypto");
+    if (b->project->host_static_crypto) {
+        /* Its names stay inside: a library of the host that has another libcrypto does not meet them. */
+        job_add(&job, "-l:libcrypto.a");
+        job_add(&job, "-Wl,--exclude-libs,libcrypto.a");
+    } else {
+        job_add(&job, "-lcrypto");
+    }
     job_add(&job, "-lpthread");
     job_add(&job, "-ldl");
     return job_start(&b->pool, &job, b->options->verbose, error);

@@ -34,4 +34,10 @@ CELLA_MUST_USE cella_result compile_by_itself(const struct project *project,
                                               struct compile_result *ret_result,
                                               struct cella_error *error);
 
+/* Whichever of the two it is. */
+CELLA_MUST_USE cella_result compile_any(const struct project *project,
+                                        const struct compile_options *options,
+                                        struct compile_result *ret_result,
+                                        struct cella_error *error);
+
 #endif

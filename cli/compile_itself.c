@@ -76,3 +76,14 @@ cella_result compile_by_itself(const struct project *project, const struct compi
     snprintf(ret_result->image, sizeof(ret_result->image), "%s", project->image);
     return CELLA_OK;
 }
+
+cella_result compile_any(const struct project *project, const struct compile_options *options,
+                         struct compile_result *ret_result, struct cella_error *error)
+{
+    static struct sdk sdk;
+    if (project_builds_itself(project)) {
+        return compile_by_itself(project, options, ret_result, error);
+    }
+    CELLA_TRY(sdk_find(&sdk, error));
+    return compile_project(project, &sdk, options, ret_result, error);
+}

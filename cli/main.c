@@ -21,6 +21,8 @@ static const struct cella_command g_commands[] = {
     {"edl", "make the C code of calls from an EDL file", cella_cmd_edl},
     {"doctor", "say what this machine offers for enclaves, what is missing and the mend",
      cella_cmd_doctor},
+    {"image", "write a project as a container image, or verify the enclave in one",
+     cella_cmd_image},
     {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},
     {"evidence", "show and verify quotes, reports and other evidence", cella_cmd_evidence},
     {"platform", "make, show, export or forget the software platform", cella_cmd_platform},

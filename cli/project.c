@@ -97,6 +97,18 @@ static cella_result set_libc(struct project *project, const struct line *line,
                            line->number, line->value);
 }
 
+static cella_result set_host_crypto(struct project *project, const struct line *line,
+                                    struct cella_error *error)
+{
+    project->host_static_crypto = strcmp(line->value, "static") == 0;
+    if (!project->host_static_crypto && strcmp(line->value, "shared") != 0) {
+        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                               "%s:%u: host_crypto: expected static or shared, not '%s'",
+                               line->path, line->number, line->value);
+    }
+    return CELLA_OK;
+}
+
 static cella_result set_modules(struct project *project, const struct line *line,
                                 struct cella_error *error)
 {
@@ -152,6 +164,9 @@ static cella_result set_value(struct project *project, const struct line *line,
     if (strcmp(line->key, "libc") == 0) {
         return set_libc(project, line, error);
     }
+    if (strcmp(line->key, "host_crypto") == 0) {
+        return set_host_crypto(project, line, error);
+    }
     if (strcmp(line->key, "modules") == 0) {
         return set_modules(project, line, error);
     }
@@ -183,11 +198,12 @@ static cella_result set_value(struct project *project, const struct line *line,
             return CELLA_OK;
         }
     }
-    return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
-                           "%s:%u: unknown key '%s'; there are name, libc, edl, modules, "
-                           "libraries, enclave_flags, host_libraries, host_flags, key; or build, "
-                           "host, image for a project with a build of its own",
-                           line->path, line->number, line->key);
+    return cella_error_set(
+        error, CELLA_RESULT(BAD_FIELD),
+        "%s:%u: unknown key '%s'; there are name, libc, edl, modules, "
+        "libraries, enclave_flags, host_libraries, host_flags, host_crypto, key; or build, "
+        "host, image for a project with a build of its own",
+        line->path, line->number, line->key);
 }
 
 static char *trim(char *text)

@@ -38,7 +38,9 @@ struct project {
     struct project_words enclave_flags;
     struct project_words host_libraries;
     struct project_words host_flags;
-    char key[4096]; /* PEM, relative to the folder; empty: the machine's debug key */
+    bool
+        host_static_crypto; /* the host carries its libcrypto; no other library of it may use one */
+    char key[4096];         /* PEM, relative to the folder; empty: the machine's debug key */
     char edl[PROJECT_NAME_MAX + 4]; /* the interface, in the folder; empty: a C table of calls */
     /* Projects with a build of their own have these three and nothing else but the name. */
     struct project_words build; /* command, run in the folder; no words: not such a project */
