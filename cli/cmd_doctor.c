@@ -4,6 +4,8 @@
  * Never changes the machine; every probe is undone before the next.
  */
 #include "cli/cli.h"
+#include "host/aesm_client.h"
+#include "host/quote.h"
 
 #include <cpuid.h>
 #include <errno.h>
@@ -111,14 +113,35 @@ static void probe_epc(struct finding *f)
     DETAIL(f, "%llu MiB on node 0", bytes >> 20);
 }
 
+/* Asks it: a socket that nobody listens at is what a killed daemon leaves. */
 static void probe_aesm(struct finding *f)
 {
-    if (access("/var/run/aesmd/aesm.socket", F_OK) == 0) {
-        DETAIL(f, "a quote daemon's socket is at /var/run/aesmd/aesm.socket");
+    uint32_t count = 0;
+    uint64_t code = 0;
+    const char *path = cella_aesm_path();
+    const cella_result result = cella_aesm_key_count(&count, &code, NULL);
+    if (cella_is_ok(result)) {
+        DETAIL(f, "a quote daemon answers at %s", path);
+        return;
+    }
+    const bool none = result.code == CELLA_CODE_NOT_FOUND;
+    f->verdict = none ? VERDICT_ABSENT : VERDICT_MISSING;
+    DETAIL(f, none ? "no quote daemon at %s" : "%s: no answer to a request for keys", path);
+    f->mend = "start cella-quoted or Intel's aesmd; in a container mount the folder of its socket "
+              "(SGX_AESM_ADDR, CELLA_AESM_SOCKET)";
+}
+
+static void probe_quoting(struct finding *f)
+{
+    char path[512];
+    if (cella_is_ok(cella_quote_image_find("cella-qe.signed", path, sizeof(path), NULL)) &&
+        access(path, R_OK) == 0) {
+        DETAIL(f, "quotes are made in process: %.96s", path);
         return;
     }
     f->verdict = VERDICT_ABSENT;
-    DETAIL(f, "no quote daemon's socket at /var/run/aesmd/aesm.socket");
+    DETAIL(f, "no cella-qe.signed: quotes come from a daemon only");
+    f->mend = "install it with Cella, or name its folder in CELLA_QUOTE_ENCLAVES";
 }
 
 static void probe_fsgsbase(struct finding *f)
@@ -254,6 +277,7 @@ static const struct probe g_probes[] = {
     {"software", "memfd", probe_memfd},
     {"software", "syscall-dispatch", probe_dispatch},
     {"software", "cpuid-trap", probe_cpuid},
+    {"software", "quoting-enclave", probe_quoting},
     {"building", "gcc", probe_gcc},
     {"building", "g++", probe_gxx},
     {"building", "musl-gcc", probe_musl},
