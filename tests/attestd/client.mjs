@@ -1,11 +1,11 @@
 // Every operation of npm @azure/attestation against cella-attestd; tokens checked with npm jose. Side: tests.
-// Called by clients.py, which sets AAD and ISOLATED (URLs), TOKEN and FOLDER.
+// Called by clients.py, which sets AAD, ISOLATED and REAL (URLs), TOKEN and FOLDER.
 import assert from "node:assert";
 import fs from "node:fs";
 import { AttestationAdministrationClient, AttestationClient } from "@azure/attestation";
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 
-const { AAD, ISOLATED, TOKEN, FOLDER } = process.env;
+const { AAD, ISOLATED, REAL, TOKEN, FOLDER } = process.env;
 const credential = { getToken: async () => ({ token: TOKEN, expiresOnTimestamp: Date.now() + 3600e3 }) };
 const read = (name) => fs.readFileSync(`${FOLDER}/${name}`);
 const text = (name) => read(name).toString();
@@ -123,4 +123,18 @@ assert.strictEqual(answer.body.certificateResolution, "IsAbsent");
 assert.strictEqual((await isolated.getPolicyManagementCertificates()).body.length, 1);
 await assert.rejects(isolated.removePolicyManagementCertificate(text("signer.pem"), signer.privateKey, signer.certificate), /last signer/);
 done("removePolicyManagementCertificate");
+// Evidence of an enclave that runs, by the quoting enclave.
+const evidence = read("enclave.oe");
+const real = new AttestationClient(REAL, { validationOptions: { validateToken: true, validateIssuer: true, expectedIssuer: REAL } });
+answer = await real.attestOpenEnclave(evidence);
+payload = await jose(answer.token.serialize(), REAL);
+assert.match(payload["x-ms-sgx-mrenclave"], /^[0-9a-f]{64}$/);
+assert.strictEqual(answer.body.mrEnclave, payload["x-ms-sgx-mrenclave"]);
+answer = await real.attestSgxEnclave(evidence.subarray(32));
+assert.strictEqual(answer.body.mrEnclave, payload["x-ms-sgx-mrenclave"]);
+const changed = Buffer.from(evidence);
+changed[32 + 48 + 64] ^= 1;
+await assert.rejects(real.attestOpenEnclave(changed), /quote_signature/);
+await assert.rejects(client.attestOpenEnclave(evidence), /root_ca|does not verify/);
+done("attestOpenEnclave and attestSgxEnclave of a running enclave");
 console.log(`${operations} done`);

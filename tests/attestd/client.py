@@ -1,6 +1,6 @@
 """Every operation of Python's azure-security-attestation against cella-attestd; tokens checked with PyJWT. Side: tests.
 
-Called by clients.py, which sets AAD and ISOLATED (URLs), TOKEN and FOLDER.
+Called by clients.py, which sets AAD, ISOLATED and REAL (URLs), TOKEN and FOLDER.
 """
 import hashlib
 import json
@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.security.attestation import (AttestationAdministrationClient, AttestationClient, AttestationType,
                                         AttestationPolicyToken)
 
-AAD, ISOLATED, TOKEN, FOLDER = (os.environ[name] for name in ("AAD", "ISOLATED", "TOKEN", "FOLDER"))
+AAD, ISOLATED, REAL, TOKEN, FOLDER = (os.environ[name] for name in ("AAD", "ISOLATED", "REAL", "TOKEN", "FOLDER"))
 
 
 class Credential:
@@ -136,3 +136,15 @@ done("set_policy and reset_policy, isolated")
 result, token = isolated.remove_policy_management_certificate(text("second.pem"))
 assert result.certificate_resolution == "IsAbsent"
 done("remove_policy_management_certificate")
+
+# Evidence of an enclave that runs, by the quoting enclave.
+evidence = read("enclave.oe")
+real = AttestationClient(REAL, Credential(), validate_issuer=True, issuer=REAL)
+result, token = real.attest_open_enclave(evidence)
+assert jose(token.to_jwt_string(), REAL)["x-ms-sgx-mrenclave"] == result.mr_enclave
+assert real.attest_sgx_enclave(evidence[32:])[0].mr_enclave == result.mr_enclave
+changed = bytearray(evidence)
+changed[32 + 48 + 64] ^= 1
+refused(lambda: real.attest_open_enclave(bytes(changed)), "quote_signature")
+refused(lambda: client.attest_open_enclave(evidence), "does not verify")
+done("attest_open_enclave and attest_sgx_enclave of a running enclave")

@@ -1,6 +1,7 @@
 """The official Azure Attestation clients, unmodified, against cella-attestd; tokens checked by standard JOSE libraries.
 
-Usage: clients.py node|python ATTESTD MAKE_EVIDENCE CACHE
+Usage: clients.py node|python ATTESTD MAKE_EVIDENCE CACHE CELLA IMAGE ENCLAVES
+Beside forged evidence of many kinds, evidence of the enclave IMAGE by the quoting enclave in ENCLAVES is attested.
 Skipped when the registry cannot be reached and nothing is in CACHE from before. Side: tests.
 """
 import os
@@ -50,8 +51,18 @@ def python_client(cache):
     return [python, f"{HERE}/client.py"]
 
 
+def real_evidence(folder, cella, image, enclaves):
+    """A software platform of its own, and evidence of an enclave on it."""
+    environment = dict(os.environ, CELLA_PLATFORM_DIR=f"{folder}/platform", CELLA_QUOTE_ENCLAVES=enclaves)
+    for arguments in (["platform", "init"], ["platform", "export-root", f"{folder}/platform.pem"],
+                      ["platform", "export-collateral", f"{folder}/platform-collateral"],
+                      ["evidence", "get", "--out", f"{folder}/enclave.oe", image]):
+        subprocess.run([cella, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL, timeout=120)
+    return ["issuer = @ISSUER@", f"root = {folder}/platform.pem", f"collateral = {folder}/platform-collateral", "built_in_roots = no"]
+
+
 def main():
-    kind, attestd, make_evidence, cache = sys.argv[1:]
+    kind, attestd, make_evidence, cache, cella, image, enclaves = sys.argv[1:]
     os.makedirs(cache, exist_ok=True)
     command = node_client(cache) if kind == "node" else python_client(cache)
     with Folder() as folder:
@@ -61,17 +72,18 @@ def main():
             certificate(folder, name, f"/CN=policy {name}", ca, RSA)
         certificate(folder, "ec", "/CN=policy ec", ca)
         common = ["issuer = @ISSUER@", f"root = {folder}/evidence/root.pem", f"collateral = {folder}/evidence/collateral"]
-        with Service(attestd, f"{folder}/open", common) as aad, \
+        with Service(attestd, f"{folder}/real", real_evidence(folder, cella, image, enclaves)) as real, \
+             Service(attestd, f"{folder}/open", common) as aad, \
              Service(attestd, f"{folder}/isolated", common + ["mode = isolated", f"signer = {folder}/signer.pem"]) as isolated:
             with open(f"{folder}/ca.pem", "w", encoding="ascii") as bundle:
-                for service in (aad, isolated):
+                for service in (aad, isolated, real):
                     with open(service.ca, encoding="ascii") as one:
                         bundle.write(one.read())
             environment = dict(os.environ, NODE_EXTRA_CA_CERTS=f"{folder}/ca.pem", REQUESTS_CA_BUNDLE=f"{folder}/ca.pem",
-                               AAD=aad.issuer, ISOLATED=isolated.issuer, TOKEN=ADMIN, FOLDER=folder)
+                               AAD=aad.issuer, ISOLATED=isolated.issuer, REAL=real.issuer, TOKEN=ADMIN, FOLDER=folder)
             done = subprocess.run(command, env=environment, timeout=120)
             if done.returncode:
-                sys.stderr.write(aad.log()[-3000:] + isolated.log()[-3000:])
+                sys.stderr.write(aad.log()[-3000:] + isolated.log()[-3000:] + real.log()[-3000:])
             return done.returncode
 
 
