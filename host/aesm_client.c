@@ -249,7 +249,7 @@ static cella_result connect_to(const char *path, struct connection *connection)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     CELLA_ENSURE(strlen(path) < sizeof(address.sun_path), OUT_OF_RANGE);
     strcpy(address.sun_path, path);
-    connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CELLA_ENSURE(connection->fd >= 0, IO);
     while (connect(connection->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         CELLA_ENSURE(errno != ENOENT && errno != ECONNREFUSED, NOT_FOUND);

@@ -62,17 +62,9 @@ static void quoting_done(struct quoting **quoting)
     quoting_put(*quoting);
 }
 
-/* The folder of this library or program, without its last name. */
-static bool own_folder(char ret_folder[PATH_SIZE])
+/* The folder of a file, by its real path. */
+static bool folder_of(const char *path, char ret_folder[PATH_SIZE])
 {
-    Dl_info info;
-    char path[PATH_SIZE] = "";
-    if (dladdr((void *)cella_quote_image_find, &info) && info.dli_fname &&
-        strchr(info.dli_fname, '/')) {
-        snprintf(path, sizeof(path), "%s", info.dli_fname);
-    } else if (readlink("/proc/self/exe", path, sizeof(path) - 1) <= 0) {
-        return false;
-    }
     char *real = realpath(path, NULL);
     char *slash = real ? strrchr(real, '/') : NULL;
     if (slash) {
@@ -81,6 +73,15 @@ static bool own_folder(char ret_folder[PATH_SIZE])
     }
     free(real);
     return slash != NULL;
+}
+
+/* Of this library, or of the program that it is linked into: what the loader calls it may be relative, or only a name. */
+static bool own_folder(char ret_folder[PATH_SIZE])
+{
+    Dl_info info;
+    return (dladdr((void *)cella_quote_image_find, &info) && info.dli_fname &&
+            info.dli_fname[0] == '/' && folder_of(info.dli_fname, ret_folder)) ||
+           folder_of("/proc/self/exe", ret_folder);
 }
 
 cella_result cella_quote_image_find(const char *name, char *ret_path, size_t size,
@@ -102,7 +103,8 @@ cella_result cella_quote_image_find(const char *name, char *ret_path, size_t siz
         snprintf(ret_path, size, "%s/%s", chosen, name);
         return CELLA_OK; /* what is wrong with it, loading will say */
     }
-    for (size_t i = 0; own_folder(folder) && i < CELLA_COUNT(beside); i++) {
+    const bool has_folder = own_folder(folder);
+    for (size_t i = 0; has_folder && i < CELLA_COUNT(beside); i++) {
         if (snprintf(ret_path, size, "%s/%s/%s", folder, beside[i], name) < (int)size &&
             access(ret_path, R_OK) == 0) {
             return CELLA_OK;

@@ -205,14 +205,16 @@ static cella_result encode(struct platform *platform, enum platform_certificate 
     return platform_blob_of(pem, (size_t)pem_size, &platform->pem[which]);
 }
 
-/* A certificate that was kept: only with this platform's key in it, signed by this platform's issuer. */
+/* A certificate that was kept: only with this platform's key, signed by this platform's issuer, and not expired. */
 static X509 *certificate_kept(const struct platform *platform, const struct shape *shape)
 {
     const struct platform_blob *kept = platform->options.kept[shape->which];
     const uint8_t *at = kept ? kept->data : NULL;
     X509 *certificate = kept ? d2i_X509(NULL, &at, (long)kept->size) : NULL;
+    time_t now = (time_t)platform->options.created;
     if (certificate &&
         (at != kept->data + kept->size ||
+         X509_cmp_time(X509_get0_notAfter(certificate), &now) <= 0 ||
          EVP_PKEY_eq(X509_get0_pubkey(certificate), platform->keys[shape->which]) != 1 ||
          X509_verify(certificate, platform->keys[shape->issuer]) != 1)) {
         X509_free(certificate);

@@ -22,9 +22,10 @@
 
 #include "common/cleanup.h"
 #include "services/common/log.h"
-#include "services/quoted/limit.h"
+#include "services/common/log_limit.h"
 
 #define EVENTS 64
+#define FRAMES_AT_ONCE 16u
 #define BACKLOG 512
 #define TICK 250 /* milliseconds between looks at the clock */
 
@@ -197,10 +198,10 @@ static bool body_begin(struct connection *connection)
     return connection->body != NULL;
 }
 
-/* One frame after the other, as they come. false: the connection is over. */
+/* One frame after the other, as they come, but never so many that others wait. false: the connection is over. */
 static bool connection_read(struct worker *worker, struct connection *connection)
 {
-    for (;;) {
+    for (unsigned i = 0; i < FRAMES_AT_ONCE; i++) {
         int got = receive_more(connection, connection->head, 4, &connection->head_size);
         if (got > 0 && !connection->body && !body_begin(connection)) {
             return false;
@@ -219,6 +220,7 @@ static bool connection_read(struct worker *worker, struct connection *connection
             return true; /* goes on when the peer has taken its answer */
         }
     }
+    return true; /* what is left makes the socket readable again */
 }
 
 static bool connection_write(struct worker *worker, struct connection *connection)

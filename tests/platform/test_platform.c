@@ -78,6 +78,11 @@ static X509_CRL *crl_of(const struct platform_blob *der)
     return crl;
 }
 
+static bool blob_equal(const struct platform_blob *one, const struct platform_blob *two)
+{
+    return one->size == two->size && memcmp(one->data, two->data, one->size) == 0;
+}
+
 /* X509_V_OK, or why libcrypto refuses the certificate at that time, with both lists looked at. */
 static int verify(const struct platform *platform, const struct platform_collateral *collateral,
                   enum platform_certificate which, int64_t when)
@@ -340,6 +345,41 @@ static void test_forgery(void **state)
     platform_free(platform);
 }
 
+/* Certificates of an earlier time are used again, unless they are another platform's or expired. */
+static void test_kept(void **state)
+{
+    (void)state;
+    struct platform_options options = options_of(1);
+    struct platform *first = platform_of(&options);
+    struct platform_blob kept[PLATFORM_CERTIFICATES];
+    options.created += 400 * DAY;
+    struct platform *later = platform_of(&options);
+    for (int i = 0; i < PLATFORM_CERTIFICATES; i++) {
+        kept[i] = *platform_der(first, (enum platform_certificate)i);
+        assert_false(blob_equal(&kept[i], platform_der(later, (enum platform_certificate)i)));
+        options.kept[i] = &kept[i];
+    }
+    platform_free(later);
+    later = platform_of(&options);
+    for (int i = 0; i < PLATFORM_CERTIFICATES; i++) {
+        assert_true(blob_equal(&kept[i], platform_der(later, (enum platform_certificate)i)));
+    }
+    platform_free(later);
+    options.created = CREATED + 8 * 365 * DAY; /* the leaves are over, the CAs are not */
+    later = platform_of(&options);
+    assert_true(blob_equal(&kept[PLATFORM_ROOT], platform_der(later, PLATFORM_ROOT)));
+    assert_false(blob_equal(&kept[PLATFORM_PCK], platform_der(later, PLATFORM_PCK)));
+    platform_free(later);
+    options.created = CREATED + 400 * DAY;
+    memset(options.seed, 9, sizeof(options.seed)); /* another platform */
+    later = platform_of(&options);
+    for (int i = 0; i < PLATFORM_CERTIFICATES; i++) {
+        assert_false(blob_equal(&kept[i], platform_der(later, (enum platform_certificate)i)));
+    }
+    platform_free(later);
+    platform_free(first);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -367,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_shape),
         cmocka_unit_test(test_forgery),
+        cmocka_unit_test(test_kept),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,6 +318,17 @@ static void test_frames(void **state)
     }
     close(fd);
     usleep(1100000); /* a second of the log's own, which says only so much in each */
+    /* a hundred at once, all answered */
+    fd = client_connect(&g_daemon);
+    for (int i = 0; i < 100; i++) {
+        assert_true(client_send(fd, frame, frame_size));
+    }
+    for (int i = 0; i < 100; i++) {
+        answer = client_receive(fd, &size);
+        assert_non_null(answer);
+        free(answer);
+    }
+    close(fd);
     const uint32_t large[] = {65537, 0x7FFFFFFF, 0xFFFFFFFF};
     for (size_t i = 0; i < 3; i++) {
         fd = client_connect(&g_daemon);
