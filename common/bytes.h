@@ -27,13 +27,19 @@ static inline struct cella_bytes cella_bytes_of(const void *data, size_t size)
     return (struct cella_bytes){.data = (const uint8_t *)data, .size = size};
 }
 
+/* The byte at `offset` <= size; NULL has an offset 0, which adding to it would not have. */
+static inline const uint8_t *cella_bytes_at(struct cella_bytes bytes, size_t offset)
+{
+    return offset ? bytes.data + offset : bytes.data;
+}
+
 /* The part [offset, offset+size) of `bytes`; TRUNCATED unless all of it is there. */
 static inline CELLA_MUST_USE cella_result cella_bytes_slice(struct cella_bytes bytes,
                                                             uint64_t offset, uint64_t size,
                                                             struct cella_bytes *ret_slice)
 {
     CELLA_ENSURE(offset <= bytes.size && size <= bytes.size - offset, TRUNCATED);
-    *ret_slice = cella_bytes_of(bytes.data + offset, (size_t)size);
+    *ret_slice = cella_bytes_of(cella_bytes_at(bytes, (size_t)offset), (size_t)size);
     return CELLA_OK;
 }
 
@@ -53,7 +59,7 @@ static inline CELLA_MUST_USE cella_result cella_cursor_take(struct cella_cursor 
                                                             struct cella_bytes *ret_bytes)
 {
     CELLA_ENSURE(size <= cella_cursor_left(cursor), TRUNCATED);
-    *ret_bytes = cella_bytes_of(cursor->bytes.data + cursor->offset, (size_t)size);
+    *ret_bytes = cella_bytes_of(cella_bytes_at(cursor->bytes, cursor->offset), (size_t)size);
     cursor->offset += (size_t)size;
     return CELLA_OK;
 }

@@ -33,7 +33,7 @@ static inline cella_result ev_fail(struct ev_place *place, const uint8_t *at, ce
 
 static inline const uint8_t *ev_cursor_at(const struct cella_cursor *cursor)
 {
-    return cursor->bytes.data + cursor->offset;
+    return cella_bytes_at(cursor->bytes, cursor->offset);
 }
 
 #endif

@@ -117,7 +117,7 @@ cella_result ev_snp_report_parse(struct cella_bytes bytes, struct ev_place *plac
                                            .tee = CELLA_TEE_SNP};
     struct cella_bytes report;
     EV_ENSURE(place, cella_is_ok(cella_bytes_slice(bytes, 0, SNP_REPORT_SIZE, &report)),
-              bytes.data + bytes.size, TRUNCATED, "the 1184 bytes of an SNP report");
+              cella_bytes_at(bytes, bytes.size), TRUNCATED, "the 1184 bytes of an SNP report");
     body_read(report, &claims.snp);
     claims.version = claims.snp.version;
     EV_ENSURE(place, claims.version >= REPORT_VERSION_MIN && claims.version <= REPORT_VERSION_MAX,

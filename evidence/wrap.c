@@ -182,8 +182,8 @@ cella_result ev_wrap_parse(struct cella_bytes evidence, struct ev_place *place,
     struct wrap wrap = {0};
     enum oe_content content = OE_UNSUPPORTED;
     *ret_step = CELLA_STEP_EVIDENCE_FORMAT;
-    EV_ENSURE(place, evidence.size >= QUOTE_HEADER_SIZE, evidence.data + evidence.size, TRUNCATED,
-              "evidence of at least 48 bytes");
+    EV_ENSURE(place, evidence.size >= QUOTE_HEADER_SIZE, cella_bytes_at(evidence, evidence.size),
+              TRUNCATED, "evidence of at least 48 bytes");
     uint64_t first = cella_le_get(evidence.data, 4);
     uint64_t second = cella_le_get(evidence.data + 4, 4);
     cella_result result;
