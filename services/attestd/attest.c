@@ -412,6 +412,13 @@ static void add_incoming(struct cella_policy_claim *claims, size_t *count, const
     }
 }
 
+/* Names that only the service speaks under: what a policy finds by them is never the attested program's own word. */
+static bool is_reserved(const struct attest_request *request, const char *name)
+{
+    return name[0] == '$' || strncmp(name, "x-ms-", 5) == 0 || strncmp(name, "x-cella-", 8) == 0 ||
+           json_object_get(request->claims, name) != NULL;
+}
+
 static size_t incoming_claims(const struct attest_request *request,
                               struct cella_policy_claim *claims)
 {
@@ -438,7 +445,9 @@ static size_t incoming_claims(const struct attest_request *request,
     /* What the attested program says of itself; only what JSON runtime data has at its top. */
     json_object_foreach(request->runtime.json, name, value)
     {
-        add_incoming(claims, &count, name, value, CELLA_POLICY_BY_CUSTOM);
+        if (!is_reserved(request, name)) {
+            add_incoming(claims, &count, name, value, CELLA_POLICY_BY_CUSTOM);
+        }
     }
     return count;
 }

@@ -33,8 +33,10 @@ cella_result evidence_verify(struct attestd *attestd, const struct evidence_inpu
         cella_evidence_verify(input->evidence, collateral_prepared(collateral), time_now(), &policy,
                               memory, CELLA_EVIDENCE_SCRATCH_SIZE, &ret_check->result);
     enum cella_category category = cella_result_category(result);
-    if (category != CELLA_CATEGORY_OK && category != CELLA_CATEGORY_POLICY &&
-        category != CELLA_CATEGORY_MALFORMED) {
+    /* Also what is missing, as a certificate that was to come along, is a refusal with its reason. */
+    bool refused = category == CELLA_CATEGORY_POLICY || category == CELLA_CATEGORY_MALFORMED ||
+                   (result.code == CELLA_CODE_NOT_FOUND && ret_check->result.failure_count > 0);
+    if (category != CELLA_CATEGORY_OK && !refused) {
         collateral_put(collateral);
         return cella_error_set(error, result, "the evidence could not be verified: %s",
                                cella_result_text(result));

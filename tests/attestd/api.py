@@ -204,6 +204,10 @@ def test_policies(api):
     expect(api.attest(quote=quote), 400, "PolicyEvaluationError", "no authorization rule")
     expect(put('version=1.0; authorizationrules{[type=="number", value==7, issuer=="CustomClaim"] => permit();};'), 200)
     api.claims(api.attest(quote=quote, runtimeData=api.held("runtime.json")))
+    # what runtime data says under the service's own names counts for nothing
+    for name, value in ("x-ms-sgx-mrsigner", '"00"'), ("x-ms-sgx-svn", "9"), ("$svn", "9"), ("x-cella-tcb-status", '"Fine"'):
+        expect(put(f'version=1.0; authorizationrules{{[type=="{name}", value=={value}] => permit();}};'), 200)
+        expect(api.attest(quote=quote, runtimeData=api.held("runtime.json")), 400, "PolicyEvaluationError", "no authorization rule")
     # baselines
     baseline = 'version=1.1; configurationrules{=> issueproperty(type="x-ms-sgx-tcbidentifier", value="%s");}; authorizationrules{=> permit();};'
     expect(put(baseline % "1"), 200)

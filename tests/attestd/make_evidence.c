@@ -17,7 +17,10 @@
 #include "platform/platform.h"
 #include "platform/state.h"
 
-static const char g_runtime[] = "{\"key\":\"value\",\"number\":7,\"flag\":true}";
+/* What a program says of itself; the names of the second line are the service's, whoever uses them. */
+static const char g_runtime[] =
+    "{\"key\":\"value\",\"number\":7,\"flag\":true,"
+    "\"x-ms-sgx-mrsigner\":\"00\",\"x-ms-sgx-svn\":9,\"$svn\":9,\"x-cella-tcb-status\":\"Fine\"}";
 static const char g_init[] = "{\"image\":\"v1\"}";
 
 #define ATTRIBUTE_DEBUG 0x02u
