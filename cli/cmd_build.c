@@ -10,6 +10,8 @@
 
 #include "cli/cli.h"
 #include "cli/compile.h"
+#include "cli/container.h"
+#include "common/cleanup.h"
 
 static const char g_build_help[] =
     "usage: cella build [FOLDER] [--key PEM] [--rebuild] [--verbose]\n"
@@ -26,24 +28,74 @@ static const char g_build_help[] =
     "  --verbose    print each command\n";
 
 static const char g_run_help[] =
-    "usage: cella run [FOLDER] [--verbose] [-- ARGUMENT...]\n"
+    "usage: cella run [FOLDER] [--verbose] [--container [OPTION...]] [-- ARGUMENT...]\n"
     "\n"
     "Builds the project in FOLDER (default: here) if needed and runs its host program with the\n"
-    "image as first argument and the ARGUMENTs behind it.\n";
+    "image as first argument and the ARGUMENTs behind it.\n"
+    "\n"
+    "  --container        in a container, made of the project's image: read-only files, no\n"
+    "                     capabilities, no new privileges, few system calls\n"
+    "  --runtime RUNTIME  runc, crun, podman or docker (default: the first that is there)\n"
+    "  --network NETWORK  none (default) or host\n"
+    "  --platform DIR     the software platform's keys (default: build/container/platform)\n"
+    "  --seccomp FILE     another profile than Cella's; none: no profile\n"
+    "  --bundle           only write the OCI bundle, and print its folder\n";
 
 struct build_line {
     const char *folder;
     struct compile_options options;
+    struct container_options container;
+    bool in_container;
     char **rest; /* behind "--" */
     int rest_count;
     int status; /* -1: go on */
 };
+
+/* Options of cella run alone; how many words were taken, 0: none of them. */
+static int parse_container(int left, char **argv, struct build_line *line)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } options[] = {
+        {"--runtime", &line->container.runtime},
+        {"--network", &line->container.network},
+        {"--platform", &line->container.platform},
+        {"--seccomp", &line->container.seccomp},
+    };
+    if (strcmp(argv[0], "--container") == 0) {
+        line->in_container = true;
+        return 1;
+    }
+    if (strcmp(argv[0], "--bundle") == 0) {
+        line->container.bundle_only = true;
+        return 1;
+    }
+    for (size_t i = 0; i < CELLA_COUNT(options); i++) {
+        if (strcmp(argv[0], options[i].name) == 0 && left > 1) {
+            *options[i].value = argv[1];
+            return 2;
+        }
+    }
+    return 0;
+}
+
+static bool asks_for_container(const struct build_line *line)
+{
+    const struct container_options *c = &line->container;
+    return c->runtime || c->network || c->platform || c->seccomp || c->bundle_only;
+}
 
 static void parse(int argc, char **argv, const char *help, struct build_line *ret_line)
 {
     *ret_line = (struct build_line){.folder = ".", .status = -1};
     bool folder_seen = false;
     for (int i = 1; i < argc && ret_line->status < 0; i++) {
+        const int taken = help == g_run_help ? parse_container(argc - i, argv + i, ret_line) : 0;
+        if (taken > 0) {
+            i += taken - 1;
+            continue;
+        }
         if (strcmp(argv[i], "--help") == 0) {
             fputs(help, stdout);
             ret_line->status = 0;
@@ -105,6 +157,28 @@ int cella_cmd_build(int argc, char **argv)
     return status;
 }
 
+/* Returns only when the container could not be started, or was not to be. */
+static int run_in_container(struct build_line *line)
+{
+    static struct project project;
+    static struct compile_result result;
+    struct cella_error error = {0};
+    line->container.arguments = line->rest;
+    line->container.argument_count = line->rest_count;
+    cella_result outcome = project_read(line->folder, &project, &error);
+    if (cella_is_ok(outcome)) {
+        outcome = compile_any(&project, &line->options, &result, &error);
+    }
+    if (cella_is_ok(outcome)) {
+        outcome = container_run(&project, &result, &line->container, &error);
+    }
+    if (!cella_is_ok(outcome)) {
+        fprintf(stderr, "cella run: %s\n", error.text[0] ? error.text : cella_result_text(outcome));
+        return 1;
+    }
+    return 0;
+}
+
 int cella_cmd_run(int argc, char **argv)
 {
     struct build_line line;
@@ -117,6 +191,15 @@ int cella_cmd_run(int argc, char **argv)
     if (line.rest_count > 250) {
         fputs("cella run: more than 250 arguments\n", stderr);
         return 2;
+    }
+    if (asks_for_container(&line) && !line.in_container) {
+        fputs("cella run: --runtime, --network, --platform, --seccomp and --bundle go with "
+              "--container\n",
+              stderr);
+        return 2;
+    }
+    if (line.in_container) {
+        return run_in_container(&line);
     }
     int status = build("run", &line, &result);
     if (status) {

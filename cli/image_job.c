@@ -312,24 +312,21 @@ cella_result image_job_make(struct image_job *job, const char *cache, struct cel
     json_object_set_new(job->annotations, "org.opencontainers.image.title",
                         json_string(job->title));
     json_object_set_new(job->annotations, "org.opencontainers.image.created", json_string(created));
-    json_t *entrypoint =
+    job->entrypoint =
         job->built->folder[0]
             ? json_pack("[o, s]", json_sprintf("/%s", job->host_path), job->built->image)
             : json_pack("[o, o]", json_sprintf("/%s", job->host_path),
                         json_sprintf("/%s", job->enclave_path));
-    json_t *environment = make_environment(job);
+    job->environment = make_environment(job);
     const struct oci_config config = {.title = job->title,
                                       .tag = job->tag,
                                       .epoch = job->options.epoch,
                                       .user = job->options.user,
                                       .folder = "/app",
-                                      .entrypoint = entrypoint,
-                                      .environment = environment,
+                                      .entrypoint = job->entrypoint,
+                                      .environment = job->environment,
                                       .annotations = job->annotations};
-    cella_result result = oci_image_make(&job->tree, &config, cache, &job->image, error);
-    json_decref(entrypoint);
-    json_decref(environment);
-    return result;
+    return oci_image_make(&job->tree, &config, cache, &job->image, error);
 }
 
 void image_job_done(struct image_job *job)
@@ -338,7 +335,9 @@ void image_job_done(struct image_job *job)
     oci_image_done(&job->image);
     oci_tree_done(&job->tree);
     json_decref(job->annotations);
-    job->annotations = NULL;
+    json_decref(job->entrypoint);
+    json_decref(job->environment);
+    job->annotations = job->entrypoint = job->environment = NULL;
 }
 
 cella_result image_cache_folder(const struct project *project, char *ret_folder, size_t size,

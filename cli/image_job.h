@@ -37,7 +37,7 @@ struct image_job {
     struct inspect inspect; /* of the enclave; borrows its bytes from the tree */
     char host_path[4096];   /* in the image, without a slash at the start */
     char enclave_path[4096];
-    json_t *annotations;
+    json_t *annotations, *entrypoint, *environment;
 };
 
 /* NULL options fields have their defaults here; SOURCE_DATE_EPOCH is read. */

@@ -137,7 +137,25 @@ cella_result oci_elf_parse(struct cella_bytes file, struct oci_elf *ret_elf)
     ret_elf->type = header.e_type;
     CELLA_TRY(read_segments(ret_elf, &header, &loads, &dynamic));
     CELLA_TRY(read_strings(ret_elf, &loads, dynamic, &strings));
+    ret_elf->strings = strings;
     return read_dynamic(ret_elf, dynamic, strings);
+}
+
+bool oci_elf_mentions(const struct oci_elf *elf, const char *symbol)
+{
+    const size_t length = strlen(symbol) + 1; /* with the zero byte */
+    for (size_t at = 0; at < elf->strings.size;) {
+        const uint8_t *found =
+            memmem(elf->strings.data + at, elf->strings.size - at, symbol, length);
+        if (!found) {
+            return false;
+        }
+        if (found == elf->strings.data || found[-1] == 0) {
+            return true;
+        }
+        at = (size_t)(found - elf->strings.data) + 1;
+    }
+    return false;
 }
 
 /* ------------------------------------------------------------------------- the cache */

@@ -19,6 +19,7 @@ struct oci_elf {
     const char *interpreter; /* NULL: none */
     const char *soname;
     const char *rpath, *runpath;
+    struct cella_bytes strings; /* names of symbols, too */
     const char *needed[OCI_NEEDED_MAX];
     unsigned needed_count;
     uint64_t loaded_end; /* behind the last byte of the file that a segment or a header takes */
@@ -26,6 +27,9 @@ struct oci_elf {
 
 /* BAD_MAGIC: not an ELF file for x86-64. */
 CELLA_MUST_USE cella_result oci_elf_parse(struct cella_bytes file, struct oci_elf *ret_elf);
+
+/* Whether the file names that symbol: its own or another's. */
+bool oci_elf_mentions(const struct oci_elf *elf, const char *symbol);
 
 /*
  * The path of library `name` for x86-64 in the loader's cache (/etc/ld.so.cache), as every x86-64 processor can use it:

@@ -248,6 +248,26 @@ static cella_result find_needed(struct search *search, unsigned loader, const ch
     return CELLA_OK;
 }
 
+/*
+ * glibc loads this one by itself when a thread is cancelled or ends early, and aborts without it. The software processor
+ * cancels one.
+ */
+static cella_result find_unwinder(struct search *search, unsigned index, struct cella_error *error)
+{
+    static const char *const causes[] = {"pthread_cancel", "pthread_exit"};
+    const struct object *object = &search->objects[index];
+    if (search->musl || strncmp(object->name, "libc.so", 7) == 0 ||
+        strncmp(object->name, "libpthread.so", 13) == 0) {
+        return CELLA_OK;
+    }
+    for (size_t i = 0; i < CELLA_COUNT(causes); i++) {
+        if (oci_elf_mentions(&object->elf, causes[i])) {
+            return find_needed(search, index, "libgcc_s.so.1", error);
+        }
+    }
+    return CELLA_OK;
+}
+
 /* Everything found, the program first. Breadth first, as the loader does it. */
 static cella_result find_all(struct search *search, const char *program, struct cella_error *error)
 {
@@ -273,6 +293,7 @@ static cella_result find_all(struct search *search, const char *program, struct 
         for (unsigned j = 0; j < search->objects[i].elf.needed_count; j++) {
             CELLA_TRY(find_needed(search, i, search->objects[i].elf.needed[j], error));
         }
+        CELLA_TRY(find_unwinder(search, i, error));
     }
     return CELLA_OK;
 }

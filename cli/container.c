@@ -1,0 +1,370 @@
+/*
+ * cella run --container: finds a runtime, lays out the image's files, and hands over.
+ * Side: tools. Called by cella run. Never runs the project's own code outside the container.
+ */
+#include "cli/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/bundle.h"
+#include "cli/file.h"
+#include "common/cleanup.h"
+
+enum runtime_kind {
+    RUNTIME_OCI,    /* takes a bundle: runc, crun and others with their command line */
+    RUNTIME_ENGINE, /* takes an image: podman, docker */
+};
+
+static const struct {
+    const char *name;
+    enum runtime_kind kind;
+} g_runtimes[] = {
+    {"runc", RUNTIME_OCI},
+    {"crun", RUNTIME_OCI},
+    {"podman", RUNTIME_ENGINE},
+    {"docker", RUNTIME_ENGINE},
+};
+
+#define PLACE_MAX (PATH_MAX + 64) /* a folder and a name of ours in it */
+
+struct runtime {
+    char path[PATH_MAX];
+    const char *name;
+    enum runtime_kind kind;
+};
+
+/* Runtimes lie in sbin on some distributions, which is not in everybody's PATH. */
+static bool find_program(const char *name, char *ret_path, size_t size)
+{
+    char places[8192];
+    const char *path = getenv("PATH");
+    if (strchr(name, '/')) {
+        return realpath(name, ret_path) != NULL && access(ret_path, X_OK) == 0;
+    }
+    snprintf(places, sizeof(places), "%s:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
+             path ? path : "");
+    for (const char *at = places; *at;) {
+        const size_t length = strcspn(at, ":");
+        snprintf(ret_path, size, "%.*s/%s", (int)length, at, name);
+        if (length > 0 && access(ret_path, X_OK) == 0) {
+            return true;
+        }
+        at += length + (at[length] == ':');
+    }
+    return false;
+}
+
+static cella_result find_runtime(const char *wanted, struct runtime *ret_runtime,
+                                 struct cella_error *error)
+{
+    for (size_t i = 0; i < CELLA_COUNT(g_runtimes); i++) {
+        const char *slash = wanted ? strrchr(wanted, '/') : NULL;
+        const char *base = slash ? slash + 1 : wanted;
+        if (wanted && strcmp(base, g_runtimes[i].name) != 0) {
+            continue;
+        }
+        ret_runtime->name = g_runtimes[i].name;
+        ret_runtime->kind = g_runtimes[i].kind;
+        if (find_program(wanted ? wanted : g_runtimes[i].name, ret_runtime->path,
+                         sizeof(ret_runtime->path))) {
+            return CELLA_OK;
+        }
+        if (wanted) {
+            return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
+                                   "%s: not there: apt-get install %s", wanted,
+                                   strcmp(base, "docker") == 0 ? "docker.io" : base);
+        }
+    }
+    if (wanted) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "--runtime %s: expected runc, crun, podman or docker, or the path "
+                               "of one",
+                               wanted);
+    }
+    return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
+                           "no container runtime on this machine (runc, crun, podman, docker): "
+                           "apt-get install crun");
+}
+
+/* ------------------------------------------------------------------------- folders */
+
+static cella_result make_folder(const char *path, mode_t mode, struct cella_error *error)
+{
+    if (mkdir(path, mode) < 0 && errno != EEXIST) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    }
+    return CELLA_OK;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+static cella_result remove_tree(const char *path, struct cella_error *error)
+{
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0 && errno != ENOENT) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    }
+    return CELLA_OK;
+}
+
+/* The folders above `path`, which is below `rootfs`. */
+static cella_result make_above(const char *rootfs, const char *path, struct cella_error *error)
+{
+    char folder[PLACE_MAX + OCI_PATH_MAX];
+    const size_t start = strlen(rootfs) + 1;
+    snprintf(folder, sizeof(folder), "%s/%s", rootfs, path);
+    for (char *slash = strchr(folder + start, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        CELLA_TRY(make_folder(folder, 0755, error));
+        *slash = '/';
+    }
+    return CELLA_OK;
+}
+
+static cella_result put_entry(const char *rootfs, const struct oci_entry *entry,
+                              struct cella_error *error)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof(path), "%s/%s", rootfs, entry->path) >= (int)sizeof(path)) {
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: path too long",
+                               entry->path);
+    }
+    CELLA_TRY(make_above(rootfs, entry->path, error));
+    if (entry->kind == OCI_FILE) {
+        return cella_file_write(path, entry->data, entry->size, entry->mode, error);
+    }
+    if (entry->kind == OCI_LINK) {
+        if (symlink(entry->target, path) < 0) {
+            return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+        }
+        return CELLA_OK;
+    }
+    CELLA_TRY(make_folder(path, 0755, error));
+    if (chmod(path, entry->mode) < 0 ||
+        (geteuid() == 0 && chown(path, entry->owner, entry->owner) < 0)) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    }
+    return CELLA_OK;
+}
+
+/*
+ * The image's files below `folder`/rootfs. What is there from the same image stays: the name of the image is written
+ * beside when all is done, and taken away before anything is touched.
+ */
+static cella_result lay_out(const struct image_job *job, const char *folder,
+                            struct cella_error *error)
+{
+    CELLA_CLEANUP(cella_file_done) struct cella_file note = {0};
+    struct cella_error ignored = {0};
+    char rootfs[PLACE_MAX], mark[PLACE_MAX];
+    const char *digest = job->image.manifest.digest;
+    snprintf(rootfs, sizeof(rootfs), "%s/rootfs", folder);
+    snprintf(mark, sizeof(mark), "%s/image", folder);
+    if (cella_is_ok(cella_file_read(mark, 256, &note, &ignored)) && note.size == strlen(digest) &&
+        memcmp(note.data, digest, note.size) == 0) {
+        return CELLA_OK;
+    }
+    unlink(mark);
+    CELLA_TRY(remove_tree(rootfs, error));
+    CELLA_TRY(make_folder(rootfs, 0755, error));
+    static const char *const mounted[] = {"proc", "dev", "sys"};
+    for (size_t i = 0; i < CELLA_COUNT(mounted); i++) {
+        char path[PLACE_MAX + 8];
+        snprintf(path, sizeof(path), "%s/%s", rootfs, mounted[i]);
+        CELLA_TRY(make_folder(path, 0755, error));
+    }
+    for (size_t i = 0; i < job->tree.count; i++) {
+        CELLA_TRY(put_entry(rootfs, &job->tree.entries[i], error));
+    }
+    return cella_file_write(mark, digest, strlen(digest), 0644, error);
+}
+
+/* The platform's folder, which the container's user must be able to write. */
+static cella_result settle_platform(const struct container_options *options, const char *folder,
+                                    uint32_t user, char ret_path[PATH_MAX],
+                                    struct cella_error *error)
+{
+    char path[PLACE_MAX];
+    snprintf(path, sizeof(path), "%s/platform", folder);
+    const char *chosen = options->platform ? options->platform : path;
+    CELLA_TRY(make_folder(chosen, 0700, error));
+    if (!realpath(chosen, ret_path)) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", chosen);
+    }
+    if (!options->platform && geteuid() == 0 && chown(ret_path, user, user) < 0) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", ret_path);
+    }
+    return CELLA_OK;
+}
+
+/* ------------------------------------------------------------------------- starting */
+
+/* Words for exec: owned, ended by NULL. */
+struct words {
+    char *list[512];
+    unsigned count;
+};
+
+static void put_word(struct words *words, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void put_word(struct words *words, const char *format, ...)
+{
+    va_list arguments;
+    char *word = NULL;
+    va_start(arguments, format);
+    if (vasprintf(&word, format, arguments) >= 0 && words->count + 1 < CELLA_COUNT(words->list)) {
+        words->list[words->count++] = word;
+    } else {
+        free(word);
+    }
+    va_end(arguments);
+}
+
+static cella_result hand_over(const struct runtime *runtime, struct words *words,
+                              struct cella_error *error)
+{
+    words->list[words->count] = NULL;
+    fflush(stdout);
+    execv(runtime->path, words->list);
+    return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", runtime->path);
+}
+
+static cella_result start_bundle(const struct runtime *runtime, const struct image_job *job,
+                                 const struct container_options *options,
+                                 const struct bundle *bundle, const char *folder,
+                                 struct cella_error *error)
+{
+    char path[PLACE_MAX];
+    struct words words = {.count = 0};
+    CELLA_TRY(lay_out(job, folder, error));
+    CELLA_TRY(bundle_write(bundle, folder, error));
+    if (options->bundle_only) {
+        puts(folder);
+        return CELLA_OK;
+    }
+    snprintf(path, sizeof(path), "%s/state", folder);
+    CELLA_TRY(make_folder(path, 0700, error));
+    put_word(&words, "%s", runtime->name);
+    put_word(&words, "--root");
+    put_word(&words, "%s", path);
+    if (strcmp(runtime->name, "crun") == 0 && geteuid() != 0) {
+        put_word(&words, "--cgroup-manager=disabled");
+    }
+    put_word(&words, "run");
+    put_word(&words, "--bundle");
+    put_word(&words, "%s", folder);
+    put_word(&words, "cella-%ld", (long)getpid());
+    return hand_over(runtime, &words, error);
+}
+
+static void engine_options(struct words *words, const struct container_options *options,
+                           const struct bundle *bundle)
+{
+    put_word(words, "run");
+    put_word(words, "--rm");
+    put_word(words, "-i");
+    if (bundle->terminal) {
+        put_word(words, "-t");
+    }
+    put_word(words, "--read-only");
+    put_word(words, "--tmpfs=/tmp");
+    put_word(words, "--cap-drop=ALL");
+    put_word(words, "--security-opt=no-new-privileges");
+    if (bundle->seccomp_path[0]) {
+        put_word(words, "--security-opt=seccomp=%s", bundle->seccomp_path);
+    }
+    put_word(words, "--network=%s", options->network ? options->network : "none");
+    put_word(words, "--volume=%s:" IMAGE_PLATFORM_PATH, bundle->platform);
+    for (unsigned i = 0; i < bundle->device_count; i++) {
+        put_word(words, "--device=%s", bundle->devices[i]);
+    }
+}
+
+static cella_result start_engine(const struct runtime *runtime, const struct image_job *job,
+                                 const struct container_options *options,
+                                 const struct bundle *bundle, const char *folder,
+                                 struct cella_error *error)
+{
+    char archive[PLACE_MAX];
+    struct words words = {.count = 0};
+    snprintf(archive, sizeof(archive), "%s/image.tar", folder);
+    CELLA_TRY(oci_image_write_archive(&job->image, job->options.epoch, archive, error));
+    put_word(&words, "%s", runtime->name);
+    engine_options(&words, options, bundle);
+    if (strcmp(runtime->name, "podman") == 0) {
+        put_word(&words, "oci-archive:%s", archive);
+    } else {
+        CELLA_TRY(bundle_docker_load(runtime->path, archive, error));
+        put_word(&words, "%s:%s", job->title, job->tag);
+    }
+    for (int i = 0; i < options->argument_count; i++) {
+        put_word(&words, "%s", options->arguments[i]);
+    }
+    return hand_over(runtime, &words, error);
+}
+
+static cella_result settle_bundle(const struct image_job *job,
+                                  const struct container_options *options, const char *folder,
+                                  struct bundle *ret_bundle, struct cella_error *error)
+{
+    *ret_bundle = (struct bundle){.job = job,
+                                  .arguments = options->arguments,
+                                  .argument_count = options->argument_count,
+                                  .host_network = options->network != NULL,
+                                  .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    CELLA_TRY(settle_platform(options, folder, job->options.user, ret_bundle->platform, error));
+    bundle_find_devices(ret_bundle);
+    return bundle_find_seccomp(ret_bundle, options->seccomp, error);
+}
+
+static cella_result check_network(const struct container_options *options,
+                                  struct cella_error *error)
+{
+    if (options->network && strcmp(options->network, "none") != 0 &&
+        strcmp(options->network, "host") != 0) {
+        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
+                               "--network %s: expected none or host", options->network);
+    }
+    return CELLA_OK;
+}
+
+cella_result container_run(const struct project *project, const struct compile_result *built,
+                           const struct container_options *given, struct cella_error *error)
+{
+    static struct image_job job;
+    static struct bundle bundle;
+    struct container_options options = *given;
+    struct runtime runtime;
+    char cache[8192], folder[PATH_MAX], path[PLACE_MAX];
+    CELLA_TRY(check_network(&options, error));
+    if (options.network && strcmp(options.network, "none") == 0) {
+        options.network = NULL;
+    }
+    CELLA_TRY(find_runtime(options.runtime, &runtime, error));
+    CELLA_TRY(image_cache_folder(project, cache, sizeof(cache), error));
+    job = (struct image_job){.project = project, .built = built, .options = {.software = true}};
+    CELLA_TRY(image_options_settle(&job.options, error));
+    CELLA_TRY(image_job_make(&job, cache, error));
+    snprintf(path, sizeof(path), "%s/build/container", project->folder);
+    CELLA_TRY(make_folder(path, 0755, error));
+    if (!realpath(path, folder)) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    }
+    CELLA_TRY(settle_bundle(&job, &options, folder, &bundle, error));
+    return runtime.kind == RUNTIME_OCI || options.bundle_only
+               ? start_bundle(&runtime, &job, &options, &bundle, folder, error)
+               : start_engine(&runtime, &job, &options, &bundle, folder, error);
+}
