@@ -66,7 +66,8 @@ static cella_result verify_all(struct ev_verify *verify)
     return CELLA_OK;
 }
 
-static cella_result verdict(struct cella_evidence_result *result)
+/* `done`: whether all steps were taken to their end. What was not is never accepted. */
+static cella_result verdict(struct cella_evidence_result *result, cella_result done)
 {
     for (size_t i = 0; i < result->failure_count; i++) {
         if (!result->failures[i].excused) {
@@ -76,8 +77,8 @@ static cella_result verdict(struct cella_evidence_result *result)
     for (size_t i = 0; i < CELLA_STEP_COUNT; i++) {
         CELLA_ENSURE(result->steps[i] != CELLA_STEP_FAILED, ACCESS_DENIED);
     }
-    result->accepted = true;
-    return CELLA_OK;
+    result->accepted = cella_is_ok(done); /* else libcrypto or memory: no verdict */
+    return done;
 }
 
 cella_result cella_evidence_verify(struct cella_span evidence,
@@ -110,10 +111,7 @@ cella_result cella_evidence_verify(struct cella_span evidence,
     CELLA_ENSURE(verify.pool.certificates, BUFFER_TOO_SMALL);
     cella_result done = verify_all(&verify);
     ev_pool_done(&verify.pool);
-    if (!cella_is_ok(done) && result->failure_count == 0) {
-        return done; /* libcrypto or memory: no verdict */
-    }
-    return verdict(result);
+    return verdict(result, done);
 }
 
 cella_result cella_evidence_parse(struct cella_span evidence,

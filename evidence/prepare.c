@@ -292,22 +292,29 @@ void cella_evidence_prepared_done(struct cella_prepared *prepared)
     }
 }
 
+/* Valid at the time, then issued by then, then the newer one: an old list that is still valid hides nothing. */
+static bool crl_is_better(const struct x509_crl *crl, const struct x509_crl *than, int64_t time)
+{
+    bool is_issued = crl->this_update <= time;
+    bool was_issued = than->this_update <= time;
+    bool is_valid = is_issued && time <= crl->next_update;
+    bool was_valid = was_issued && time <= than->next_update;
+    if (is_valid != was_valid) {
+        return is_valid;
+    }
+    return is_issued != was_issued ? is_issued : crl->this_update > than->this_update;
+}
+
 const struct ev_crl *ev_prepared_crl(const struct cella_prepared *prepared,
                                      const struct ev_certificate *issuer, int64_t time)
 {
     const struct ev_crl *found = NULL;
     for (size_t i = 0; i < prepared->crl_count; i++) {
         const struct ev_crl *crl = &prepared->crls[i];
-        if (!crl->issuer || !ev_equal(crl->issuer->x509.subject, issuer->x509.subject) ||
-            !ev_equal(crl->issuer->x509.spki, issuer->x509.spki)) {
-            continue;
-        }
-        bool is_valid = crl->x509.this_update <= time && time <= crl->x509.next_update;
-        if (!found || is_valid || crl->x509.this_update > found->x509.this_update) {
+        if (crl->issuer && ev_equal(crl->issuer->x509.subject, issuer->x509.subject) &&
+            ev_equal(crl->issuer->x509.spki, issuer->x509.spki) &&
+            (!found || crl_is_better(&crl->x509, &found->x509, time))) {
             found = crl;
-        }
-        if (is_valid) {
-            break;
         }
     }
     return found;

@@ -57,7 +57,7 @@ struct cella_prepared {
     size_t fault_count;
 };
 
-/* A CRL of `issuer` (by name and key); the one that is valid at `time`, else the newest. NULL: none. */
+/* The CRL of `issuer` (by name and key): of those valid at `time` the newest, else the newest of then. NULL: none. */
 const struct ev_crl *ev_prepared_crl(const struct cella_prepared *prepared,
                                      const struct ev_certificate *issuer, int64_t time);
 

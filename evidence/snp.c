@@ -197,6 +197,16 @@ static void status_set(struct snp *snp)
     ev_verify_pass(snp->verify, CELLA_STEP_TCB_LEVEL);
 }
 
+/* Hosts put more than certificates into the table, as lists of revocation and firmware of theirs. */
+static bool is_certificate(struct cella_bytes entry)
+{
+    struct ev_place place = {0};
+    struct der der = ev_der_of(entry, &place);
+    struct cella_bytes content;
+    return cella_is_ok(ev_der_take(&der, DER_SEQUENCE, &content, NULL)) && ev_der_at_end(&der) &&
+           !ev_x509_looks_like_crl(entry);
+}
+
 /* Certificates of a table behind the report join those of the collateral. */
 static cella_result table_add(struct ev_verify *verify)
 {
@@ -208,6 +218,9 @@ static cella_result table_add(struct ev_verify *verify)
         struct ev_place place = {0};
         object.decoded = der;
         object.ordinal++;
+        if (!is_certificate(der)) {
+            continue;
+        }
         cella_result result = ev_pool_add(&verify->pool, &object, &place, &ignored);
         if (!cella_is_ok(result)) {
             return ev_verify_unreadable(verify, CELLA_STEP_COLLATERAL, result, &object, &place);

@@ -38,6 +38,8 @@ void spec_init(struct spec *spec, enum cella_tee tee, unsigned version)
     spec->pck_crl = (struct crl_spec){.signer = ROLE_CA, .issuer = ROLE_CA, .revoked = -1};
     spec->root_crl.from = spec->pck_crl.from = MAKER_NOW - 10 * MAKER_DAY;
     spec->root_crl.until = spec->pck_crl.until = MAKER_NOW + 20 * MAKER_DAY;
+    spec->other_pck_crl = spec->pck_crl;
+    spec->other_pck_crl.is_missing = true;
     spec->tcb = (struct document_spec){.from = MAKER_NOW - 5 * MAKER_DAY,
                                        .until = MAKER_NOW + 25 * MAKER_DAY,
                                        .signer = ROLE_TCB,
@@ -672,6 +674,7 @@ void make(const struct spec *spec, struct made *made)
     }
     made->root_crl = crl_make(spec, made, &spec->root_crl);
     made->pck_crl = crl_make(spec, made, &spec->pck_crl);
+    made->other_pck_crl = crl_make(spec, made, &spec->other_pck_crl);
     made->tcb_info = tcb_info_make(spec, made);
     made->qe_identity = qe_identity_make(spec, made);
     made->quote = quote_make(spec, made);
@@ -679,8 +682,8 @@ void make(const struct spec *spec, struct made *made)
 
 void made_done(struct made *made)
 {
-    struct blob *blobs[] = {&made->root_crl, &made->pck_crl, &made->tcb_info, &made->qe_identity,
-                            &made->quote};
+    struct blob *blobs[] = {&made->root_crl, &made->pck_crl,     &made->other_pck_crl,
+                            &made->tcb_info, &made->qe_identity, &made->quote};
     for (int i = 0; i < ROLE_COUNT; i++) {
         EVP_PKEY_free(made->keys[i]);
         blob_done(&made->der[i]);
@@ -703,6 +706,7 @@ size_t made_items(const struct spec *spec, const struct made *made,
         {"ca.der", &made->der[ROLE_CA], false},
         {"tcb.pem", &made->pem[ROLE_TCB], false},
         {"root.crl", &made->root_crl, spec->root_crl.is_missing},
+        {"other.crl", &made->other_pck_crl, spec->other_pck_crl.is_missing},
         {"pck.crl", &made->pck_crl, spec->pck_crl.is_missing},
         {"tcbInfo.json", &made->tcb_info, spec->tcb.is_missing},
         {"qeIdentity.json", &made->qe_identity, spec->qe.is_missing},

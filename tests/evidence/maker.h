@@ -76,6 +76,7 @@ struct spec {
     bool is_tdx15;
     struct certificate_spec certificates[ROLE_COUNT];
     struct crl_spec root_crl, pck_crl;
+    struct crl_spec other_pck_crl; /* before the other one in the collateral; missing at first */
     struct document_spec tcb, qe;
     const char *tcb_fmspc, *tcb_pce_id;
     struct level_spec levels[MAKER_LEVELS];
@@ -112,7 +113,7 @@ void spec_init(struct spec *spec, enum cella_tee tee, unsigned version);
 struct made {
     EVP_PKEY *keys[ROLE_COUNT];
     struct blob der[ROLE_COUNT], pem[ROLE_COUNT];
-    struct blob root_crl, pck_crl, tcb_info, qe_identity, quote;
+    struct blob root_crl, pck_crl, other_pck_crl, tcb_info, qe_identity, quote;
 };
 
 /* Fails the test when it cannot. */

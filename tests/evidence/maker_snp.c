@@ -213,16 +213,21 @@ static void body_make(const struct snp_spec *spec, uint8_t *report)
     put(report + 0x1F0, spec->tcb_raw, 8);
 }
 
-/* The table: VCEK, ASK, ARK, then an entry of zeros, then the certificates. */
+/* The table: something that is no certificate, a list, VCEK, ASK, ARK, an entry of zeros; then their bytes. */
 static size_t table_make(const struct snp_made *made, uint8_t *table)
 {
-    const struct blob *blobs[] = {&made->vek, &made->ask, &made->ark};
-    size_t offset = 4 * 24;
-    for (size_t i = 0; i < 3; i++) {
+    static uint8_t firmware[] = "0 firmware";
+    const struct blob other = {firmware, sizeof(firmware)};
+    const struct blob *blobs[] = {&other, &made->crl, &made->vek, &made->ask, &made->ark};
+    const size_t count = sizeof(blobs) / sizeof(blobs[0]);
+    size_t offset = (count + 1) * 24;
+    for (size_t i = 0; i < count; i++) {
         memset(table + 24 * i, 0x10 + (int)i, 16);
         put(table + 24 * i + 16, offset, 4);
         put(table + 24 * i + 20, blobs[i]->size, 4);
-        memcpy(table + offset, blobs[i]->data, blobs[i]->size);
+        if (blobs[i]->size > 0) {
+            memcpy(table + offset, blobs[i]->data, blobs[i]->size);
+        }
         offset += blobs[i]->size;
     }
     return offset;
