@@ -104,7 +104,8 @@ CELLA_MUST_USE cella_result cella_roots_add_environment(struct cella_roots *root
 #define CELLA_COLLATERAL_ANSWER_MAX ((size_t)512 * 1024)
 
 /*
- * Outside: the documents for `quote` and the roots of the environment, in one piece (docs/formats/collateral-answer.md).
+ * Outside: the documents for `quote` (empty: none) and the roots of the environment, in one piece
+ * (docs/formats/collateral-answer.md).
  * Errors as cella_quote_documents_get and cella_roots_add_environment; BUFFER_TOO_SMALL.
  */
 CELLA_MUST_USE cella_result cella_collateral_answer(struct cella_span quote, void *out,

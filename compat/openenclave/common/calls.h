@@ -41,6 +41,7 @@ struct oe_key_request {
 #define OE_OCALL_REALLOC (OE_SKIN_BASE + 2) /* in: struct oe_realloc; out: u64 address, 0: none */
 
 #define OE_OCALL_ENDORSEMENTS (OE_SKIN_BASE + 3) /* in: quote; out: oe_endorsements_t */
+#define OE_OCALL_ROOTS (OE_SKIN_BASE + 4)        /* out: abi/collateral.h, without documents */
 
 struct oe_realloc {
     uint64_t address;

@@ -1,5 +1,5 @@
 /*
- * Reports: making them, local ones and quotes, and verifying local ones.
+ * Reports: making them, local ones and quotes.
  * Side: enclave. Called by applications, the attestation plug-ins and (report_service.c) the host.
  * Never believes a quote that the host brings to be of another enclave or of other data: the kernel compares.
  */
@@ -131,19 +131,13 @@ oe_result_t oe_get_report_v2(uint32_t flags, const uint8_t *report_data, size_t 
     return OE_OK;
 }
 
-oe_result_t oe_verify_report(const uint8_t *report, size_t report_size, oe_report_t *parsed_report)
+oe_result_t oe_report_local_verify(const uint8_t *report, size_t size)
 {
-    oe_report_t parsed;
+    const sgx_report_body_t *body;
     sgx_report_t copy;
-    OE_ENSURE(report != NULL && report_size > 0, OE_INVALID_PARAMETER);
-    OE_TRY(oe_parse_report(report, report_size, &parsed));
-    if (parsed.identity.attributes & OE_REPORT_ATTRIBUTES_REMOTE) {
-        return OE_UNSUPPORTED;
-    }
+    uint32_t kind;
+    OE_TRY(oe_report_open(report, size, &kind, &body));
+    OE_ENSURE(kind == OE_REPORT_KIND_LOCAL, OE_UNSUPPORTED);
     memcpy(&copy, report + sizeof(struct oe_report_head), sizeof(copy));
-    OE_TRY(oe_report_check(&copy));
-    if (parsed_report) {
-        *parsed_report = parsed;
-    }
-    return OE_OK;
+    return oe_report_check(&copy);
 }

@@ -26,6 +26,9 @@ uint64_t oe_environment_number(const char *name, unsigned base, uint64_t otherwi
 oe_result_t oe_endorsements_ask(const void *quote, size_t quote_size, void *out, size_t capacity,
                                 size_t *ret_size);
 
+/* report.c: a local report with its header. OE_VERIFY_FAILED; OE_UNSUPPORTED: it is a quote. */
+oe_result_t oe_report_local_verify(const uint8_t *report, size_t size);
+
 /* log.c: to the callback or the host, if the level passes. */
 OE_PRINTF_FORMAT(2, 3) oe_result_t oe_log(oe_log_level_t level, const char *format, ...);
 

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include <openenclave/attestation/sgx/evidence.h>
 #include <openenclave/enclave.h>
 
 #include "compat/openenclave/common/evidence.h"
@@ -13,15 +12,16 @@
 #include "compat/openenclave/enclave/sha256.h"
 #include "compat/openenclave/enclave/skin.h"
 
-const oe_uuid_t oe_verifier_formats[] = {{OE_FORMAT_UUID_SGX_LOCAL_ATTESTATION}};
-const size_t oe_verifier_format_count = 1;
+bool oe_local_possible(void)
+{
+    return true;
+}
 
-oe_result_t oe_verifier_settings(const oe_uuid_t *format, uint8_t **ret_settings, size_t *ret_size)
+oe_result_t oe_local_settings(uint8_t **ret_settings, size_t *ret_size)
 {
     uint8_t *report = NULL;
     size_t size = 0;
     void *target = NULL;
-    (void)format;
     OE_TRY(oe_get_report_v2(0, NULL, 0, NULL, 0, &report, &size));
     const oe_result_t result = oe_get_target_info_v2(report, size, &target, ret_size);
     oe_free_report(report);
@@ -29,14 +29,11 @@ oe_result_t oe_verifier_settings(const oe_uuid_t *format, uint8_t **ret_settings
     return result;
 }
 
-oe_result_t oe_verifier_verify(const oe_uuid_t *format, const uint8_t *evidence, size_t size,
-                               const uint8_t *endorsements, size_t endorsements_size,
-                               const oe_policy_t *policies, size_t policy_count,
-                               oe_claim_t **ret_claims, size_t *ret_count)
+oe_result_t oe_local_verify(const oe_uuid_t *format, const uint8_t *evidence, size_t size,
+                            oe_claim_t **ret_claims, size_t *ret_count)
 {
     sgx_report_t report;
     uint8_t hash[32];
-    (void)endorsements, (void)endorsements_size, (void)policies, (void)policy_count;
     OE_ENSURE(size >= sizeof(report), OE_INVALID_PARAMETER);
     memcpy(&report, evidence, sizeof(report));
     OE_TRY(oe_report_check(&report));

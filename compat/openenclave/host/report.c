@@ -1,11 +1,13 @@
 /*
  * Reports of an enclave, and their verification by it.
  * Side: host. Called by applications.
- * Never verifies a local report itself: only the enclave it was made for can.
+ * Never verifies a local report itself: only the enclave it was made for can. Quotes need no enclave.
  */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <openenclave/host_verify.h>
 
 #include "compat/openenclave/common/report.h"
 #include "compat/openenclave/host/skin.h"
@@ -49,11 +51,10 @@ oe_result_t oe_verify_report(oe_enclave_t *enclave, const uint8_t *report, size_
     oe_report_t parsed;
     uint32_t first;
     size_t size;
-    OE_ENSURE(report != NULL && report_size > 0 && report_size <= OE_MAX_REPORT_SIZE,
-              OE_INVALID_PARAMETER);
+    OE_ENSURE(report != NULL && report_size > 0, OE_INVALID_PARAMETER);
     OE_TRY(oe_parse_report(report, report_size, &parsed));
     if (parsed.identity.attributes & OE_REPORT_ATTRIBUTES_REMOTE) {
-        return OE_UNSUPPORTED;
+        return oe_verify_remote_report(report, report_size, NULL, 0, parsed_report);
     }
     OE_ENSURE(oe_enclave_core(enclave) != NULL, OE_INVALID_PARAMETER);
     OE_TRY(oe_skin_call(enclave, OE_ECALL_VERIFY, report, report_size, NULL, 0, &first, &size));

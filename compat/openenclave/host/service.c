@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "abi/call.h"
+#include "compat/openenclave/host/quote_source.h"
 #include "compat/openenclave/host/skin.h"
 
 _Static_assert(OE_SKIN_BASE == CELLA_OCALL_SKIN, "common/calls.h");
@@ -81,6 +82,8 @@ cella_result oe_host_service(void *context, uint32_t number, const void *in, siz
         return oe_endorsements_make(in, in_size, out, out_capacity, ret_size);
     case OE_OCALL_REALLOC:
         return serve_realloc(in, in_size, out, out_capacity, ret_size);
+    case OE_OCALL_ROOTS:
+        return oe_roots_serve(out, out_capacity, ret_size);
     default:
         return CELLA_RESULT(NOT_FOUND);
     }
