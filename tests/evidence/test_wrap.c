@@ -559,6 +559,65 @@ static void test_json(void **state)
     }
 }
 
+/* The text between two marks of a document in docs/formats. */
+static char *document_part(const char *name, const char *from, const char *to)
+{
+    char path[1024];
+    static char text[32768];
+    snprintf(path, sizeof(path), "%s/%s", DOCS_DIR, name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    text[size] = 0;
+    char *start = strstr(text, from);
+    assert_non_null(start);
+    start += strlen(from);
+    char *end = strstr(start, to);
+    assert_non_null(end);
+    *end = 0;
+    return start;
+}
+
+static void test_docs_policy(void **state)
+{
+    (void)state;
+    struct cella_evidence_policy policy;
+    struct cella_evidence_failure failure;
+    cella_evidence_policy_init(&policy);
+    const char *text = document_part("evidence-policy.md", "```json\n", "```");
+    assert_true(cella_is_ok(cella_evidence_policy_parse(
+        &policy, (struct cella_span){.data = (const uint8_t *)text, .size = strlen(text)},
+        &failure)));
+    assert_int_equal(policy.statuses,
+                     1u << CELLA_TCB_UP_TO_DATE | 1u << CELLA_TCB_SW_HARDENING_NEEDED);
+    assert_int_equal(policy.measurement_count, 1);
+    assert_int_equal(policy.signers[0].size, 32);
+    assert_true(policy.has_product_id && policy.product_id == 7 && policy.min_svn == 3);
+}
+
+/* The header of the document, with 64 bytes behind it that are no quote. */
+static void test_docs_header(void **state)
+{
+    (void)state;
+    uint8_t evidence[96] = {0};
+    struct cella_evidence_claims claims;
+    struct cella_evidence_failure failure;
+    size_t used = 0;
+    const char *text = document_part("verified-evidence.md", "```hex\n", "```");
+    for (unsigned byte, length; sscanf(text, " %2x%n", &byte, &length) == 1; text += length) {
+        assert_true(used < 32);
+        evidence[used++] = (uint8_t)byte;
+    }
+    assert_int_equal(used, 32);
+    assert_memory_equal(evidence + 4, g_sgx_ecdsa, 16);
+    cella_result result = cella_evidence_parse(
+        (struct cella_span){.data = evidence, .size = sizeof(evidence)}, &claims, &failure);
+    assert_false(cella_is_ok(result));
+    assert_int_equal(failure.step, CELLA_STEP_EVIDENCE_PARSE);
+    assert_int_equal(failure.offset, 32); /* the header is right, the quote's version is not */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,7 +626,8 @@ int main(void)
         cmocka_unit_test(test_decode),      cmocka_unit_test(test_bundle),
         cmocka_unit_test(test_binary_sets), cmocka_unit_test(test_directory),
         cmocka_unit_test(test_time),        cmocka_unit_test(test_base64),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json),        cmocka_unit_test(test_docs_policy),
+        cmocka_unit_test(test_docs_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
