@@ -1,8 +1,8 @@
 /*
- * A limit on log lines. limit.h is the manual.
- * Side: host, service. Called by server.c.
+ * A limit on log lines. log_limit.h is the manual.
+ * Side: services. Called by daemons whose clients can cause log lines.
  */
-#include "services/quoted/limit.h"
+#include "services/common/log_limit.h"
 
 #include <pthread.h>
 #include <time.h>

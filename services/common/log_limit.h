@@ -1,9 +1,9 @@
 /*
  * How many log lines clients can cause: so many a second, the rest are counted.
- * Side: host, service. Called by server.c, on all its threads.
+ * Side: services. Called on every thread.
  */
-#ifndef CELLA_SERVICES_QUOTED_LIMIT_H
-#define CELLA_SERVICES_QUOTED_LIMIT_H
+#ifndef CELLA_SERVICES_LOG_LIMIT_H
+#define CELLA_SERVICES_LOG_LIMIT_H
 
 #include <stdbool.h>
 
