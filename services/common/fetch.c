@@ -1,5 +1,5 @@
 /*
- * GET from another service, over HTTP or HTTPS, with libevent's client and OpenSSL.
+ * Requests to another service, over HTTP or HTTPS, with libevent's client and OpenSSL.
  * Side: services. Called on threads that may block: each call has an event loop of its own.
  */
 #include "services/common/fetch.h"
@@ -147,8 +147,15 @@ static cella_result send_request(struct fetch *fetch)
     if (fetch->options->key_name && fetch->options->key_value) {
         evhttp_add_header(headers, fetch->options->key_name, fetch->options->key_value);
     }
+    if (fetch->options->type) {
+        evhttp_add_header(headers, "Content-Type", fetch->options->type);
+        evbuffer_add(evhttp_request_get_output_buffer(request), fetch->options->body,
+                     strlen(fetch->options->body));
+    }
+    const bool is_patch = fetch->options->method && strcmp(fetch->options->method, "PATCH") == 0;
     /* evhttp owns the request from here, also when this fails. */
-    return evhttp_make_request(fetch->connection, request, EVHTTP_REQ_GET, target) == 0
+    return evhttp_make_request(fetch->connection, request,
+                               is_patch ? EVHTTP_REQ_PATCH : EVHTTP_REQ_GET, target) == 0
                ? CELLA_OK
                : fail(fetch, "cannot connect");
 }

@@ -1,5 +1,5 @@
 /*
- * GET from another service, over HTTP or HTTPS.
+ * Requests to another service, over HTTP or HTTPS.
  * Side: services. Called on threads that may block. The certificate and its name are always checked.
  */
 #ifndef CELLA_SERVICES_FETCH_H
@@ -13,6 +13,9 @@ struct fetch_options {
     const char *ca_file;  /* PEM; NULL: the system's */
     const char *key_name; /* a header of one's own, as Ocp-Apim-Subscription-Key; NULL: none */
     const char *key_value;
+    const char *method; /* NULL: GET; PATCH */
+    const char *type;   /* of the body; NULL: there is none */
+    const char *body;
     unsigned seconds; /* for all of it */
     size_t size_max;
 };
