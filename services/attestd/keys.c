@@ -16,6 +16,9 @@
 
 #define DAY 86400
 
+/* One rotation at a time: the clock's, and those that administrators ask for on several threads. */
+static pthread_mutex_t g_rotation = PTHREAD_MUTEX_INITIALIZER;
+
 static void key_done(struct signing_key *key)
 {
     EVP_PKEY_free(key->key);
@@ -175,7 +178,8 @@ static void forget_old(struct attestd *attestd, int64_t now)
     }
 }
 
-cella_result keys_rotate(struct attestd *attestd, bool at_once, struct cella_error *error)
+/* With g_rotation held: nobody else adds or forgets keys meanwhile. */
+static cella_result rotate(struct attestd *attestd, bool at_once, struct cella_error *error)
 {
     cella_result result = CELLA_OK;
     int64_t now = time_now();
@@ -205,6 +209,14 @@ cella_result keys_rotate(struct attestd *attestd, bool at_once, struct cella_err
     forget_old(attestd, now);
     result = publish(attestd);
     pthread_rwlock_unlock(&attestd->key_lock);
+    return result;
+}
+
+cella_result keys_rotate(struct attestd *attestd, bool at_once, struct cella_error *error)
+{
+    pthread_mutex_lock(&g_rotation);
+    const cella_result result = rotate(attestd, at_once, error);
+    pthread_mutex_unlock(&g_rotation);
     return result;
 }
 
