@@ -3,6 +3,7 @@
 Usage: api.py ATTESTD MAKE_EVIDENCE CHECK_TOKEN. Side: tests.
 """
 import base64
+import concurrent.futures
 import hashlib
 import json
 import signal
@@ -319,6 +320,11 @@ def test_keys_and_restart(api):
     assert json.loads(service.request("GET", "/certs")[2])["keys"] == keys
     assert api.relying_party(token) == "good"
     assert api.claims(api.attest("OpenEnclave", report=api.evidence("good.oe")))["kept"] == 1
+    # many at a time: as many as are published at most, and one after the other
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: service.admin("POST", "/cella/keys:rotate")[0], range(20)))
+    assert sorted(answers) == [200] * 14 + [400] * 6, answers
+    assert len(json.loads(service.request("GET", "/certs")[2])["keys"]) == 16
 
 
 def test_reload(api):
