@@ -182,6 +182,38 @@ static void descriptors_raise(void)
     }
 }
 
+static void hex_print(const char *name, const uint8_t *bytes, size_t size)
+{
+    printf("%-20s ", name);
+    for (size_t i = 0; i < size; i++) {
+        printf("%02x", bytes[i]);
+    }
+    putchar('\n');
+}
+
+/* --check: what quotes would be signed with. */
+static int describe(const struct aesm_backend *backend, bool software)
+{
+    struct cella_error error = {0};
+    struct cella_quote_identity identity;
+    uint32_t size = 0;
+    if (!cella_is_ok(backend->source->target(NULL, &size, &error)) ||
+        (software && !cella_is_ok(cella_quote_local_identity(&identity, &error)))) {
+        log_say(LOG_ERROR, "check", "%s", error.text);
+        return 1;
+    }
+    printf("%-20s %s\n%-20s %u\n", "processor", software ? "software" : "hardware", "quote_size",
+           size);
+    if (software) {
+        hex_print("qe_mr_enclave", identity.report.body.mr_enclave, 32);
+        hex_print("qe_mr_signer", identity.report.body.mr_signer, 32);
+        printf("%-20s %u\n%-20s %u\n", "qe_svn", identity.report.body.isv_svn, "pce_svn",
+               identity.pce_svn);
+        hex_print("attestation_key_id", identity.key_id, sizeof(identity.key_id));
+    }
+    return 0;
+}
+
 static int serve(struct settings *settings)
 {
     struct cella_error error = {0};
@@ -198,7 +230,7 @@ static int serve(struct settings *settings)
     log_say(LOG_INFO, "ready", "%s processor, %s", software ? "software" : "hardware",
             backend.source->name);
     if (settings->check) {
-        return 0;
+        return describe(&backend, software);
     }
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
