@@ -83,10 +83,11 @@ static void set_hex(json_t *object, const char *name, const void *bytes, size_t 
 static cella_result lasting(struct cella_provision *ret_provision, struct cella_error *error)
 {
     const struct soft_platform_info info = soft_platform_info();
+    char directory[512] = "neither CELLA_PLATFORM_DIR nor HOME";
     if (info.ephemeral) {
+        soft_platform_directory(directory, sizeof(directory));
         return cella_error_errno(error, CELLA_RESULT(IO), info.error,
-                                 "the platform directory cannot be used (--platform DIR): %s",
-                                 info.directory);
+                                 "%s: not a platform directory (--platform DIR)", directory);
     }
     return cella_provision_load(ret_provision, error);
 }
