@@ -141,6 +141,12 @@ static bool read_extension(X509 *certificate, struct pck_certificate *out)
     return good;
 }
 
+void pck_done(struct pck_certificate *certificate)
+{
+    free(certificate->pem);
+    certificate->pem = NULL;
+}
+
 cella_result pck_read(const char *pem, struct pck_certificate *ret_certificate)
 {
     struct pck_certificate out = {.pem = NULL};

@@ -135,12 +135,6 @@ json_t *document_names(struct pccs *pccs, const char *prefix)
 
 /* ------------------------------------------------------------- PCK certificates */
 
-void pck_done(struct pck_certificate *certificate)
-{
-    free(certificate->pem);
-    certificate->pem = NULL;
-}
-
 cella_result pck_put(struct pccs *pccs, const char *qe_id, const char *pce_id,
                      const struct pck_certificate *certificate)
 {
