@@ -172,12 +172,17 @@ cella_result cella_evidence_serve(const void *in, size_t in_size, void *out, siz
     CELLA_ENSURE(head.nonce_size <= in_size - sizeof(head) &&
                      head.user_data_size == in_size - sizeof(head) - head.nonce_size,
                  TRUNCATED);
-    const struct cella_evidence_request request = {
-        .nonce = head.nonce_size ? words : NULL,
-        .nonce_size = head.nonce_size,
-        .user_data = head.user_data_size ? words + head.nonce_size : NULL,
-        .user_data_size = head.user_data_size,
-    };
+    /* Not under the names of the enclave's own: nobody shall take the host's words for the enclave's. */
+    struct cella_claim claims[2];
+    size_t count = 0;
+    if (head.nonce_size) {
+        claims[count++] = (struct cella_claim){CELLA_CLAIM_HOST_NONCE, words, head.nonce_size};
+    }
+    if (head.user_data_size) {
+        claims[count++] = (struct cella_claim){CELLA_CLAIM_HOST_USER_DATA, words + head.nonce_size,
+                                               head.user_data_size};
+    }
+    const struct cella_evidence_request request = {.claims = claims, .claim_count = count};
     const cella_result result =
         cella_evidence_get(&request, (uint8_t *)out + 8, out_capacity - 8, &size);
     CELLA_ENSURE(cella_is_ok(result) || result.code == CELLA_CODE_BUFFER_TOO_SMALL, HOST_REFUSED);

@@ -41,6 +41,9 @@ struct cella_claim {
 /* Names of the claims that `nonce` and `user_data` become. */
 #define CELLA_CLAIM_NONCE "nonce"
 #define CELLA_CLAIM_USER_DATA "user_data"
+/* Of those that the host chose (cella_enclave_evidence): they say nothing of what the enclave wants to be bound. */
+#define CELLA_CLAIM_HOST_NONCE "host_nonce"
+#define CELLA_CLAIM_HOST_USER_DATA "host_user_data"
 
 struct cella_evidence_request {
     const void *nonce; /* the verifier's; NULL: no such claim */
@@ -100,8 +103,9 @@ CELLA_MUST_USE cella_result cella_quote_of_report(int software, const struct sgx
 struct cella_enclave;
 
 /*
- * Evidence from an enclave that links libcella_enclave_attest, at the host's request: the same as its own
- * cella_evidence_get with `nonce` and `user_data`, which the host chose. NOT_FOUND: the enclave does not link it.
+ * Evidence from an enclave that links libcella_enclave_attest, at the host's request, with `nonce` and `user_data`,
+ * which the host chose, as the claims host_nonce and host_user_data: never what an enclave gets from its own
+ * cella_evidence_get. NOT_FOUND: the enclave does not link it.
  */
 CELLA_MUST_USE cella_result cella_enclave_evidence(struct cella_enclave *enclave, const void *nonce,
                                                    size_t nonce_size, const void *user_data,

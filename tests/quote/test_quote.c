@@ -185,7 +185,7 @@ static void test_evidence(void **state)
     const uint8_t *claims = evidence_open(evidence, size, &claims_size);
     assert_int_equal(claims_size, expected_size);
     assert_memory_equal(claims, expected, claims_size);
-    /* at the host's wish: its nonce and its data, under those names */
+    /* at the host's wish: its nonce and its data, under names that the enclave's own never have */
     assert_int_equal(
         cella_enclave_evidence(enclave, "abc", 3, "data", 4, evidence, 100, &size, &g_error).code,
         CELLA_CODE_BUFFER_TOO_SMALL);
@@ -193,7 +193,9 @@ static void test_evidence(void **state)
     assert_ok(cella_enclave_evidence(enclave, "abc", 3, "data", 4, evidence, sizeof(evidence),
                                      &size, &g_error));
     claims = evidence_open(evidence, size, &claims_size);
-    assert_memory_equal(claims + claims_size - 14, "user_data\0data", 14);
+    assert_int_equal(claims_size, 16 + 2 * 16 + 11 + 3 + 15 + 4);
+    assert_memory_equal(claims + 32, "host_nonce\0abc", 14);
+    assert_memory_equal(claims + claims_size - 19, "host_user_data\0data", 19);
     /* no claims at all: nothing behind the quote, and the hash of nothing in it */
     assert_ok(cella_enclave_evidence(enclave, NULL, 0, NULL, 0, evidence, sizeof(evidence), &size,
                                      &g_error));
