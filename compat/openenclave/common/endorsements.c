@@ -9,6 +9,7 @@
 #include "compat/openenclave/common/quote.h"
 
 #define SGX_ENCLAVE_TYPE 2u
+#define TDX_TEE_TYPE 0x81u
 
 /* Which document is which element. */
 static const struct {
@@ -60,6 +61,40 @@ oe_result_t oe_endorsements_read(const uint8_t *buffer, size_t size,
     OE_ENSURE(version == OE_SGX_ENDORSEMENTS_VERSION, OE_INVALID_PARAMETER);
     OE_ENSURE(created_read(out.parts[OE_SGX_ENDORSEMENT_FIELD_CREATION_DATETIME], &out.created),
               OE_INVALID_UTC_DATE_TIME);
+    *ret_parts = out;
+    return OE_OK;
+}
+
+/* tdx_ql_qve_collateral_t with its pointers, whose places follow it in the order of enum cella_document. */
+oe_result_t oe_td_endorsements_read(const uint8_t *buffer, size_t size,
+                                    struct oe_endorsements_parts *ret_parts)
+{
+    struct cella_cursor cursor = cella_cursor_of(cella_bytes_of(buffer, size));
+    struct {
+        uint32_t version, tee;
+        struct {
+            uint64_t ignored;
+            uint32_t size, padding;
+        } documents[CELLA_DOCUMENT_COUNT];
+    } head;
+    struct oe_endorsements_parts out = {.created = OE_CREATED_UNKNOWN};
+    struct cella_bytes bytes;
+    _Static_assert(sizeof(head) == 120, "sgx_ql_lib_common.h");
+    OE_ENSURE(size <= OE_ATTESTATION_ENDORSEMENT_MAX_SIZE &&
+                  cella_is_ok(cella_cursor_copy(&cursor, &head, sizeof(head))) &&
+                  head.tee == TDX_TEE_TYPE &&
+                  (head.version == 3 || head.version == 0x00010003 || head.version == 4),
+              OE_INVALID_PARAMETER);
+    for (size_t i = 0; i < CELLA_DOCUMENT_COUNT; i++) {
+        OE_ENSURE(cella_is_ok(cella_cursor_take(&cursor, head.documents[i].size, &bytes)),
+                  OE_INVALID_PARAMETER);
+        for (size_t j = 0; j < CELLA_DOCUMENT_COUNT; j++) {
+            if ((size_t)g_places[j].document == i) {
+                out.parts[g_places[j].field] = (struct cella_span){bytes.data, bytes.size};
+            }
+        }
+    }
+    OE_ENSURE(cella_is_ok(cella_end(&cursor)), OE_INVALID_PARAMETER);
     *ret_parts = out;
     return OE_OK;
 }

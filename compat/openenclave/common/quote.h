@@ -17,10 +17,14 @@ struct oe_endorsements_parts {
     struct cella_span parts[OE_SGX_ENDORSEMENT_COUNT];
     int64_t created;
 };
+#define OE_CREATED_UNKNOWN INT64_MIN
 
 /* OE_INVALID_PARAMETER. */
 oe_result_t oe_endorsements_read(const uint8_t *buffer, size_t size,
                                  struct oe_endorsements_parts *ret_parts);
+/* The same in the form that DCAP libraries give collateral for trust domains: it does not say when it was made. */
+oe_result_t oe_td_endorsements_read(const uint8_t *buffer, size_t size,
+                                    struct oe_endorsements_parts *ret_parts);
 void oe_endorsements_items(const struct oe_endorsements_parts *parts,
                            struct cella_collateral_item ret_items[CELLA_DOCUMENT_COUNT]);
 /* Endorsements for a quote, as the host finds them: quote_source.c of each side. OE_QUOTE_PROVIDER_CALL_ERROR: none. */
@@ -44,7 +48,7 @@ struct oe_quote_verdict {
 /*
  * OE_OK (UpToDate, SWHardeningNeeded), OE_TCB_LEVEL_INVALID (every other status: verified all the same, and *ret_verdict
  * is there too, unless the platform is below every level), or why not, and *ret_verdict is NULL. `endorsements` NULL: they are fetched. Policies: the endorsements' time; without one they
- * are looked at as of their creation. Free with oe_quote_verdict_free.
+ * are looked at as of their creation, or where that is unknown, as of when all of them had been issued. Free with oe_quote_verdict_free.
  */
 oe_result_t oe_quote_verify(struct cella_span quote, const uint8_t *endorsements,
                             size_t endorsements_size, const oe_policy_t *policies,

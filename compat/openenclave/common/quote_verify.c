@@ -119,28 +119,54 @@ static void policy_set(struct cella_evidence_policy *policy)
     policy->tees = UINT32_C(1) << CELLA_TEE_SGX | UINT32_C(1) << CELLA_TEE_TDX;
 }
 
-static oe_result_t verify(struct cella_span quote, const uint8_t *endorsements, size_t size,
-                          const oe_policy_t *policies, size_t policy_count,
-                          struct oe_quote_verdict *verdict)
+static cella_result verify_at(struct cella_span quote, int64_t at,
+                              const struct cella_evidence_policy *policy,
+                              struct oe_quote_verdict *verdict)
+{
+    uint8_t *scratch = (uint8_t *)verdict->memory + CELLA_EVIDENCE_PREPARED_SIZE;
+    return cella_evidence_verify(quote, verdict->prepared, at, policy, scratch,
+                                 CELLA_EVIDENCE_SCRATCH_SIZE, &verdict->evidence);
+}
+
+/* Of endorsements that do not say when they were made: when the last of them had been issued. */
+static cella_result verify_undated(struct cella_span quote, struct cella_evidence_policy *policy,
+                                   struct oe_quote_verdict *verdict)
+{
+    policy->allow_expired = true;
+    const cella_result result = verify_at(quote, (int64_t)time(NULL), policy, verdict);
+    policy->allow_expired = false;
+    CELLA_TRY(result);
+    return verify_at(quote, verdict->evidence.valid_from, policy, verdict);
+}
+
+static oe_result_t endorsements_prepare(struct cella_span quote, const uint8_t *endorsements,
+                                        size_t size, struct oe_quote_verdict *verdict)
 {
     struct cella_collateral_item items[CELLA_DOCUMENT_COUNT];
-    struct cella_evidence_policy policy;
-    struct cella_roots roots = {0};
-    int64_t at;
-    OE_TRY(oe_endorsements_read(endorsements, size, &verdict->endorsements));
-    OE_TRY(time_get(policies, policy_count, verdict->endorsements.created, &at));
+    struct cella_roots roots = {.count = 0};
+    if (oe_td_endorsements_read(endorsements, size, &verdict->endorsements) != OE_OK) {
+        OE_TRY(oe_endorsements_read(endorsements, size, &verdict->endorsements));
+    }
     OE_TRY(oe_roots_get(&roots));
     oe_endorsements_items(&verdict->endorsements, items);
     verdict->memory = aligned_alloc(16, CELLA_EVIDENCE_PREPARED_SIZE + CELLA_EVIDENCE_SCRATCH_SIZE);
     OE_ENSURE(verdict->memory != NULL, OE_OUT_OF_MEMORY);
+    return oe_result_of(cella_evidence_prepare(items, CELLA_DOCUMENT_COUNT, &quote, &roots,
+                                               verdict->memory, CELLA_EVIDENCE_PREPARED_SIZE,
+                                               &verdict->prepared));
+}
+
+static oe_result_t verify(struct cella_span quote, const uint8_t *endorsements, size_t size,
+                          const oe_policy_t *policies, size_t policy_count,
+                          struct oe_quote_verdict *verdict)
+{
+    struct cella_evidence_policy policy;
+    int64_t at;
     policy_set(&policy);
-    OE_TRY_CELLA(cella_evidence_prepare(items, CELLA_DOCUMENT_COUNT, &quote, &roots,
-                                        verdict->memory, CELLA_EVIDENCE_PREPARED_SIZE,
-                                        &verdict->prepared));
-    const cella_result result =
-        cella_evidence_verify(quote, verdict->prepared, at, &policy,
-                              (uint8_t *)verdict->memory + CELLA_EVIDENCE_PREPARED_SIZE,
-                              CELLA_EVIDENCE_SCRATCH_SIZE, &verdict->evidence);
+    OE_TRY(endorsements_prepare(quote, endorsements, size, verdict));
+    OE_TRY(time_get(policies, policy_count, verdict->endorsements.created, &at));
+    const cella_result result = at == OE_CREATED_UNKNOWN ? verify_undated(quote, &policy, verdict)
+                                                         : verify_at(quote, at, &policy, verdict);
     if (!cella_is_ok(result)) {
         return verdict->evidence.failure_count > 0 ? result_of_refusal(&verdict->evidence)
                                                    : oe_result_of(result);
