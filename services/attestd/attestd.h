@@ -179,6 +179,8 @@ json_t *collateral_hashes(const struct collateral_entry *entry, struct cella_spa
 cella_result collateral_with(struct attestd *attestd, struct cella_span certificates,
                              struct collateral_entry **ret_entry, struct cella_error *error);
 json_t *collateral_summary(const struct attestd *attestd);
+/* {number, date} of the TCB infos at hand for SGX or TDX, each number once. */
+json_t *collateral_baselines(const struct attestd *attestd, bool tdx);
 
 /* ------------------------------------------------------------------------- verify.c, claims.c, attest.c */
 

@@ -17,6 +17,9 @@
 
 #define ENTRIES_MAX 64u
 #define KEY_SIZE 40u
+#define MISSING_MAX 64u
+#define MISSING_SECONDS 60
+#define FETCHES_A_MINUTE 60u
 
 struct collateral_entry {
     _Atomic unsigned references;
@@ -28,12 +31,23 @@ struct collateral_entry {
     json_t *hashes;     /* x-ms-sgx-collateral but for the quote's; never changed */
 };
 
+/* A platform of which upstream had nothing. */
+struct missing {
+    char key[KEY_SIZE];
+    int64_t until;
+};
+
 struct collateral_cache {
     pthread_rwlock_t lock;
     struct collateral_entry *base;
     struct collateral_entry *entries[ENTRIES_MAX];
     size_t count;
     pthread_mutex_t fetch_lock; /* one fetch at a time: those who wait find it done */
+    /* With fetch_lock: evidence names its platform itself, so whoever sends it must not make us ask without end. */
+    struct missing missing[MISSING_MAX];
+    size_t missing_next;
+    int64_t minute;
+    unsigned fetched; /* in that minute */
 };
 
 /* ------------------------------------------------------------------------ hashes */
@@ -411,6 +425,35 @@ static cella_result fetch_entry(struct attestd *attestd, const struct platform_k
     return CELLA_OK;
 }
 
+/* May upstream be asked for this platform now? With fetch_lock held. */
+static cella_result may_fetch(struct collateral_cache *cache, const char *key,
+                              struct cella_error *error)
+{
+    int64_t now = time_now();
+    for (size_t i = 0; i < MISSING_MAX; i++) {
+        if (cache->missing[i].until > now && strcmp(cache->missing[i].key, key) == 0) {
+            return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
+                                   "there was none for this platform a moment ago");
+        }
+    }
+    if (cache->minute != now / 60) {
+        cache->minute = now / 60;
+        cache->fetched = 0;
+    }
+    if (cache->fetched++ >= FETCHES_A_MINUTE) {
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
+                               "too many platforms that are not known yet");
+    }
+    return CELLA_OK;
+}
+
+static void remember_missing(struct collateral_cache *cache, const char *key)
+{
+    struct missing *place = &cache->missing[cache->missing_next++ % MISSING_MAX];
+    snprintf(place->key, sizeof(place->key), "%s", key);
+    place->until = time_now() + MISSING_SECONDS;
+}
+
 static struct collateral_entry *base_of(struct collateral_cache *cache)
 {
     pthread_rwlock_rdlock(&cache->lock);
@@ -438,9 +481,14 @@ cella_result collateral_get(struct attestd *attestd, struct cella_span evidence,
     *ret_entry = find(cache, key.text);
     cella_result result = CELLA_OK;
     if (!*ret_entry) {
-        result = fetch_entry(attestd, &key, ret_entry, error);
+        result = may_fetch(cache, key.text, error);
         if (cella_is_ok(result)) {
-            keep(cache, *ret_entry);
+            result = fetch_entry(attestd, &key, ret_entry, error);
+            if (cella_is_ok(result)) {
+                keep(cache, *ret_entry);
+            } else {
+                remember_missing(cache, key.text);
+            }
         }
     }
     pthread_mutex_unlock(&cache->fetch_lock);
@@ -460,12 +508,53 @@ cella_result collateral_with(struct attestd *attestd, struct cella_span certific
     return entry_new(attestd, set, ret_entry);
 }
 
+/* Adds the number and date of one TCB info, unless the number is there. */
+static void add_baseline(json_t *list, struct cella_span document, bool tdx)
+{
+    json_t *json = json_loadb((const char *)document.data, document.size, 0, NULL);
+    const json_t *info = json_object_get(json, "tcbInfo") ? json_object_get(json, "tcbInfo") : json;
+    const json_t *number = json_object_get(info, "tcbEvaluationDataNumber");
+    const char *date = json_string_value(json_object_get(info, "issueDate"));
+    const char *id = json_string_value(json_object_get(info, "id"));
+    bool wanted = json_is_integer(number) && date && (id && strcmp(id, "TDX") == 0) == tdx;
+    for (size_t i = 0; wanted && i < json_array_size(list); i++) {
+        wanted = !json_equal(json_object_get(json_array_get(list, i), "number"), number);
+    }
+    if (wanted) {
+        json_array_append_new(list, json_pack("{s:O, s:s}", "number", number, "date", date));
+    }
+    json_decref(json);
+}
+
+static void add_baselines(json_t *list, const struct collateral_entry *entry, bool tdx)
+{
+    size_t count = 0;
+    const struct cella_collateral_item *items = cella_collateral_set_items(entry->set, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (cella_collateral_recognise(items[i].bytes) == CELLA_COLLATERAL_TCB_INFO) {
+            add_baseline(list, items[i].bytes, tdx);
+        }
+    }
+}
+
+json_t *collateral_baselines(const struct attestd *attestd, bool tdx)
+{
+    struct collateral_cache *cache = attestd->collateral;
+    json_t *list = json_array();
+    pthread_rwlock_rdlock(&cache->lock);
+    add_baselines(list, cache->base, tdx);
+    for (size_t i = 0; i < cache->count; i++) {
+        add_baselines(list, cache->entries[i], tdx);
+    }
+    pthread_rwlock_unlock(&cache->lock);
+    return list;
+}
+
 json_t *collateral_summary(const struct attestd *attestd)
 {
     struct collateral_cache *cache = attestd->collateral;
     size_t count = 0;
     pthread_rwlock_rdlock(&cache->lock);
-    cella_ignore((cella_result){0});
     const struct cella_collateral_item *items =
         cella_collateral_set_items(cache->base->set, &count);
     json_t *documents = json_array();

@@ -62,21 +62,73 @@ void handle_openid(struct http_exchange *exchange, void *context)
                               "claims_supported", claims));
 }
 
-/* One baseline: the TCB info there is. Names as in the REST description. */
+static json_t *baseline_json(const json_t *baseline, const char *number)
+{
+    char date[20] = ""; /* without the zone, as it is documented */
+    snprintf(date, sizeof(date), "%s", json_string_value(json_object_get(baseline, "date")));
+    return json_pack("{s:s, s:s}", "tcbEvaluationDataNumber", number, "tcbReleaseDate", date);
+}
+
+/* What the policy in force asks for by x-ms-sgx-tcbidentifier; "" for the default. */
+static void named_baseline(struct attestd *attestd, int type, char *out, size_t size)
+{
+    struct policy_entry *entry = policy_get(attestd, type);
+    struct cella_policy_value value;
+    out[0] = 0;
+    if (cella_policy_setting(entry->policy, "x-ms-sgx-tcbidentifier", &value)) {
+        if (value.type == CELLA_POLICY_INTEGER) {
+            snprintf(out, size, "%lld", (long long)value.integer);
+        } else if (value.type == CELLA_POLICY_STRING && strcmp(value.text, "azuredefault") != 0) {
+            snprintf(out, size, "%s", value.text);
+        }
+    }
+    policy_put(entry);
+}
+
+/* The collateral at hand: the default, which is its newest, and each number of its own. */
+static json_t *baselines_json(struct attestd *attestd, int type, bool current_only)
+{
+    char named[32];
+    char text[64];
+    json_t *list = json_array();
+    json_t *found = collateral_baselines(attestd, strcmp(attest_types[type].token, "tdxvm") == 0);
+    const json_t *newest = NULL;
+    named_baseline(attestd, type, named, sizeof(named));
+    for (size_t i = 0; i < json_array_size(found); i++) {
+        const json_t *one = json_array_get(found, i);
+        json_int_t number = json_integer_value(json_object_get(one, "number"));
+        newest = !newest || number > json_integer_value(json_object_get(newest, "number")) ? one
+                                                                                           : newest;
+        snprintf(text, sizeof(text), "%lld", (long long)number);
+        if (!current_only || strcmp(text, named) == 0) {
+            json_array_append_new(list, baseline_json(one, text));
+        }
+    }
+    if (newest && (!current_only || !named[0])) {
+        snprintf(text, sizeof(text), "azuredefault (Currently %lld)",
+                 (long long)json_integer_value(json_object_get(newest, "number")));
+        json_array_insert_new(list, 0, baseline_json(newest, text));
+    }
+    json_decref(found);
+    return list;
+}
+
 void handle_baselines(struct http_exchange *exchange, void *context)
 {
-    const char *type = http_segment(exchange, 0);
-    (void)context;
+    const char *name = http_segment(exchange, 0);
+    const char *current = http_query(exchange, "provideCurrentTcbInPolicy");
     if (!require_version(exchange)) {
         return;
     }
-    if (attest_type_find(type) < 0) {
-        reply_error(exchange, 400, "InvalidParameter", "'%.40s' is no attestation type", type);
+    int type = attest_type_find(name);
+    if (type < 0) {
+        reply_error(exchange, 400, "InvalidParameter", "'%.40s' is no attestation type", name);
         return;
     }
-    http_reply_json(exchange, 200, NULL,
-                    json_pack("{s:[{s:s, s:b}]}", "tcbBaselines", "tcbIdentifier", "azuredefault",
-                              "isDefault", 1));
+    http_reply_json(
+        exchange, 200, NULL,
+        json_pack("{s:o}", "tcbBaselines",
+                  baselines_json(context, type, current && strcasecmp(current, "true") == 0)));
 }
 
 void handle_rotate(struct http_exchange *exchange, void *context)

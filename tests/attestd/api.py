@@ -152,7 +152,12 @@ def test_paths(api):
     assert metadata["issuer"] == service.issuer and metadata["jwks_uri"] == f"{service.issuer}/certs"
     assert metadata["id_token_signing_alg_values_supported"] == ["RS256", "ES256"]
     assert {"response_types_supported", "claims_supported"} <= set(metadata)
-    assert expect(service.json("GET", f"/tcbbaselines/SgxEnclave{V2}"), 200)["tcbBaselines"]
+    baselines = expect(service.json("GET", f"/tcbbaselines/SgxEnclave{V2}"), 200)["tcbBaselines"]
+    issued = json.loads(read(f"{api.folder}/evidence/collateral/tcb_info.json"))["tcbInfo"]["issueDate"].rstrip("Z")
+    assert baselines == [{"tcbEvaluationDataNumber": number, "tcbReleaseDate": issued} for number in ("azuredefault (Currently 1)", "1")], baselines
+    assert expect(service.json("GET", f"/tcbbaselines/SgxEnclave{V2}&provideCurrentTcbInPolicy=true"), 200)["tcbBaselines"] == baselines[:1]
+    assert expect(service.json("GET", f"/tcbbaselines/TdxVm{V2}"), 200)["tcbBaselines"] == []
+    expect(service.json("GET", f"/tcbbaselines/Nothing{V2}"), 400, "InvalidParameter")
     assert service.request("GET", "/certs", tls=True)[0] == 200
     text = service.request("GET", "/metrics")[2].decode()
     for line in ('cella_attestd_attestations_total{outcome="token"}', 'cella_http_requests_total{route="POST /attest/{type}",status="200"}',

@@ -231,6 +231,11 @@ def test_attestd(attestd, source, folder):
     with Service(attestd, f"{folder}/nowhere", lines + ["collateral_url = https://localhost:1/sgx/certification/v4"]) as service:
         status, answer = service.json("POST", "/attest/SgxEnclave?api-version=2020-10-01", {"quote": quote})
         assert status == 503 and answer["error"]["code"] == "ServiceUnavailable", answer
+        # whoever sends evidence does not decide how often others are asked
+        for _ in range(3):
+            status, answer = service.json("POST", "/attest/SgxEnclave?api-version=2020-10-01", {"quote": quote})
+            assert status == 503 and "a moment ago" in answer["error"]["message"], answer
+        assert "cella_attestd_collateral_fetches_total 1" in service.request("GET", "/metrics")[2].decode()
     # the cache's certificate is checked
     lines[2] = f"collateral_ca = {folder}/evidence/root.pem"
     with Service(attestd, f"{folder}/untrusted", lines + [f"collateral_url = https://localhost:{source.port}{V4}"]) as service:
