@@ -219,13 +219,31 @@ static int64_t document_issued(const struct ev_document *document)
                                                        : document->qe_identity.issued;
 }
 
-/* Of two that fit, the one that is signed, then the one that is valid, then the newer one. */
+static const struct ev_certificate *root_of(const struct ev_certificate *certificate)
+{
+    for (unsigned i = 0; i < EV_DEPTH_MAX && certificate->depth > 0; i++) {
+        certificate = certificate->issuer;
+    }
+    return certificate;
+}
+
+/* Of several roots that are trusted, none speaks for the platforms of another. */
+static bool is_of_our_root(const struct dcap *dcap, const struct ev_document *document)
+{
+    return document->signer &&
+           ev_equal(root_of(document->signer)->x509.spki, root_of(dcap->pck)->x509.spki);
+}
+
+/* Of two that fit, the one that is signed under our root, then under any, then the valid one, then the newer one. */
 static bool is_better(const struct dcap *dcap, const struct ev_document *document,
                       const struct ev_document *than)
 {
     int64_t time = dcap->verify->time;
     bool is_issued = document_issued(document) <= time;
     bool was_issued = document_issued(than) <= time;
+    if (is_of_our_root(dcap, document) != is_of_our_root(dcap, than)) {
+        return is_of_our_root(dcap, document);
+    }
     if ((document->signer != NULL) != (than->signer != NULL)) {
         return document->signer != NULL;
     }
@@ -287,6 +305,12 @@ static cella_result document_check(struct dcap *dcap, const struct ev_document *
     }
     if (!document->signer) {
         return ev_verify_repeat(dcap->verify, &document->fault);
+    }
+    if (!is_of_our_root(dcap, document)) {
+        return ev_verify_refuse(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN, CELLA_RESULT(WRONG_KEY),
+                                &document->object, document->body.data,
+                                "the TCB signing certificate is of another root than the PCK "
+                                "certificate");
     }
     ev_verify_pass(dcap->verify, CELLA_STEP_TCB_SIGNING_CHAIN);
     ev_verify_pass(dcap->verify,

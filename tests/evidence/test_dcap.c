@@ -158,6 +158,42 @@ static void test_mixed_platforms(void **state)
     world_done(&other);
 }
 
+/* Both worlds' collateral in one set, both roots trusted; `without`: how many of the first's last items are left out. */
+static void two_roots_prepare(struct world *world, const struct world *other, size_t without)
+{
+    struct cella_collateral_item items[16];
+    struct cella_span quote = blob_span(&world->made.quote);
+    size_t count = world->item_count - without;
+    memcpy(items, world->items, count * sizeof(items[0]));
+    memcpy(items + count, other->items, other->item_count * sizeof(items[0]));
+    cella_evidence_prepared_done(world->prepared);
+    assert_true(cella_is_ok(
+        cella_evidence_prepare(items, count + other->item_count, &quote, &world->roots,
+                               world->memory, CELLA_EVIDENCE_PREPARED_SIZE, &world->prepared)));
+}
+
+/* Two trusted roots, with platforms of the same names: neither speaks for the other's. */
+static void test_two_roots(void **state)
+{
+    (void)state;
+    struct world world;
+    struct world other = {0};
+    sgx_world(&world);
+    spec_init(&other.spec, CELLA_TEE_SGX, 3);
+    other.spec.qe_product = other.spec.identity_product = 9;
+    other.spec.tcb.from = other.spec.qe.from = MAKER_NOW; /* newer than ours */
+    world_make(&other);
+    assert_true(cella_is_ok(cella_roots_add(&world.roots, blob_span(&other.made.der[ROLE_ROOT]))));
+    two_roots_prepare(&world, &other, 0);
+    assert_true(cella_is_ok(world_verify(&world, blob_span(&world.made.quote))));
+    /* without TCB info and QE identity of our own */
+    two_roots_prepare(&world, &other, 2);
+    assert_false(cella_is_ok(world_verify(&world, blob_span(&world.made.quote))));
+    assert_int_equal(world.result->failures[0].step, CELLA_STEP_TCB_SIGNING_CHAIN);
+    world_done(&world);
+    world_done(&other);
+}
+
 /* Offsets of what a quote says: where a byte decides, and where it does not. */
 static bool is_white_space(const struct made *made, size_t i)
 {
@@ -428,12 +464,19 @@ static void test_misuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),           cmocka_unit_test(test_foreign_root),
-        cmocka_unit_test(test_mixed_platforms), cmocka_unit_test(test_flip_sgx),
-        cmocka_unit_test(test_flip_tdx),        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_padding_policy),  cmocka_unit_test(test_policy),
-        cmocka_unit_test(test_policy_bad),      cmocka_unit_test(test_excused),
-        cmocka_unit_test(test_findings),        cmocka_unit_test(test_prepared_is_kept),
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_foreign_root),
+        cmocka_unit_test(test_mixed_platforms),
+        cmocka_unit_test(test_two_roots),
+        cmocka_unit_test(test_flip_sgx),
+        cmocka_unit_test(test_flip_tdx),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_padding_policy),
+        cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_policy_bad),
+        cmocka_unit_test(test_excused),
+        cmocka_unit_test(test_findings),
+        cmocka_unit_test(test_prepared_is_kept),
         cmocka_unit_test(test_misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
