@@ -139,6 +139,7 @@ cella_result ev_key_rsa(struct cella_bytes modulus, struct cella_bytes exponent,
 
 void ev_key_done(struct ev_key *key)
 {
+    ev_key_close(key);
     EVP_PKEY_free(key->pkey);
     *key = (struct ev_key){0};
 }
@@ -151,13 +152,33 @@ static bool pss_set(EVP_PKEY_CTX *context, const struct ev_crypto *crypto)
            EVP_PKEY_CTX_set_rsa_pss_saltlen(context, 48) > 0;
 }
 
+void ev_key_open(struct ev_key *key)
+{
+    if (key->pkey && key->kind != EV_KEY_RSA && !key->context) {
+        key->context = EVP_PKEY_CTX_new(key->pkey, NULL);
+        if (key->context && EVP_PKEY_verify_init(key->context) <= 0) {
+            ev_key_close(key);
+        }
+    }
+}
+
+void ev_key_close(struct ev_key *key)
+{
+    EVP_PKEY_CTX_free(key->context);
+    key->context = NULL;
+}
+
 static cella_result digest_verify(const struct ev_crypto *crypto, const struct ev_key *key,
                                   bool is_pss, struct cella_bytes digest,
                                   struct cella_bytes signature)
 {
-    CELLA_CLEANUP(pkey_context_done) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key->pkey, NULL);
-    if (!context || EVP_PKEY_verify_init(context) <= 0 || (is_pss && !pss_set(context, crypto))) {
-        return crypto_failed(CELLA_RESULT(CRYPTO));
+    CELLA_CLEANUP(pkey_context_done) EVP_PKEY_CTX *own = NULL;
+    EVP_PKEY_CTX *context = key->context;
+    if (!context) {
+        context = own = EVP_PKEY_CTX_new(key->pkey, NULL);
+        if (!own || EVP_PKEY_verify_init(own) <= 0 || (is_pss && !pss_set(own, crypto))) {
+            return crypto_failed(CELLA_RESULT(CRYPTO));
+        }
     }
     if (EVP_PKEY_verify(context, signature.data, signature.size, digest.data, digest.size) != 1) {
         return crypto_failed(CELLA_RESULT(BAD_SIGNATURE));

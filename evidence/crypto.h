@@ -43,7 +43,12 @@ CELLA_MUST_USE cella_result ev_sha256(const struct ev_crypto *crypto, struct cel
 struct ev_key {
     enum ev_key_kind kind;
     EVP_PKEY *pkey;
+    EVP_PKEY_CTX *context; /* for several signatures by one thread; else NULL */
 };
+
+/* Keeps what ECDSA verifications with this key share; for keys that one thread uses until ev_key_close. */
+void ev_key_open(struct ev_key *key);
+void ev_key_close(struct ev_key *key);
 
 /* A public point, uncompressed, with its leading 4. BAD_FIELD: not on the curve. */
 CELLA_MUST_USE cella_result ev_key_point(const struct ev_crypto *crypto, enum ev_key_kind kind,

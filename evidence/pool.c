@@ -7,6 +7,8 @@
 #include "evidence/bytes_util.h"
 #include "evidence/roots.h"
 
+#define EXPLAIN_TRIES_MAX 4u
+
 const struct ev_certificate *ev_pool_at(const struct ev_pool *pool, size_t n)
 {
     size_t below = pool->base ? pool->base->count : 0;
@@ -115,50 +117,66 @@ static cella_result root_decide(const struct ev_pool *pool, struct ev_certificat
     return CELLA_OK;
 }
 
-/* Against one that bears the issuer's name. */
-static void issued_decide(const struct ev_pool *pool, struct ev_certificate *certificate,
-                          const struct ev_certificate *issuer)
+static bool is_signed_by(const struct ev_pool *pool, const struct ev_certificate *certificate,
+                         const struct ev_certificate *issuer)
 {
     const struct x509_certificate *x509 = &certificate->x509;
-    certificate->issuer = issuer;
-    certificate->distrust = EV_ISSUER_DISTRUSTED;
-    if (issuer->distrust != EV_TRUSTED) {
-        return;
-    }
-    certificate->distrust = EV_NOT_A_CA;
-    if (!may_issue(issuer) || issuer->depth + 1 > EV_DEPTH_MAX ||
-        !path_is_short_enough(issuer, x509->is_ca)) {
-        return;
-    }
-    certificate->distrust = EV_BAD_SIGNATURE;
-    if (cella_is_ok(ev_verify(pool->crypto, &issuer->key, x509->signature.kind, x509->tbs,
-                              x509->signature.bytes))) {
-        certificate->distrust = EV_TRUSTED;
-        certificate->vendor = issuer->vendor;
-        certificate->depth = issuer->depth + 1;
-    }
+    return cella_is_ok(ev_verify(pool->crypto, &issuer->key, x509->signature.kind, x509->tbs,
+                                 x509->signature.bytes));
 }
 
-/* Tries every bearer of the issuer's name until one vouches; says whether that changed anything. */
-static bool issued_resolve(const struct ev_pool *pool, struct ev_certificate *certificate)
+/* The next after `*at` that bears the issuer's name; NULL: no more. */
+static const struct ev_certificate *
+issuer_next(const struct ev_pool *pool, const struct ev_certificate *certificate, size_t *at)
 {
     const struct ev_certificate *candidate;
-    for (size_t i = 0; (candidate = ev_pool_at(pool, i)) != NULL; i++) {
-        if (candidate == certificate ||
-            !ev_equal(candidate->x509.subject, certificate->x509.issuer)) {
-            continue;
+    while ((candidate = ev_pool_at(pool, (*at)++)) != NULL) {
+        if (candidate != certificate &&
+            ev_equal(candidate->x509.subject, certificate->x509.issuer)) {
+            return candidate;
         }
-        bool is_worse = candidate->distrust != EV_TRUSTED && certificate->issuer != NULL;
-        bool is_tried =
-            certificate->issuer == candidate && certificate->distrust != EV_ISSUER_DISTRUSTED;
-        if (!is_worse && !is_tried) {
-            issued_decide(pool, certificate, candidate);
-        }
-        if (certificate->distrust == EV_TRUSTED) {
+    }
+    return NULL;
+}
+
+/* Trusted, if one that is trusted vouches for it. */
+static bool issued_resolve(const struct ev_pool *pool, struct ev_certificate *certificate)
+{
+    const struct ev_certificate *issuer;
+    for (size_t at = 0; (issuer = issuer_next(pool, certificate, &at)) != NULL;) {
+        if (issuer->distrust == EV_TRUSTED && may_issue(issuer) && issuer->depth < EV_DEPTH_MAX &&
+            path_is_short_enough(issuer, certificate->x509.is_ca) &&
+            is_signed_by(pool, certificate, issuer)) {
+            certificate->distrust = EV_TRUSTED;
+            certificate->issuer = issuer;
+            certificate->vendor = issuer->vendor;
+            certificate->depth = issuer->depth + 1;
             return true;
         }
     }
     return false;
+}
+
+/* Why nobody vouches for it: the issuer that signed it is not trusted, or those that bear its name did not sign it. */
+static void issued_explain(const struct ev_pool *pool, struct ev_certificate *certificate)
+{
+    const struct ev_certificate *issuer;
+    unsigned tries = 0;
+    certificate->issuer = NULL;
+    certificate->distrust = EV_NO_ISSUER;
+    for (size_t at = 0; (issuer = issuer_next(pool, certificate, &at)) != NULL;) {
+        bool is_trusted = issuer->distrust == EV_TRUSTED;
+        bool is_signer = tries++ < EXPLAIN_TRIES_MAX && is_signed_by(pool, certificate, issuer);
+        if (is_signer) {
+            certificate->issuer = issuer;
+            certificate->distrust = is_trusted ? EV_NOT_A_CA : EV_ISSUER_DISTRUSTED;
+            return;
+        }
+        if (!certificate->issuer || is_trusted) {
+            certificate->issuer = issuer;
+            certificate->distrust = is_trusted ? EV_BAD_SIGNATURE : EV_ISSUER_DISTRUSTED;
+        }
+    }
 }
 
 cella_result ev_pool_resolve(struct ev_pool *pool)
@@ -168,17 +186,21 @@ cella_result ev_pool_resolve(struct ev_pool *pool)
             CELLA_TRY(root_decide(pool, &pool->certificates[i]));
         }
     }
-    /* Each round trusts at least one level more; what a later round cannot change is not tried again. */
+    /* Each round trusts at least one level more, or is the last one. */
     bool has_changed = true;
     for (unsigned round = 0; round < EV_DEPTH_MAX && has_changed; round++) {
         has_changed = false;
         for (size_t i = 0; i < pool->count; i++) {
             struct ev_certificate *certificate = &pool->certificates[i];
-            bool is_open = certificate->distrust == EV_NO_ISSUER ||
-                           certificate->distrust == EV_ISSUER_DISTRUSTED;
-            if (is_open && !is_self_issued(&certificate->x509)) {
+            if (certificate->distrust != EV_TRUSTED && !is_self_issued(&certificate->x509)) {
                 has_changed |= issued_resolve(pool, certificate);
             }
+        }
+    }
+    for (size_t i = 0; i < pool->count; i++) {
+        struct ev_certificate *certificate = &pool->certificates[i];
+        if (certificate->distrust != EV_TRUSTED && !is_self_issued(&certificate->x509)) {
+            issued_explain(pool, certificate);
         }
     }
     return CELLA_OK;

@@ -233,6 +233,25 @@ static void crl_resolve(const struct cella_prepared *prepared, struct ev_crl *cr
     }
 }
 
+/* Every signature of the set. What keys keep open meanwhile is closed again: prepared collateral is shared by threads. */
+static cella_result signatures_check(struct cella_prepared *prepared)
+{
+    for (size_t i = 0; i < prepared->pool.count; i++) {
+        ev_key_open(&prepared->certificates[i].key);
+    }
+    cella_result result = ev_pool_resolve(&prepared->pool);
+    for (size_t i = 0; i < prepared->crl_count; i++) {
+        crl_resolve(prepared, &prepared->crls[i]);
+    }
+    for (size_t i = 0; i < prepared->document_count; i++) {
+        ev_prepare_document_verify(prepared, &prepared->documents[i]);
+    }
+    for (size_t i = 0; i < prepared->pool.count; i++) {
+        ev_key_close(&prepared->certificates[i].key);
+    }
+    return result;
+}
+
 static cella_result items_add(struct cella_prepared *prepared,
                               const struct cella_collateral_item *items, size_t item_count,
                               const struct cella_span *evidence)
@@ -248,14 +267,7 @@ static cella_result items_add(struct cella_prepared *prepared,
     if (evidence) {
         CELLA_TRY(evidence_add(prepared, *evidence));
     }
-    CELLA_TRY(ev_pool_resolve(&prepared->pool));
-    for (size_t i = 0; i < prepared->crl_count; i++) {
-        crl_resolve(prepared, &prepared->crls[i]);
-    }
-    for (size_t i = 0; i < prepared->document_count; i++) {
-        ev_prepare_document_verify(prepared, &prepared->documents[i]);
-    }
-    return CELLA_OK;
+    return signatures_check(prepared);
 }
 
 cella_result cella_evidence_prepare(const struct cella_collateral_item *items, size_t item_count,
