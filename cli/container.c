@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -233,6 +234,13 @@ static void put_word(struct words *words, const char *format, ...)
     va_end(arguments);
 }
 
+static void put_extra(struct words *words, const struct container_options *options)
+{
+    for (unsigned i = 0; i < options->extra_count; i++) {
+        put_word(words, "%s", options->extra[i]);
+    }
+}
+
 static cella_result hand_over(const struct runtime *runtime, struct words *words,
                               struct cella_error *error)
 {
@@ -264,10 +272,22 @@ static cella_result start_bundle(const struct runtime *runtime, const struct ima
         put_word(&words, "--cgroup-manager=disabled");
     }
     put_word(&words, "run");
+    put_extra(&words, options);
     put_word(&words, "--bundle");
     put_word(&words, "%s", folder);
     put_word(&words, "cella-%ld", (long)getpid());
     return hand_over(runtime, &words, error);
+}
+
+/* No more than here: engines would raise it, which not every root may. */
+static void put_limit(struct words *words, const char *name, int which, rlim_t most)
+{
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)which, &limit) == 0) {
+        const rlim_t value = limit.rlim_cur < most ? limit.rlim_cur : most;
+        put_word(words, "--ulimit=%s=%llu:%llu", name, (unsigned long long)value,
+                 (unsigned long long)value);
+    }
 }
 
 static void engine_options(struct words *words, const struct container_options *options,
@@ -291,6 +311,9 @@ static void engine_options(struct words *words, const struct container_options *
     for (unsigned i = 0; i < bundle->device_count; i++) {
         put_word(words, "--device=%s", bundle->devices[i]);
     }
+    put_limit(words, "nofile", RLIMIT_NOFILE, 65536);
+    put_limit(words, "nproc", RLIMIT_NPROC, 4096);
+    put_extra(words, options);
 }
 
 static cella_result start_engine(const struct runtime *runtime, const struct image_job *job,

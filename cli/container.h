@@ -7,14 +7,18 @@
 
 #include "cli/image_job.h"
 
+#define CONTAINER_EXTRA_MAX 32u
+
 struct container_options {
     const char *runtime; /* a name or a path; NULL: the first that is there */
     const char
         *platform; /* the software platform's folder on this machine; NULL: the project's own */
     const char *seccomp; /* a profile; NULL: the one that comes with Cella; "none": none */
     const char *network; /* "none" (NULL) or "host" */
-    bool bundle_only;    /* leave the bundle there and print its folder */
-    char **arguments;    /* for the host program */
+    const char *extra[CONTAINER_EXTRA_MAX]; /* further options for the runtime's `run` */
+    unsigned extra_count;
+    bool bundle_only; /* leave the bundle there and print its folder */
+    char **arguments; /* for the host program */
     int argument_count;
 };
 

@@ -279,7 +279,7 @@ struct stream {
     struct archive *tar;
     EVP_MD_CTX *digest;
     uint64_t size, limit;
-    bool too_large;
+    bool is_empty, too_large;
     uint8_t buffer[65536];
 };
 
@@ -312,7 +312,9 @@ static la_ssize_t give_packed(struct archive *archive, void *context, const void
 static la_ssize_t give_plain(struct archive *archive, void *context, const void **ret_data)
 {
     struct stream *stream = context;
-    la_ssize_t got = archive_read_data(stream->plain, stream->buffer, sizeof(stream->buffer));
+    la_ssize_t got = stream->is_empty
+                         ? 0
+                         : archive_read_data(stream->plain, stream->buffer, sizeof(stream->buffer));
     *ret_data = stream->buffer;
     if (got < 0) {
         archive_set_error(archive, EILSEQ, "%s", archive_error_string(stream->plain));
@@ -327,12 +329,12 @@ static la_ssize_t give_plain(struct archive *archive, void *context, const void 
     return EVP_DigestUpdate(stream->digest, stream->buffer, (size_t)got) == 1 ? got : -1;
 }
 
-static cella_result stream_open(const struct reader *reader, const char *name, uint64_t limit,
+static cella_result stream_open(const struct reader *reader, unsigned index, uint64_t limit,
                                 struct stream *stream, struct cella_error *error)
 {
     struct archive_entry *entry;
     stream->limit = limit;
-    CELLA_TRY(oci_part_open(reader->blobs, name, &stream->part, error));
+    CELLA_TRY(oci_part_open(reader->blobs, reader->layers[index], &stream->part, error));
     stream->digest = EVP_MD_CTX_new();
     stream->plain = archive_read_new();
     stream->tar = archive_read_new();
@@ -341,17 +343,22 @@ static cella_result stream_open(const struct reader *reader, const char *name, u
     archive_read_support_filter_gzip(stream->plain);
     archive_read_support_filter_zstd(stream->plain);
     archive_read_support_format_raw(stream->plain);
+    archive_read_support_format_empty(stream->plain);
     archive_read_support_format_tar(stream->tar);
     archive_read_support_format_empty(stream->tar);
-    if (archive_read_open(stream->plain, stream, NULL, give_packed, NULL) != ARCHIVE_OK ||
-        archive_read_next_header(stream->plain, &entry) != ARCHIVE_OK ||
-        archive_read_open(stream->tar, stream, NULL, give_plain, NULL) != ARCHIVE_OK) {
-        const char *text = archive_error_string(stream->plain);
-        text = text ? text : archive_error_string(stream->tar);
-        return cella_error_set(error, CELLA_RESULT(BAD_MAGIC), "%s: %s: %s", reader->path, name,
-                               text ? text : "empty");
+    int status = archive_read_open(stream->plain, stream, NULL, give_packed, NULL);
+    if (status == ARCHIVE_OK) {
+        status = archive_read_next_header(stream->plain, &entry);
     }
-    return CELLA_OK;
+    stream->is_empty = status == ARCHIVE_EOF;
+    if ((status == ARCHIVE_OK || status == ARCHIVE_EOF) &&
+        archive_read_open(stream->tar, stream, NULL, give_plain, NULL) == ARCHIVE_OK) {
+        return CELLA_OK;
+    }
+    const char *text = archive_error_string(stream->plain);
+    text = text ? text : archive_error_string(stream->tar);
+    return cella_error_set(error, CELLA_RESULT(BAD_MAGIC), "%s: layer %u: %s", reader->path, index,
+                           text ? text : "not a tar archive");
 }
 
 /* The rest behind the tar archive's end counts for both digests. */
@@ -401,8 +408,7 @@ static cella_result read_layer(struct reader *reader, unsigned index, struct cel
     char diff_id[65], digest[65];
     uint64_t size = 0;
     CELLA_ENSURE(stream != NULL, OUT_OF_MEMORY);
-    CELLA_TRY(stream_open(reader, reader->layers[index], OCI_READ_UNPACKED_MAX - reading->unpacked,
-                          stream, error));
+    CELLA_TRY(stream_open(reader, index, OCI_READ_UNPACKED_MAX - reading->unpacked, stream, error));
     CELLA_TRY(oci_rootfs_apply(reading->rootfs, stream->tar, index, error));
     cella_result result = stream_finish(stream, diff_id, digest, &size);
     if (!cella_is_ok(result)) {
