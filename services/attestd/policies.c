@@ -396,6 +396,14 @@ void handle_policy_set(struct http_exchange *exchange, void *context)
     }
 }
 
+/* What was signed to be set, or to add a signer, was not signed to reset: everybody who may read it could. */
+static bool says_nothing(const struct jose_jws *jws)
+{
+    CELLA_CLEANUP(jose_json_done)
+    json_t *body = json_loadb((const char *)jws->payload, jws->payload_size, JSON_DECODE_ANY, NULL);
+    return json_object_size(body) == 0;
+}
+
 void handle_policy_reset(struct http_exchange *exchange, void *context)
 {
     struct attestd *attestd = context;
@@ -410,7 +418,14 @@ void handle_policy_reset(struct http_exchange *exchange, void *context)
     if (!require_signed(exchange, attestd, (const char *)body.data, body.size, &jws, &signer)) {
         return;
     }
+    const bool is_empty = says_nothing(&jws);
     jose_done(&jws);
+    if (attestd->settings->mode == MODE_ISOLATED && !is_empty) {
+        json_decref(signer);
+        reply_error(exchange, 400, "InvalidParameter",
+                    "a reset is signed over an empty payload, not over a policy");
+        return;
+    }
     struct policy_entry *standard = NULL;
     pthread_mutex_lock(&g_change);
     struct policy_entry *old = policy_get(attestd, type);

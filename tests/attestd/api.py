@@ -284,7 +284,10 @@ def test_isolated(api):
     expect(service.admin("PUT", path, signed(policy)), 200)
     expect(service.admin("PUT", path, signed(policy, "leaf")), 200)
     expect(service.admin("POST", f"/policies/SgxEnclave:reset{V1}", "eyJhbGciOiJub25lIn0.."), 400, "InvalidOperation")
+    # the policy in force is there to be read, and its signature is over that policy
+    expect(service.admin("POST", f"/policies/SgxEnclave:reset{V1}", signed(policy)), 400, "InvalidParameter", "empty")
     expect(service.admin("POST", f"/policies/SgxEnclave:reset{V1}", signed(b"")), 200)
+    expect(service.admin("POST", f"/policies/SgxEnclave:reset{V1}", signed(b"{}")), 200)
     # signers
     expect(service.admin("POST", f"/certificates:add{V1}", json.dumps(jws(body("second")))), 400, "InvalidOperation")
     expect(service.admin("POST", f"/certificates:add{V1}", json.dumps(signed(body("second"), "second"))), 400, "InvalidOperation")
