@@ -203,18 +203,19 @@ void resource_watch(struct resource *resource, struct rpc_call *call)
 static void health_set(struct resource *resource, bool healthy, const char *reason)
 {
     struct log_line line;
-    if (resource->version && healthy == resource->healthy) {
+    const bool changes = !resource->version || healthy != resource->healthy;
+    if (!changes && strcmp(resource->reason, reason) == 0) {
         return;
     }
     resource->healthy = healthy;
-    resource->version++;
+    resource->version += changes;
     snprintf(resource->reason, sizeof(resource->reason), "%s", reason);
     plugin_gauge(METRIC_HEALTHY, resource->index, healthy ? resource->count : 0);
     log_begin(&line, healthy ? LOG_INFO : LOG_WARNING, healthy ? "healthy" : "unhealthy");
     log_text(&line, "resource", resource->kind->name);
     log_text(&line, "reason", healthy ? NULL : reason);
     log_end(&line);
-    for (struct watch *watch = resource->watches; watch; watch = watch->next) {
+    for (struct watch *watch = resource->watches; changes && watch; watch = watch->next) {
         rpc_call_resume(watch->call);
     }
 }

@@ -1,0 +1,60 @@
+/*
+ * The admission webhook: what is asked, what is changed.
+ * Side: services. Called by the files of this folder, the fuzz target and tests. Called on many threads; keeps nothing.
+ */
+#ifndef CELLA_WEBHOOK_WEBHOOK_H
+#define CELLA_WEBHOOK_WEBHOOK_H
+
+#include <jansson.h>
+
+#include "common/error.h"
+#include "services/common/enclave_resources.h"
+#include "services/common/http.h"
+
+#define WARNINGS_MAX 8u
+#define WARNING_SIZE 256u /* what API servers pass on of one */
+
+enum quote_provider { PROVIDER_NONE, PROVIDER_AESMD };
+enum device_scope { DEVICES_ANY, DEVICES_INTEL };
+
+struct webhook_settings {
+    struct http_options http;
+    uint32_t quote_provider; /* of pods that say nothing; enum quote_provider */
+    uint32_t devices_for;    /* enum device_scope */
+    char *quote_folder;      /* of the quote socket, on nodes and in containers */
+    struct setting_list tolerations;
+};
+
+/* What became of one review. */
+struct review {
+    json_t *answer; /* the AdmissionReview to send; a new reference */
+    size_t operations, warnings;
+    bool asks; /* the pod asks for enclave memory */
+};
+
+/* MALFORMED categories: the body is no AdmissionReview, and the error says where. Any pod at all is answered. */
+CELLA_MUST_USE cella_result review_answer(const struct webhook_settings *settings,
+                                          struct cella_bytes body, struct review *ret_review,
+                                          struct cella_error *error);
+
+/* A pod being changed: `pod` is a working copy, and every change to it is an operation of `patch` (RFC 6902). */
+struct mutation {
+    const struct webhook_settings *settings;
+    json_t *pod;
+    json_t *patch;
+    json_t *warnings;
+    bool asks;
+};
+
+/* mutate.c: looks at the pod and changes what it lacks */
+void mutate_pod(struct mutation *mutation);
+/* warn.c: names that nobody offers, amounts that nobody means */
+void warn_resource(struct mutation *mutation, const char *container, const char *name,
+                   const json_t *quantity);
+void warn(struct mutation *mutation, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The name meant; NULL when `name` is right or has nothing to do with enclaves. */
+const struct enclave_resource *name_meant(const char *name);
+/* A quantity of Kubernetes, rounded up; false: it is none, or more than 2^63. */
+bool quantity_parse(const json_t *quantity, uint64_t *ret_value);
+
+#endif
