@@ -462,6 +462,24 @@ static struct collateral_entry *base_of(struct collateral_cache *cache)
     return entry;
 }
 
+/* Is it signed, up to one of our roots? Nobody else makes us ask others. */
+static bool is_genuine(const struct attestd *attestd, const struct collateral_entry *base,
+                       struct cella_span evidence)
+{
+    struct cella_evidence_result *result = calloc(1, sizeof(*result));
+    void *scratch = aligned_alloc(16, CELLA_EVIDENCE_SCRATCH_SIZE);
+    bool good = false;
+    if (result && scratch) {
+        cella_ignore(cella_evidence_verify(evidence, base->prepared, time_now(),
+                                           &attestd->evidence_policy, scratch,
+                                           CELLA_EVIDENCE_SCRATCH_SIZE, result));
+        good = result->steps[CELLA_STEP_QUOTE_SIGNATURE] == CELLA_STEP_PASSED;
+    }
+    free(scratch);
+    free(result);
+    return good;
+}
+
 cella_result collateral_get(struct attestd *attestd, struct cella_span evidence, bool may_block,
                             struct collateral_entry **ret_entry, struct cella_error *error)
 {
@@ -477,6 +495,12 @@ cella_result collateral_get(struct attestd *attestd, struct cella_span evidence,
         return CELLA_OK;
     }
     CELLA_ENSURE(may_block, BUSY);
+    struct collateral_entry *base = base_of(cache);
+    if (!is_genuine(attestd, base, evidence)) {
+        *ret_entry = base; /* enough to say why it is refused */
+        return CELLA_OK;
+    }
+    collateral_put(base);
     pthread_mutex_lock(&cache->fetch_lock);
     *ret_entry = find(cache, key.text);
     cella_result result = CELLA_OK;

@@ -221,6 +221,12 @@ def test_attestd(attestd, source, folder):
     lines = ["issuer = @ISSUER@", f"root = {folder}/evidence/root.pem", f"collateral_ca = {source.ca}", "built_in_roots = no"]
     quote = b64url(read(f"{folder}/evidence/good.quote"))
     with Service(attestd, f"{folder}/attestd", lines + [f"collateral_url = https://localhost:{source.port}{V4}"]) as service:
+        # nobody is asked for the sake of a quote that is not signed
+        forged = bytearray(read(f"{folder}/evidence/good.quote"))
+        forged[48] ^= 1
+        status, answer = service.json("POST", "/attest/SgxEnclave?api-version=2020-10-01", {"quote": b64url(bytes(forged))})
+        assert status == 400 and "quote_signature" in answer["error"]["message"], answer
+        assert "cella_attestd_collateral_fetches_total 0" in service.request("GET", "/metrics")[2].decode()
         for _ in range(2):
             status, answer = service.json("POST", "/attest/SgxEnclave?api-version=2020-10-01", {"quote": quote})
             assert status == 200, answer
