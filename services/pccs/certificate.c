@@ -197,6 +197,31 @@ bool same_root(const char *encoded_chain, const char *other)
     return same;
 }
 
+static char *take_text(BIO *bio)
+{
+    char *data = NULL;
+    long size = BIO_get_mem_data(bio, &data);
+    char *text = size > 0 ? strndup(data, (size_t)size) : NULL;
+    BIO_free(bio);
+    return text;
+}
+
+char *chain_root(const char *encoded_chain)
+{
+    X509 *root = last_certificate(encoded_chain);
+    BIO *bio = root ? BIO_new(BIO_s_mem()) : NULL;
+    char *encoded = NULL;
+    if (bio && PEM_write_bio_X509(bio, root) == 1) {
+        char *pem = take_text(bio);
+        encoded = pem ? percent_encode(pem, strlen(pem)) : NULL;
+        free(pem);
+    } else {
+        BIO_free(bio);
+    }
+    X509_free(root);
+    return encoded;
+}
+
 static X509_CRL *read_crl(struct cella_bytes crl)
 {
     const uint8_t *at = crl.data;
@@ -248,4 +273,18 @@ cella_result crl_der(struct cella_bytes crl, uint8_t **ret_der, size_t *ret_size
     *ret_der = der;
     *ret_size = (size_t)size;
     return CELLA_OK;
+}
+
+char *crl_pem(struct cella_bytes der)
+{
+    X509_CRL *read = read_crl(der);
+    BIO *bio = read ? BIO_new(BIO_s_mem()) : NULL;
+    char *pem = NULL;
+    if (bio && PEM_write_bio_X509_CRL(bio, read) == 1) {
+        pem = take_text(bio);
+    } else {
+        BIO_free(bio);
+    }
+    X509_CRL_free(read);
+    return pem;
 }

@@ -80,6 +80,13 @@ static const struct http_route g_routes[] = {
     {"POST", SGX "/refresh", handle_refresh, true},
     {"PUT", SGX "/appraisalpolicy", handle_policy_put, true},
     {"GET", SGX "/appraisalpolicy", handle_policy_get, false},
+    /* The agent of a node in Azure; its global cache has the paths above. */
+    {"GET", "/metadata/THIM" SGX "/pckcert", handle_pckcert, false},
+    {"GET", "/metadata/THIM" SGX "/pckcrl", handle_pckcrl, false},
+    {"GET", "/metadata/THIM" SGX "/tcb", handle_sgx_tcb, false},
+    {"GET", "/metadata/THIM" SGX "/qe/identity", handle_sgx_qe, false},
+    {"GET", "/metadata/THIM" SGX "/qve/identity", handle_qve, false},
+    {"GET", "/metadata/THIM" SGX "/rootcacrl", handle_rootcacrl, false},
     {"GET", "/cella/bundle", handle_bundle_get, true},
     {"PUT", "/cella/bundle", handle_bundle_put, true},
 };

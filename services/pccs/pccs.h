@@ -119,6 +119,10 @@ bool is_hex(const char *text, size_t least, size_t most);
 void to_upper(char *text);
 /* DER of a CRL that is in DER, PEM or hexadecimal; from malloc. */
 cella_result crl_der(struct cella_bytes crl, uint8_t **ret_der, size_t *ret_size);
+/* And its PEM; from malloc, NULL when it cannot be read. */
+char *crl_pem(struct cella_bytes der);
+/* The last certificate of a chain alone, percent-encoded as the chain is; from malloc, NULL when there is none. */
+char *chain_root(const char *encoded_chain);
 
 /* ------------------------------------------------------------------------- upstream.c */
 
@@ -147,6 +151,21 @@ cella_result collateral_put(struct pccs *pccs, const json_t *body, unsigned vers
 /* The same inside the transaction that store.c opens. */
 cella_result collateral_put_locked(struct pccs *pccs, const json_t *body, unsigned version,
                                    struct cella_error *error);
+
+/* ------------------------------------------------------------------------- azure.c */
+
+/* Whether the client speaks the dialect of Azure's caches, and whether it takes lists in PEM. */
+bool azure_asks(const struct http_exchange *exchange);
+bool azure_wants_pem(const struct http_exchange *exchange);
+/* To such a client: how long what follows may be kept. */
+void azure_keep(struct http_exchange *exchange);
+void azure_reply_pck(struct http_exchange *exchange, const struct pck_certificate *certificate,
+                     const char *chain);
+/*
+ * The document that an address of a list stands for: the root's and the PCK CAs' only, NULL for others. Nothing is
+ * fetched from an address that a client names.
+ */
+const char *list_at(const char *uri);
 
 /* ------------------------------------------------------------------------- handlers */
 

@@ -113,6 +113,7 @@ static void reply_document(struct http_exchange *exchange, struct pccs *pccs, co
     if (chain_header && document.chain) {
         http_reply_header(exchange, chain_header, document.chain);
     }
+    azure_keep(exchange);
     http_reply(exchange, 200, type, cella_bytes_of(document.body, document.size));
     document_done(&document);
 }
@@ -185,6 +186,8 @@ static void reply_pck(struct http_exchange *exchange, struct pccs *pccs,
     cella_result result = document_get(pccs, name, &chain);
     if (!cella_is_ok(result) || !chain.chain) {
         reply_failure(exchange, CELLA_RESULT(NOT_FOUND));
+    } else if (azure_asks(exchange)) {
+        azure_reply_pck(exchange, certificate, chain.chain);
     } else {
         http_reply_header(exchange, "SGX-TCBm", certificate->tcbm);
         http_reply_header(exchange, "SGX-FMSPC", certificate->fmspc);
@@ -238,26 +241,62 @@ void handle_pckcert(struct http_exchange *exchange, void *context)
 
 /* ------------------------------------------------------------------------- lists */
 
-static void reply_hex(struct http_exchange *exchange, const struct document *document,
-                      const char *type)
+enum list_form { LIST_HEX, LIST_DER, LIST_PEM };
+
+static char *hex_of(const struct document *document)
 {
     static const char digits[] = "0123456789abcdef";
     char *text = malloc(2 * document->size + 1);
-    if (!text) {
-        reply_status(exchange, PCCS_INTERNAL);
-        return;
-    }
-    for (size_t i = 0; i < document->size; i++) {
+    for (size_t i = 0; text && i < document->size; i++) {
         text[2 * i] = digits[document->body[i] >> 4];
         text[2 * i + 1] = digits[document->body[i] & 15];
     }
-    http_reply(exchange, 200, type, cella_bytes_of(text, 2 * document->size));
+    if (text) {
+        text[2 * document->size] = 0;
+    }
+    return text;
+}
+
+static void reply_list(struct http_exchange *exchange, const struct document *document,
+                       enum list_form form, const char *type)
+{
+    struct cella_bytes der = cella_bytes_of(document->body, document->size);
+    if (form == LIST_DER) {
+        http_reply(exchange, 200, type, der);
+        return;
+    }
+    char *text = form == LIST_PEM ? crl_pem(der) : hex_of(document);
+    if (text) {
+        http_reply(exchange, 200, type, cella_bytes_of(text, strlen(text)));
+    } else {
+        reply_status(exchange, PCCS_INTERNAL);
+    }
     free(text);
 }
 
-/* A list in DER, or, unless that is asked for, in hexadecimal. */
-static void reply_crl(struct http_exchange *exchange, struct pccs *pccs, const char *name, bool der,
-                      const char *chain_header, const char *hex_type)
+/* The certificates above a list. The root's own come with no chain: it is the last one of the others. */
+static void put_list_chain(struct http_exchange *exchange, struct pccs *pccs, const char *name,
+                           const struct document *list)
+{
+    struct document platform = {0};
+    char *root = NULL;
+    const char *chain = list->chain;
+    if (azure_asks(exchange) && strcmp(name, "rootcacrl") == 0) {
+        if (cella_is_ok(document_get(pccs, "pckchain/PLATFORM", &platform)) ||
+            cella_is_ok(document_get(pccs, "pckchain/PROCESSOR", &platform))) {
+            root = platform.chain ? chain_root(platform.chain) : NULL;
+        }
+        chain = root;
+    }
+    if (chain) {
+        http_reply_header(exchange, "SGX-PCK-CRL-Issuer-Chain", chain);
+    }
+    free(root);
+    document_done(&platform);
+}
+
+static void reply_crl(struct http_exchange *exchange, struct pccs *pccs, const char *name,
+                      enum list_form form, bool with_chain, const char *type)
 {
     struct document document = {0};
     cella_result result = obtain(exchange, pccs, name, &document);
@@ -269,61 +308,58 @@ static void reply_crl(struct http_exchange *exchange, struct pccs *pccs, const c
         reply_failure(exchange, result);
         return;
     }
-    if (chain_header && document.chain) {
-        http_reply_header(exchange, chain_header, document.chain);
+    if (with_chain) {
+        put_list_chain(exchange, pccs, name, &document);
     }
-    if (der) {
-        http_reply(exchange, 200, "application/pkix-crl",
-                   cella_bytes_of(document.body, document.size));
-    } else {
-        reply_hex(exchange, &document, hex_type);
-    }
+    azure_keep(exchange);
+    reply_list(exchange, &document, form, type);
     document_done(&document);
 }
 
+/* By the CA's name, or, as Azure's clients do, by the list's address. */
 void handle_pckcrl(struct http_exchange *exchange, void *context)
 {
     const char *ca = http_query(exchange, "ca");
     const char *encoding = http_query(exchange, "encoding");
-    bool platform = ca && strcasecmp(ca, "platform") == 0;
     if (!require_version(exchange, false)) {
         return;
     }
-    if (!ca || (!platform && strcasecmp(ca, "processor") != 0)) {
+    const char *name = !ca                                ? list_at(http_query(exchange, "uri"))
+                       : strcasecmp(ca, "platform") == 0  ? "pckcrl/PLATFORM"
+                       : strcasecmp(ca, "processor") == 0 ? "pckcrl/PROCESSOR"
+                                                          : NULL;
+    if (!name) {
         reply_status(exchange, PCCS_INVALID);
-        return;
+    } else if (!ca) {
+        bool pem = azure_wants_pem(exchange);
+        reply_crl(exchange, context, name, pem ? LIST_PEM : LIST_DER, true,
+                  pem ? "application/x-pem-file" : "application/pkix-crl");
+    } else if (encoding && strcasecmp(encoding, "der") == 0) {
+        reply_crl(exchange, context, name, LIST_DER, true, "application/pkix-crl");
+    } else {
+        reply_crl(exchange, context, name, LIST_HEX, true, "application/x-pem-file");
     }
-    reply_crl(exchange, context, platform ? "pckcrl/PLATFORM" : "pckcrl/PROCESSOR",
-              encoding && strcasecmp(encoding, "der") == 0, "SGX-PCK-CRL-Issuer-Chain",
-              "application/x-pem-file");
 }
 
 void handle_rootcacrl(struct http_exchange *exchange, void *context)
 {
     if (require_version(exchange, false)) {
-        reply_crl(exchange, context, "rootcacrl", false, NULL, "application/pkix-crl");
+        reply_crl(exchange, context, "rootcacrl", LIST_HEX, azure_asks(exchange),
+                  "application/pkix-crl");
     }
 }
 
-/* A list by its address: the root's and the PCK CAs' only. Nothing is fetched from an address that a client names. */
 void handle_crl(struct http_exchange *exchange, void *context)
 {
-    const char *uri = http_query(exchange, "uri");
-    const char *name = NULL;
     if (!require_version(exchange, false)) {
         return;
     }
-    if (uri && strlen(uri) <= 2048) {
-        name = strstr(uri, "IntelSGXRootCA") || strstr(uri, "/rootcacrl") ? "rootcacrl"
-               : strstr(uri, "/pckcrl?ca=platform")                       ? "pckcrl/PLATFORM"
-               : strstr(uri, "/pckcrl?ca=processor")                      ? "pckcrl/PROCESSOR"
-                                                                          : NULL;
-    }
-    if (!name || (strncmp(uri, "https://", 8) != 0 && strncmp(uri, "http://", 7) != 0)) {
+    const char *name = list_at(http_query(exchange, "uri"));
+    if (name) {
+        reply_crl(exchange, context, name, LIST_DER, false, "application/pkix-crl");
+    } else {
         reply_status(exchange, PCCS_INVALID);
-        return;
     }
-    reply_crl(exchange, context, name, true, NULL, NULL);
 }
 
 /* --------------------------------------------------------------------- documents */

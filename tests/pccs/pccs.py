@@ -93,6 +93,45 @@ def test_routes(service, folder):
     assert "cella_pccs_lookups_total" in service.request("GET", "/metrics")[2].decode()
 
 
+def test_azure(service, folder):
+    """The requests of Microsoft's provider library."""
+    collateral = f"{folder}/evidence/collateral"
+    client, newer, older = "clientid=production_client", "api-version=2020-02-12-preview", "api-version=2018-10-01-preview"
+    for prefix in ("", "/metadata/THIM"):
+        query = f"?qeid={QE_ID.lower()}&cpusvn={CPU_SVN}&pcesvn=0d00&pceid=0000&{client}&api-version=2021-07-22-preview"
+        headers, body = get(service, f"{prefix}{V4}/pckcert{query}", headers={"Metadata": "true"})
+        answer = json.loads(body)
+        issuers = urllib.parse.unquote(answer["sgx-Pck-Certificate-Issuer-Chain"])
+        assert (answer["pckCert"] + issuers).encode() == read(f"{collateral}/pck_certificate_chain.pem")
+        assert answer["sgx-Tcbm"] == CPU_SVN + "0D00" and 0 < int(answer["cacheMaxAge"]) <= 86400
+        assert headers["Content-Type"] == "application/json" and headers["Cache-Control"] == "max-age=3600"
+        # the address of a list is escaped twice
+        lists = {"https%3a%2f%2fcertificates.trustedservices.intel.com%2fintelsgxrootca.crl": "root_ca_crl",
+                 "https%3a%2f%2fapi.trustedservices.intel.com%2fsgx%2fcertification%2fv3%2fpckcrl%3fca%3dplatform%26encoding%3dpem": "pck_crl"}
+        for uri, name in lists.items():
+            for escaped in (uri, urllib.parse.quote(uri, safe="")):
+                headers, body = get(service, f"{prefix}{V4}/pckcrl?uri={escaped}&{client}&{newer}")
+                assert b"-----BEGIN X509 CRL-----" in body and headers["Cache-Control"] == "max-age=3600"
+                issuers = urllib.parse.unquote(headers["SGX-PCK-CRL-Issuer-Chain"]).encode()
+                whole = read(f"{collateral}/pck_crl_issuer_chain.pem")
+                assert whole == issuers if name == "pck_crl" else whole.endswith(issuers) and issuers.count(b"BEGIN") == 1
+                headers, body = get(service, f"{prefix}{V4}/pckcrl?uri={escaped}&{client}&{older}")
+                assert body == read(f"{collateral}/{name}.der")
+        get(service, f"{prefix}{V4}/pckcrl?uri=https%3a%2f%2fcertificates.trustedservices.intel.com%2fintelsgxpckprocessor.crl&{client}&{newer}", 404)
+        get(service, f"{prefix}{V4}/pckcrl?uri=http%3a%2f%2f169.254.169.254%2flatest&{client}&{newer}", 400)
+        get(service, f"{prefix}{V4}/pckcrl?uri={'A' * 4000}&{client}&{newer}", 400)
+        headers, body = get(service, f"{prefix}{V4}/tcb?fmspc={FMSPC.lower()}&{client}&{older}")
+        assert body == read(f"{collateral}/tcb_info.json") and headers["Cache-Control"] == "max-age=3600"
+        headers, body = get(service, f"{prefix}{V4}/qe/identity?{client}&{older}")
+        assert body == read(f"{collateral}/qe_identity.json") and headers["Cache-Control"] == "max-age=3600"
+    headers, _ = get(service, f"{V4}/rootcacrl?{client}")  # as for TDX
+    assert urllib.parse.unquote(headers["SGX-PCK-CRL-Issuer-Chain"]).count("BEGIN CERTIFICATE") == 1
+    headers, _ = get(service, f"{V4}/rootcacrl")
+    assert "SGX-PCK-CRL-Issuer-Chain" not in headers and "Cache-Control" not in headers
+    status, headers, _ = service.request("GET", f"{V4}/tcb?fmspc=000000000000&{client}&{older}")
+    assert status == 404 and "Cache-Control" not in headers
+
+
 def test_tokens(service):
     platform = json.dumps({"qe_id": QE_ID, "pce_id": "0000", "cpu_svn": CPU_SVN, "pce_svn": "0D00", "enc_ppid": "", "platform_manifest": ""})
     for method, path, body in (("POST", f"{V4}/platforms", platform), ("GET", f"{V4}/platforms", None), ("PUT", f"{V4}/platformcollateral", "{}"),
@@ -256,9 +295,10 @@ def main():
         with Service(pccs, f"{folder}/platform", TOKENS + ["mode = offline", f"platform = {folder}/evidence/collateral"], admin=False) as service:
             other_root = read(service.ca).decode()
             test_routes(service, folder)
+            test_azure(service, folder)
             test_tokens(service)
             test_offline(service)
-            print("ok routes, tokens, offline")
+            print("ok routes, azure, tokens, offline")
             test_attestd(attestd, service, folder)
             print("ok attestd")
         with Service(pccs, f"{folder}/admin", TOKENS + ["mode = offline"], tls=False, admin=False) as service:
