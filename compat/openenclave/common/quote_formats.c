@@ -113,8 +113,10 @@ static oe_result_t td_verify(const oe_uuid_t *format, const struct quote_parts *
     if (!verdict) {
         return result;
     }
-    /* the status is among the claims, and theirs alone */
-    result = verdict->evidence.claims.tee == CELLA_TEE_TDX ? OE_OK : OE_INVALID_PARAMETER;
+    /* the status is among the claims, and theirs alone, but for the one that ends the matter: Intel's library's too */
+    result = verdict->evidence.claims.tee != CELLA_TEE_TDX   ? OE_INVALID_PARAMETER
+             : verdict->evidence.status == CELLA_TCB_REVOKED ? OE_VERIFY_REVOKED
+                                                             : OE_OK;
     if (result == OE_OK && ret_claims) {
         result = oe_claims_of_td(format, verdict, policies, policy_count, ret_claims, ret_count);
     }
