@@ -9,8 +9,8 @@
 #include "evidence/tcb_info.h"
 
 #define PREPARED_CERTIFICATE_MAX 48u
-#define PREPARED_CRL_MAX 12u
-#define PREPARED_DOCUMENT_MAX 8u
+#define PREPARED_CRL_MAX 24u
+#define PREPARED_DOCUMENT_MAX 32u
 #define PREPARED_FAULT_MAX 16u
 
 /* Why something is not usable. */
