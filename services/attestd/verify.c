@@ -2,18 +2,35 @@
  * From evidence to a verdict: the verifier library with the service's roots, collateral and clock.
  * Side: services. Called by services/attestd/attest.c. Never issues anything.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "services/attestd/attestd.h"
 
-/* A thread's memory for the verifier, kept for its next request. */
+static pthread_once_t g_scratch_once = PTHREAD_ONCE_INIT;
+static pthread_key_t g_scratch;
+static bool g_has_scratch;
+
+static void make_scratch_key(void)
+{
+    g_has_scratch = pthread_key_create(&g_scratch, free) == 0;
+}
+
+/* A thread's memory for the verifier, kept for its next request and until it ends. */
 static void *scratch(void)
 {
-    static _Thread_local void *memory;
+    if (pthread_once(&g_scratch_once, make_scratch_key) != 0 || !g_has_scratch) {
+        return NULL;
+    }
+    void *memory = pthread_getspecific(g_scratch);
     if (!memory) {
         memory = aligned_alloc(16, CELLA_EVIDENCE_SCRATCH_SIZE);
+        if (memory && pthread_setspecific(g_scratch, memory) != 0) {
+            free(memory);
+            memory = NULL;
+        }
     }
     return memory;
 }
