@@ -148,7 +148,10 @@ static cella_result send_request(struct fetch *fetch)
         evhttp_add_header(headers, fetch->options->key_name, fetch->options->key_value);
     }
     if (fetch->options->type) {
+        char length[24]; /* libevent makes it for POST and PUT only */
+        snprintf(length, sizeof(length), "%zu", strlen(fetch->options->body));
         evhttp_add_header(headers, "Content-Type", fetch->options->type);
+        evhttp_add_header(headers, "Content-Length", length);
         evbuffer_add(evhttp_request_get_output_buffer(request), fetch->options->body,
                      strlen(fetch->options->body));
     }

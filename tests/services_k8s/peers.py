@@ -1,0 +1,277 @@
+"""Kubernetes' own types and other people's gRPC against the device plugin and the webhook, as processes.
+
+Usage: peers.py go-plugin|node-plugin|go-webhook|node PROGRAM CACHE
+The first three are skipped when a registry cannot be reached and CACHE is empty. `node` is the API server's side of the
+plugin, as the API's reference has it: no kube-apiserver is packaged. Side: tests.
+"""
+import contextlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SKIP = 77
+
+# The part of kubelet's interface that @grpc/grpc-js needs as text; the C side is made from the repository's own file.
+PROTO = """syntax = "proto3"; package v1beta1;
+service Registration { rpc Register(RegisterRequest) returns (Empty) {} }
+service DevicePlugin {
+  rpc GetDevicePluginOptions(Empty) returns (DevicePluginOptions) {}
+  rpc ListAndWatch(Empty) returns (stream ListAndWatchResponse) {}
+  rpc GetPreferredAllocation(PreferredAllocationRequest) returns (PreferredAllocationResponse) {}
+  rpc Allocate(AllocateRequest) returns (AllocateResponse) {}
+  rpc PreStartContainer(PreStartContainerRequest) returns (Empty) {}
+}
+message Empty {}
+message DevicePluginOptions { bool pre_start_required = 1; bool get_preferred_allocation_available = 2; }
+message RegisterRequest { string version = 1; string endpoint = 2; string resource_name = 3; DevicePluginOptions options = 4; }
+message NUMANode { int64 ID = 1; }
+message TopologyInfo { repeated NUMANode nodes = 1; }
+message Device { string ID = 1; string health = 2; TopologyInfo topology = 3; }
+message ListAndWatchResponse { repeated Device devices = 1; }
+message ContainerPreferredAllocationRequest { repeated string available_deviceIDs = 1; repeated string must_include_deviceIDs = 2; int32 allocation_size = 3; }
+message PreferredAllocationRequest { repeated ContainerPreferredAllocationRequest container_requests = 1; }
+message ContainerPreferredAllocationResponse { repeated string deviceIDs = 1; }
+message PreferredAllocationResponse { repeated ContainerPreferredAllocationResponse container_responses = 1; }
+message ContainerAllocateRequest { repeated string devicesIDs = 1; }
+message AllocateRequest { repeated ContainerAllocateRequest container_requests = 1; }
+message Mount { string container_path = 1; string host_path = 2; bool read_only = 3; }
+message DeviceSpec { string container_path = 1; string host_path = 2; string permissions = 3; }
+message CDIDevice { string name = 1; }
+message ContainerAllocateResponse { map<string, string> envs = 1; repeated Mount mounts = 2; repeated DeviceSpec devices = 3; map<string, string> annotations = 4; repeated CDIDevice cdi_devices = 5; }
+message AllocateResponse { repeated ContainerAllocateResponse container_responses = 1; }
+message PreStartContainerRequest { repeated string devicesIDs = 1; }
+"""
+
+
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(SKIP)
+
+
+def run(command, reason, **options):
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=540, **options)
+    except (subprocess.SubprocessError, OSError) as problem:
+        detail = getattr(problem, "stderr", b"") or b""
+        skip(f"{reason}: {problem} {detail[-300:]!r}")
+
+
+def go_peer(cache):
+    """The Go program, built in the cache; modules come by name from the proxy that Go is set to."""
+    if not shutil.which("go"):
+        skip("go is not installed")
+    folder = f"{cache}/go"
+    os.makedirs(folder, exist_ok=True)
+    environment = dict(os.environ, GOPATH=f"{folder}/path", GOFLAGS="-mod=mod -modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0")
+    for name in ("go.mod", "kubelet.go", "review.go"):
+        source = f"{HERE}/go/{name}"
+        target = f"{folder}/{name}"
+        if not os.path.exists(target) or open(source, encoding="utf-8").read() != open(target, encoding="utf-8").read():
+            shutil.copy(source, target)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(f"{folder}/kubernetes")
+    if not os.path.exists(f"{folder}/kubernetes"):
+        run(["go", "mod", "tidy"], "the Go module proxy cannot be reached", cwd=folder, env=environment)
+        build = subprocess.run(["go", "build", "-p", "2", "-o", "kubernetes", "."], cwd=folder, env=environment, timeout=900)
+        if build.returncode:
+            sys.exit(1)
+    return f"{folder}/kubernetes"
+
+
+def devices(folder):
+    """Device nodes, as links that the kernel's numbers vouch for."""
+    for name, number, target in (("sgx_enclave", "1:3", "/dev/null"), ("sgx_provision", "1:5", "/dev/zero")):
+        os.makedirs(f"{folder}/sys/class/misc/{name}")
+        os.makedirs(f"{folder}/dev", exist_ok=True)
+        os.symlink(target, f"{folder}/dev/{name}")
+        with open(f"{folder}/sys/class/misc/{name}/dev", "w", encoding="ascii") as out:
+            out.write(number + "\n")
+    os.makedirs(f"{folder}/plugins")
+
+
+def configuration(folder, lines):
+    common = [f"folder = {folder}/plugins", f"dev_folder = {folder}/dev", f"sys_folder = {folder}/sys", "quote_health = off"]
+    with open(f"{folder}/conf", "w", encoding="ascii") as out:
+        out.write("\n".join([f"listen = unix:{folder}/http"] + common + lines) + "\n")
+
+
+def node_plugin(program, cache):
+    if not shutil.which("node") or not shutil.which("npm"):
+        skip("node and npm are not installed")
+    modules = f"{cache}/node"
+    os.makedirs(modules, exist_ok=True)
+    if not all(os.path.exists(f"{modules}/node_modules/@grpc/{name}/package.json") for name in ("grpc-js", "proto-loader")):
+        run(["npm", "install", "--prefix", modules, "--silent", "--no-audit", "--no-fund", "@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8"],
+            "the npm registry cannot be reached")
+    shutil.copy(f"{HERE}/node/kubelet.mjs", f"{modules}/kubelet.mjs")
+    with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
+        devices(folder)
+        configuration(folder, ["epc_mib = 262144"])
+        with open(f"{folder}/api.proto", "w", encoding="ascii") as out:
+            out.write(PROTO)
+        return subprocess.run(["node", f"{modules}/kubelet.mjs", program, f"{folder}/api.proto", folder], timeout=100).returncode
+
+
+def certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                    "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    return process.wait(timeout=20)
+
+
+def listening(log, process):
+    """The port that a service has chosen, from its log."""
+    for _ in range(500):
+        with open(log, encoding="utf-8") as lines:
+            for line in lines:
+                event = json.loads(line)
+                if event["event"] == "listening":
+                    return event["address"].rpartition(":")[2]
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise AssertionError(open(log, encoding="utf-8").read())
+
+
+def go_webhook(program, cache):
+    peer = go_peer(cache)
+    with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
+        certificate(folder)
+        with open(f"{folder}/conf", "w", encoding="ascii") as out:
+            out.write(f"listen = tls://127.0.0.1:0\ntls_certificate = {folder}/cert.pem\ntls_key = {folder}/key.pem\n")
+        with open(f"{folder}/log", "w", encoding="utf-8") as log:
+            process = subprocess.Popen([program, "--config", f"{folder}/conf"], stderr=log)
+        try:
+            port = listening(f"{folder}/log", process)
+            result = subprocess.run([peer, "webhook", f"https://127.0.0.1:{port}", f"{folder}/cert.pem"], timeout=100).returncode
+        finally:
+            status = stop(process)
+        return result or status
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    """GET a node, PATCH it and its status with application/json-patch+json; refuses whoever has no token."""
+    node = {}
+    patches = []
+    broken = 0
+
+    def answer(self, status, body):
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def allowed(self):
+        if Api.broken:
+            Api.broken -= 1
+            self.answer(500, {"kind": "Status", "message": "etcd is busy"})
+        elif self.headers["Authorization"] != "Bearer secret-2":
+            self.answer(401, {"kind": "Status", "message": "Unauthorized"})
+        else:
+            return True
+        return False
+
+    def do_GET(self):
+        if self.allowed():
+            self.answer(*((200, Api.node) if self.path == "/api/v1/nodes/node-1" else (404, {"kind": "Status"})))
+
+    def do_PATCH(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.allowed():
+            return
+        assert self.headers["Content-Type"] == "application/json-patch+json", self.headers
+        for operation in body:
+            assert operation["op"] == "add"
+            at = Api.node
+            *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+            for part in path:
+                at = at[part]
+            at[last] = operation["value"]
+        Api.patches.append((self.path, body))
+        self.answer(200, Api.node)
+
+    def log_message(self, *_):
+        pass
+
+
+def until(condition, what, seconds=8):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, what
+        time.sleep(0.02)
+
+
+def node(program, _):
+    """Capacity and labels; a token that is renewed; an API server that is away; a kubelet that forgets."""
+    with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
+        certificate(folder)
+        devices(folder)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Api.node = {"metadata": {"name": "node-1", "labels": {"a": "b"}}, "status": {"capacity": {"cpu": "2"}}}
+        Api.broken = 2
+        with open(f"{folder}/token", "w", encoding="ascii") as out:
+            out.write("secret-1\n")
+        configuration(folder, ["epc_mib = 188", "soft_enclaves = 2", "node_update = yes", "cdi = yes", f"cdi_folder = {folder}/cdi",
+                               f"api_server = https://127.0.0.1:{server.server_address[1]}", f"api_ca = {folder}/cert.pem",
+                               f"api_token = {folder}/token"])
+        with open(f"{folder}/log", "w", encoding="utf-8") as log:
+            process = subprocess.Popen([program, "--config", f"{folder}/conf"], stderr=log, env=dict(os.environ, NODE_NAME="node-1"))
+        text = lambda: open(f"{folder}/log", encoding="utf-8").read()
+        try:
+            until(lambda: "etcd is busy" in text() and "401" in text(), "failures are said")
+            assert os.path.exists(f"{folder}/plugins/cella-sgx.intel.com_enclave.sock"), "devices do not wait for the API server"
+            with open(f"{folder}/token", "w", encoding="ascii") as out:
+                out.write("secret-2\n")
+            until(lambda: len(Api.patches) == 2, text())
+            assert Api.node["status"]["capacity"] == {"cpu": "2", "sgx.intel.com/epc": str(188 << 20)}, Api.node
+            assert Api.node["metadata"]["labels"] == {"a": "b", "sgx.intel.com/capable": "true", "cella.dev/soft-enclave": "true"}
+            assert [path for path, _ in Api.patches] == ["/api/v1/nodes/node-1/status", "/api/v1/nodes/node-1"], Api.patches
+            Api.node["status"]["capacity"]["sgx.intel.com/epc"] = "0"  # what a kubelet does when it starts
+            with contextlib.closing(__import__("socket").socket(__import__("socket").AF_UNIX)) as kubelet:
+                kubelet.bind(f"{folder}/plugins/kubelet.sock")
+                until(lambda: Api.node["status"]["capacity"]["sgx.intel.com/epc"] == str(188 << 20), text(), 3)
+            with open(f"{folder}/cdi/cella.dev-sgx.json", encoding="utf-8") as file:
+                spec = json.load(file)
+            assert (spec["cdiVersion"], spec["kind"]) == ("0.5.0", "cella.dev/sgx"), spec
+            nodes = {device["name"]: device["containerEdits"]["deviceNodes"] for device in spec["devices"]}
+            assert nodes["enclave"][0] == {"path": "/dev/sgx_enclave", "hostPath": "/dev/null", "type": "c", "major": 1, "minor": 3,
+                                           "permissions": "rw"}, nodes
+            assert [entry["path"] for entry in nodes["provision"]] == ["/dev/sgx_provision", "/dev/sgx/provision"], nodes
+            os.remove(f"{folder}/dev/sgx_provision")
+            until(lambda: "provision" not in open(f"{folder}/cdi/cella.dev-sgx.json", encoding="utf-8").read(), "the file follows", 3)
+        finally:
+            status = stop(process)
+            server.shutdown()
+        assert "secret" not in text(), "no token in the log"
+        return status
+
+
+def main():
+    kind, program, cache = sys.argv[1:]
+    os.makedirs(cache, exist_ok=True)
+    if kind == "go-plugin":
+        return subprocess.run([go_peer(cache), "plugin", program], timeout=100).returncode
+    return {"node-plugin": node_plugin, "go-webhook": go_webhook, "node": node}[kind](program, cache)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
