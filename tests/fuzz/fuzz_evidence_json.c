@@ -11,11 +11,13 @@ static _Alignas(16) uint8_t g_memory[1 << 18];
 static void document(struct ev_json json, const char *key)
 {
     struct ev_place place = {0};
+    struct ev_json_members members;
     struct ev_json body;
     struct tcb_info info;
     struct qe_identity identity;
     struct ev_arena arena = {.data = g_memory, .size = sizeof(g_memory)};
-    if (!cella_is_ok(ev_json_get(json, key, EV_JSON_OBJECT, &place, &body))) {
+    if (!cella_is_ok(ev_json_open(json, &place, &members)) ||
+        !cella_is_ok(ev_json_get(&members, key, EV_JSON_OBJECT, &place, &body))) {
         return;
     }
     cella_ignore(ev_tcb_info_parse(body, &arena, &place, &info));
