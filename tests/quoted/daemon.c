@@ -84,7 +84,7 @@ int daemon_stop(struct daemon *daemon)
 
 bool daemon_said(const struct daemon *daemon, const char *text)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 500; i++) {
         static char log[1 << 20];
         const int fd = open(daemon->log, O_RDONLY);
         const ssize_t size = read(fd, log, sizeof(log) - 1);

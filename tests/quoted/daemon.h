@@ -22,7 +22,7 @@ bool daemon_start(struct daemon *daemon, const char *program, const char *const 
 /* SIGTERM, and the exit status; -1: it had to be killed. */
 int daemon_stop(struct daemon *daemon);
 bool daemon_lives(const struct daemon *daemon);
-/* Whether the log has the text, within two seconds. */
+/* Whether the log has the text, within ten seconds. */
 bool daemon_said(const struct daemon *daemon, const char *text);
 
 /* A connected socket, -1 on failure; reads time out after two seconds. */

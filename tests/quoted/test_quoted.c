@@ -386,13 +386,16 @@ static void test_many(void **state)
 {
     (void)state;
     static int fds[1000];
-    for (int i = 0; i < 1000; i++) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const int count = limit.rlim_cur >= 1200 ? 1000 : 200;
+    for (int i = 0; i < count; i++) {
         fds[i] = client_connect(&g_daemon);
         assert_true(fds[i] >= 0);
         client_send(fds[i], "\5\0", 2);
     }
     assert_true(still_answers());
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < count; i++) {
         close(fds[i]);
     }
     assert_true(still_answers());
@@ -402,7 +405,7 @@ static void test_limits(void **state)
 {
     (void)state;
     static const char *const arguments[] = {
-        "--client-connections", "5", "--client-rate", "20", "--timeout", "1", NULL};
+        "--client-connections", "5", "--client-rate", "20", "--timeout", "2", NULL};
     struct daemon limited = {0};
     const struct message body = {.size = 0};
     const struct message request = message_in(KEY_COUNT, &body);
@@ -413,21 +416,39 @@ static void test_limits(void **state)
     for (int i = 0; i < 8; i++) {
         fds[i] = client_connect(&limited);
         assert_true(fds[i] >= 0);
-        usleep(20000);
-        uint8_t byte;
-        refused += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0;
     }
-    assert_int_equal(refused, 3);
+    /* five stay, whichever they are */
+    for (int tries = 0; tries < 250 && refused < 3; tries++) {
+        usleep(20000);
+        refused = 0;
+        for (int i = 0; i < 8; i++) {
+            uint8_t byte;
+            refused += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0;
+        }
+    }
+    assert_true(refused >= 3); /* more, if the others were idle for too long already */
     assert_true(daemon_said(&limited, "client-limit"));
-    /* half a frame is waited for a second, then no longer */
-    client_send(fds[0], "\5\0\0\0\1", 5);
-    uint8_t byte;
-    assert_int_equal(recv(fds[0], &byte, 1, 0), 0);
-    assert_true(daemon_said(&limited, "timeout"));
     for (int i = 0; i < 8; i++) {
         close(fds[i]);
     }
+    /* half a frame is waited for, but not for ever; before, until the others are known to be gone */
+    uint8_t byte;
+    int half = -1;
+    for (int tries = 0; tries < 250 && half < 0; tries++) {
+        usleep(20000);
+        half = client_connect(&limited);
+        usleep(20000);
+        if (recv(half, &byte, 1, MSG_DONTWAIT) == 0) {
+            close(half);
+            half = -1;
+        }
+    }
+    assert_true(client_send(half, "\5\0\0\0\1", 5));
+    assert_true(recv(half, &byte, 1, 0) <= 0);
+    assert_true(daemon_said(&limited, "timeout"));
+    close(half);
     usleep(1200000); /* enough for the full measure again */
+    const time_t start = time(NULL);
     for (int i = 0; i < 60; i++) {
         uint8_t *answer = client_ask(&limited, request.data, request.size, &size);
         assert_non_null(answer);
@@ -436,8 +457,10 @@ static void test_limits(void **state)
         served += code == 0;
         free(answer);
     }
-    assert_in_range(served, 20, 40);
+    /* twenty at once, and twenty more for each second that it took */
+    assert_in_range(served, 20, 20 + 20 * (2 + time(NULL) - start));
     assert_int_equal(busy + served, 60);
+    assert_true(time(NULL) - start > 1 || busy > 0);
     assert_int_equal(daemon_stop(&limited), 0);
     assert_int_not_equal(access(limited.socket, F_OK), 0);
 }
