@@ -238,34 +238,98 @@ static cella_result value_skip(struct cella_cursor *cursor, struct ev_place *pla
     } while (true);
 }
 
-/* The value at the cursor, of a text that is known to be well-formed. */
-static cella_result value_take(struct cella_cursor *cursor, struct ev_place *place,
-                               struct ev_json *ret_value)
+/* To the quote that ends a string of well-formed text; the cursor stands behind the one that starts it. */
+static bool string_leave(struct cella_cursor *cursor)
 {
-    static const struct {
-        uint8_t first;
-        enum ev_json_kind kind;
-    } kinds[] = {{'{', EV_JSON_OBJECT}, {'[', EV_JSON_ARRAY}, {'"', EV_JSON_STRING},
-                 {'t', EV_JSON_TRUE},   {'f', EV_JSON_FALSE}, {'n', EV_JSON_NULL}};
-    space_skip(cursor);
     const uint8_t *start = ev_cursor_at(cursor);
-    size_t offset = cursor->offset;
-    CELLA_TRY(value_skip(cursor, place));
-    ret_value->text = cella_bytes_of(start, cursor->offset - offset);
-    ret_value->kind = EV_JSON_NUMBER;
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (*start == kinds[i].first) {
-            ret_value->kind = kinds[i].kind;
+    size_t size = cella_cursor_left(cursor);
+    for (size_t from = 0; from < size;) {
+        const uint8_t *quote = memchr(start + from, '"', size - from);
+        if (!quote) {
+            return false;
+        }
+        size_t end = (size_t)(quote - start);
+        size_t escapes = 0;
+        while (escapes < end && start[end - 1 - escapes] == '\\') {
+            escapes++;
+        }
+        from = end + 1;
+        if (escapes % 2 == 0) {
+            cursor->offset += from;
+            return true;
         }
     }
-    return CELLA_OK;
+    return false;
+}
+
+static bool container_leave(struct cella_cursor *cursor)
+{
+    size_t depth = 1;
+    while (depth && cella_cursor_left(cursor)) {
+        uint8_t byte = cursor->bytes.data[cursor->offset++];
+        if (byte == '"' && !string_leave(cursor)) {
+            return false;
+        }
+        depth += byte == '{' || byte == '[';
+        depth -= byte == '}' || byte == ']';
+    }
+    return depth == 0;
+}
+
+/* Past a value of well-formed text: no need to look at it closely again. */
+static bool known_skip(struct cella_cursor *cursor)
+{
+    uint8_t first = peek(cursor);
+    if (first == '"' || first == '{' || first == '[') {
+        cursor->offset++;
+        return first == '"' ? string_leave(cursor) : container_leave(cursor);
+    }
+    return scalar_skip(cursor);
+}
+
+static enum ev_json_kind kind_of(uint8_t first)
+{
+    switch (first) {
+    case '{':
+        return EV_JSON_OBJECT;
+    case '[':
+        return EV_JSON_ARRAY;
+    case '"':
+        return EV_JSON_STRING;
+    case 't':
+        return EV_JSON_TRUE;
+    case 'f':
+        return EV_JSON_FALSE;
+    case 'n':
+        return EV_JSON_NULL;
+    default:
+        return EV_JSON_NUMBER;
+    }
+}
+
+/* The value at the cursor, of well-formed text. */
+static bool known_take(struct cella_cursor *cursor, struct ev_json *ret_value)
+{
+    const uint8_t *start = ev_cursor_at(cursor);
+    size_t offset = cursor->offset;
+    if (cella_cursor_left(cursor) == 0 || !known_skip(cursor)) {
+        return false;
+    }
+    *ret_value = (struct ev_json){.kind = kind_of(*start),
+                                  .text = cella_bytes_of(start, cursor->offset - offset)};
+    return true;
 }
 
 cella_result ev_json_parse(struct cella_bytes text, struct ev_place *place,
                            struct ev_json *ret_value)
 {
     struct cella_cursor cursor = cella_cursor_of(text);
-    CELLA_TRY(value_take(&cursor, place, ret_value));
+    space_skip(&cursor);
+    const uint8_t *start = ev_cursor_at(&cursor);
+    size_t offset = cursor.offset;
+    CELLA_TRY(value_skip(&cursor, place));
+    ret_value->text = cella_bytes_of(start, cursor.offset - offset);
+    ret_value->kind = kind_of(*start);
     space_skip(&cursor);
     EV_ENSURE(place, cella_cursor_left(&cursor) == 0, ev_cursor_at(&cursor), TRAILING_BYTES,
               "nothing behind the JSON value");
@@ -285,51 +349,64 @@ bool ev_json_next(struct ev_json_iterator *iterator, struct cella_bytes *ret_key
                   struct ev_json *ret_value)
 {
     struct cella_cursor *cursor = &iterator->cursor;
-    struct ev_place place = {0};
     *ret_key = (struct cella_bytes){0};
     space_skip(cursor);
     byte_skip(cursor, ',');
     space_skip(cursor);
-    if (cella_cursor_left(cursor) == 0) {
-        return false;
-    }
     if (iterator->is_object) {
         size_t start = cursor->offset;
-        if (!string_skip(cursor)) {
+        if (!byte_skip(cursor, '"') || !string_leave(cursor)) {
             return false;
         }
         *ret_key = ev_part(cursor->bytes, start + 1, cursor->offset - start - 2);
         space_skip(cursor);
         byte_skip(cursor, ':');
+        space_skip(cursor);
     }
-    return cella_is_ok(value_take(cursor, &place, ret_value));
+    return known_take(cursor, ret_value);
 }
 
-cella_result ev_json_find(struct ev_json object, const char *key, struct ev_place *place,
-                          bool *ret_found, struct ev_json *ret_value)
+cella_result ev_json_open(struct ev_json object, struct ev_place *place,
+                          struct ev_json_members *ret_members)
 {
-    EV_ENSURE(place, object.kind == EV_JSON_OBJECT, object.text.data, BAD_FIELD, "a JSON object");
     struct ev_json_iterator iterator = ev_json_items(object);
-    struct cella_bytes name;
+    struct cella_bytes key;
     struct ev_json value;
-    *ret_found = false;
-    while (ev_json_next(&iterator, &name, &value)) {
-        if (ev_is(name, key)) {
-            EV_ENSURE(place, !*ret_found, name.data, BAD_FIELD, "a key that occurs once");
-            *ret_found = true;
-            *ret_value = value;
+    EV_ENSURE(place, object.kind == EV_JSON_OBJECT, object.text.data, BAD_FIELD, "a JSON object");
+    ret_members->at = object.text.data;
+    ret_members->count = 0;
+    while (ev_json_next(&iterator, &key, &value)) {
+        size_t count = ret_members->count;
+        for (size_t i = 0; i < count; i++) {
+            EV_ENSURE(place, !ev_equal(ret_members->keys[i], key), key.data, BAD_FIELD,
+                      "a key that occurs once");
         }
+        EV_ENSURE(place, count < EV_JSON_MEMBERS_MAX, key.data, LIMIT_EXCEEDED,
+                  "a JSON object with fewer members");
+        ret_members->keys[count] = key;
+        ret_members->values[count] = value;
+        ret_members->count++;
     }
     return CELLA_OK;
 }
 
-cella_result ev_json_get(struct ev_json object, const char *key, enum ev_json_kind kind,
-                         struct ev_place *place, struct ev_json *ret_value)
+const struct ev_json *ev_json_member(const struct ev_json_members *members, const char *key)
 {
-    bool is_found;
-    CELLA_TRY(ev_json_find(object, key, place, &is_found, ret_value));
-    EV_ENSURE(place, is_found, object.text.data, BAD_FIELD, key);
-    EV_ENSURE(place, ret_value->kind == kind, ret_value->text.data, BAD_FIELD, key);
+    for (size_t i = 0; i < members->count; i++) {
+        if (ev_is(members->keys[i], key)) {
+            return &members->values[i];
+        }
+    }
+    return NULL;
+}
+
+cella_result ev_json_get(const struct ev_json_members *members, const char *key,
+                         enum ev_json_kind kind, struct ev_place *place, struct ev_json *ret_value)
+{
+    const struct ev_json *value = ev_json_member(members, key);
+    EV_ENSURE(place, value, members->at, BAD_FIELD, key);
+    EV_ENSURE(place, value->kind == kind, value->text.data, BAD_FIELD, key);
+    *ret_value = *value;
     return CELLA_OK;
 }
 
@@ -378,34 +455,34 @@ cella_result ev_json_time(struct ev_json value, struct ev_place *place, int64_t 
     return CELLA_OK;
 }
 
-cella_result ev_json_get_string(struct ev_json object, const char *key, struct ev_place *place,
-                                struct cella_bytes *ret_text)
+cella_result ev_json_get_string(const struct ev_json_members *members, const char *key,
+                                struct ev_place *place, struct cella_bytes *ret_text)
 {
     struct ev_json value;
-    CELLA_TRY(ev_json_get(object, key, EV_JSON_STRING, place, &value));
+    CELLA_TRY(ev_json_get(members, key, EV_JSON_STRING, place, &value));
     return ev_json_string(value, place, ret_text);
 }
 
-cella_result ev_json_get_unsigned(struct ev_json object, const char *key, uint64_t max,
-                                  struct ev_place *place, uint64_t *ret_value)
+cella_result ev_json_get_unsigned(const struct ev_json_members *members, const char *key,
+                                  uint64_t max, struct ev_place *place, uint64_t *ret_value)
 {
     struct ev_json value;
-    CELLA_TRY(ev_json_get(object, key, EV_JSON_NUMBER, place, &value));
+    CELLA_TRY(ev_json_get(members, key, EV_JSON_NUMBER, place, &value));
     return ev_json_unsigned(value, max, place, ret_value);
 }
 
-cella_result ev_json_get_hex(struct ev_json object, const char *key, struct ev_place *place,
-                             uint8_t *out, size_t size)
+cella_result ev_json_get_hex(const struct ev_json_members *members, const char *key,
+                             struct ev_place *place, uint8_t *out, size_t size)
 {
     struct ev_json value;
-    CELLA_TRY(ev_json_get(object, key, EV_JSON_STRING, place, &value));
+    CELLA_TRY(ev_json_get(members, key, EV_JSON_STRING, place, &value));
     return ev_json_hex(value, place, out, size);
 }
 
-cella_result ev_json_get_time(struct ev_json object, const char *key, struct ev_place *place,
-                              int64_t *ret_time)
+cella_result ev_json_get_time(const struct ev_json_members *members, const char *key,
+                              struct ev_place *place, int64_t *ret_time)
 {
     struct ev_json value;
-    CELLA_TRY(ev_json_get(object, key, EV_JSON_STRING, place, &value));
+    CELLA_TRY(ev_json_get(members, key, EV_JSON_STRING, place, &value));
     return ev_json_time(value, place, ret_time);
 }

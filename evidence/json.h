@@ -10,6 +10,7 @@
 #include "evidence/place.h"
 
 #define EV_JSON_DEPTH_MAX 16u
+#define EV_JSON_MEMBERS_MAX 40u
 
 enum ev_json_kind {
     EV_JSON_OBJECT,
@@ -41,12 +42,22 @@ struct ev_json_iterator ev_json_items(struct ev_json container);
 bool ev_json_next(struct ev_json_iterator *iterator, struct cella_bytes *ret_key,
                   struct ev_json *ret_value);
 
-/* The member `key`; false: there is none. BAD_FIELD: twice, or this is no object. */
-CELLA_MUST_USE cella_result ev_json_find(struct ev_json object, const char *key,
-                                         struct ev_place *place, bool *ret_found,
-                                         struct ev_json *ret_value);
+/* The members of an object, found in one pass. */
+struct ev_json_members {
+    const uint8_t *at; /* of the object */
+    struct cella_bytes keys[EV_JSON_MEMBERS_MAX];
+    struct ev_json values[EV_JSON_MEMBERS_MAX];
+    size_t count;
+};
+
+/* BAD_FIELD: this is no object, or a key stands there twice. LIMIT_EXCEEDED. */
+CELLA_MUST_USE cella_result ev_json_open(struct ev_json object, struct ev_place *place,
+                                         struct ev_json_members *ret_members);
+
+/* The member `key`; NULL: there is none. */
+const struct ev_json *ev_json_member(const struct ev_json_members *members, const char *key);
 /* The member `key`, which must be there and of that kind. */
-CELLA_MUST_USE cella_result ev_json_get(struct ev_json object, const char *key,
+CELLA_MUST_USE cella_result ev_json_get(const struct ev_json_members *members, const char *key,
                                         enum ev_json_kind kind, struct ev_place *place,
                                         struct ev_json *ret_value);
 
@@ -62,15 +73,15 @@ CELLA_MUST_USE cella_result ev_json_time(struct ev_json value, struct ev_place *
                                          int64_t *ret_time);
 
 /* ev_json_get and the reader of its kind in one. */
-CELLA_MUST_USE cella_result ev_json_get_string(struct ev_json object, const char *key,
-                                               struct ev_place *place,
+CELLA_MUST_USE cella_result ev_json_get_string(const struct ev_json_members *members,
+                                               const char *key, struct ev_place *place,
                                                struct cella_bytes *ret_text);
-CELLA_MUST_USE cella_result ev_json_get_unsigned(struct ev_json object, const char *key,
-                                                 uint64_t max, struct ev_place *place,
-                                                 uint64_t *ret_value);
-CELLA_MUST_USE cella_result ev_json_get_hex(struct ev_json object, const char *key,
+CELLA_MUST_USE cella_result ev_json_get_unsigned(const struct ev_json_members *members,
+                                                 const char *key, uint64_t max,
+                                                 struct ev_place *place, uint64_t *ret_value);
+CELLA_MUST_USE cella_result ev_json_get_hex(const struct ev_json_members *members, const char *key,
                                             struct ev_place *place, uint8_t *out, size_t size);
-CELLA_MUST_USE cella_result ev_json_get_time(struct ev_json object, const char *key,
+CELLA_MUST_USE cella_result ev_json_get_time(const struct ev_json_members *members, const char *key,
                                              struct ev_place *place, int64_t *ret_time);
 
 #endif

@@ -25,26 +25,21 @@ static cella_result wrapped_find(struct ev_json document, struct ev_place *place
         enum cella_collateral_kind kind;
     } keys[] = {{"tcbInfo", CELLA_COLLATERAL_TCB_INFO},
                 {"enclaveIdentity", CELLA_COLLATERAL_QE_IDENTITY}};
-    struct ev_json signature;
-    bool is_found;
-    *ret_wrapped = (struct wrapped){0};
+    struct ev_json_members members;
+    *ret_wrapped = (struct wrapped){.body = document};
+    CELLA_TRY(ev_json_open(document, place, &members));
     for (size_t i = 0; i < 2; i++) {
-        CELLA_TRY(ev_json_find(document, keys[i].key, place, &is_found, &ret_wrapped->body));
-        if (is_found) {
+        const struct ev_json *body = ev_json_member(&members, keys[i].key);
+        if (body) {
             ret_wrapped->kind = keys[i].kind;
-            CELLA_TRY(ev_json_get(document, "signature", EV_JSON_STRING, place, &signature));
-            return ev_json_string(signature, place, &ret_wrapped->signature);
+            ret_wrapped->body = *body;
+            return ev_json_get_string(&members, "signature", place, &ret_wrapped->signature);
         }
     }
-    ret_wrapped->body = document;
-    bool has_levels;
-    bool is_tcb;
-    bool is_identity;
-    CELLA_TRY(ev_json_find(document, "tcbLevels", place, &has_levels, &signature));
-    CELLA_TRY(ev_json_find(document, "fmspc", place, &is_tcb, &signature));
-    CELLA_TRY(ev_json_find(document, "miscselect", place, &is_identity, &signature));
-    EV_ENSURE(place, has_levels && (is_tcb || is_identity), document.text.data, BAD_MAGIC,
-              "tcbInfo or enclaveIdentity");
+    bool is_tcb = ev_json_member(&members, "fmspc");
+    bool is_bare =
+        ev_json_member(&members, "tcbLevels") && (is_tcb || ev_json_member(&members, "miscselect"));
+    EV_ENSURE(place, is_bare, document.text.data, BAD_MAGIC, "tcbInfo or enclaveIdentity");
     ret_wrapped->kind = is_tcb ? CELLA_COLLATERAL_TCB_INFO : CELLA_COLLATERAL_QE_IDENTITY;
     return CELLA_OK;
 }

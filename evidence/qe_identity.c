@@ -5,7 +5,7 @@
 #include "evidence/bytes_util.h"
 #include "evidence/tcb_info.h"
 
-static cella_result enclave_parse(struct ev_json body, struct ev_place *place,
+static cella_result enclave_parse(const struct ev_json_members *body, struct ev_place *place,
                                   struct qe_identity *identity)
 {
     uint8_t misc[4];
@@ -22,14 +22,16 @@ static cella_result enclave_parse(struct ev_json body, struct ev_place *place,
     return CELLA_OK;
 }
 
-cella_result ev_qe_identity_parse(struct ev_json body, struct ev_arena *arena,
+cella_result ev_qe_identity_parse(struct ev_json json, struct ev_arena *arena,
                                   struct ev_place *place, struct qe_identity *ret_identity)
 {
     struct qe_identity identity = {0};
+    struct ev_json_members members;
+    const struct ev_json_members *body = &members;
     struct cella_bytes id;
+    CELLA_TRY(ev_json_open(json, place, &members));
     CELLA_TRY(ev_json_get_unsigned(body, "version", UINT32_MAX, place, &identity.version));
-    EV_ENSURE(place, identity.version == 2, body.text.data, UNSUPPORTED_VERSION,
-              "QE identity version 2");
+    EV_ENSURE(place, identity.version == 2, body->at, UNSUPPORTED_VERSION, "QE identity version 2");
     CELLA_TRY(ev_json_get_string(body, "id", place, &id));
     bool is_tdx = ev_is(id, "TD_QE");
     EV_ENSURE(place, is_tdx || ev_is(id, "QE"), id.data, BAD_FIELD, "the id QE or TD_QE");

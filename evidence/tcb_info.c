@@ -30,8 +30,8 @@ static size_t items_count(struct ev_json array)
 }
 
 /* An array `key` of 1 to `max` items, and room for as many of `item_size`. */
-static cella_result list_open(struct ev_json owner, const char *key, size_t max, size_t item_size,
-                              struct ev_arena *arena, struct ev_place *place,
+static cella_result list_open(const struct ev_json_members *owner, const char *key, size_t max,
+                              size_t item_size, struct ev_arena *arena, struct ev_place *place,
                               struct ev_json *ret_array, void **ret_room, size_t *ret_count)
 {
     CELLA_TRY(ev_json_get(owner, key, EV_JSON_ARRAY, place, ret_array));
@@ -45,19 +45,18 @@ static cella_result list_open(struct ev_json owner, const char *key, size_t max,
 }
 
 /* tcbDate, tcbStatus, advisoryIDs: what every kind of level has. */
-static cella_result level_common_parse(struct ev_json value, struct ev_place *place,
+static cella_result level_common_parse(const struct ev_json_members *value, struct ev_place *place,
                                        struct tcb_level *level)
 {
     struct cella_bytes status;
-    bool has_advisories;
+    const struct ev_json *advisories = ev_json_member(value, "advisoryIDs");
     CELLA_TRY(ev_json_get_time(value, "tcbDate", place, &level->date));
     CELLA_TRY(ev_json_get_string(value, "tcbStatus", place, &status));
     level->status = ev_tcb_status_of(status);
     EV_ENSURE(place, level->status != CELLA_TCB_NONE && level->status <= CELLA_TCB_REVOKED,
               status.data, BAD_FIELD, "a known tcbStatus");
-    CELLA_TRY(ev_json_find(value, "advisoryIDs", place, &has_advisories, &level->advisories));
-    if (!has_advisories) {
-        level->advisories = (struct ev_json){.kind = EV_JSON_NULL};
+    level->advisories = advisories ? *advisories : (struct ev_json){.kind = EV_JSON_NULL};
+    if (!advisories) {
         return CELLA_OK;
     }
     EV_ENSURE(place, level->advisories.kind == EV_JSON_ARRAY, level->advisories.text.data,
@@ -72,48 +71,56 @@ static cella_result level_common_parse(struct ev_json value, struct ev_place *pl
 }
 
 /* Version 3: [{"svn": 4, …}, … 16 times]. */
-static cella_result components_parse(struct ev_json tcb, const char *key, struct ev_place *place,
-                                     uint8_t out[16])
+static cella_result components_parse(const struct ev_json_members *tcb, const char *key,
+                                     struct ev_place *place, uint8_t out[16])
 {
+    struct ev_json_members component;
     struct ev_json array;
     CELLA_TRY(ev_json_get(tcb, key, EV_JSON_ARRAY, place, &array));
-    EV_ENSURE(place, items_count(array) == 16, array.text.data, BAD_FIELD, "16 TCB components");
     struct ev_json_iterator items = ev_json_items(array);
     struct cella_bytes name;
     struct ev_json item;
     uint64_t svn;
-    for (size_t i = 0; i < 16 && ev_json_next(&items, &name, &item); i++) {
-        CELLA_TRY(ev_json_get_unsigned(item, "svn", UINT8_MAX, place, &svn));
-        out[i] = (uint8_t)svn;
+    size_t count = 0;
+    while (ev_json_next(&items, &name, &item)) {
+        EV_ENSURE(place, count < 16, item.text.data, BAD_FIELD, "16 TCB components");
+        CELLA_TRY(ev_json_open(item, place, &component));
+        CELLA_TRY(ev_json_get_unsigned(&component, "svn", UINT8_MAX, place, &svn));
+        out[count++] = (uint8_t)svn;
     }
+    EV_ENSURE(place, count == 16, array.text.data, BAD_FIELD, "16 TCB components");
     return CELLA_OK;
 }
 
 /* Version 2: "sgxtcbcomp01svn" to "sgxtcbcomp16svn". */
-static cella_result components_v2_parse(struct ev_json tcb, struct ev_place *place, uint8_t out[16])
+static cella_result components_v2_parse(const struct ev_json_members *tcb, struct ev_place *place,
+                                        uint8_t out[16])
 {
     char key[] = "sgxtcbcomp00svn";
     uint64_t svn;
     for (unsigned i = 1; i <= 16; i++) {
         key[10] = (char)('0' + i / 10);
         key[11] = (char)('0' + i % 10);
-        struct ev_json value;
-        bool is_found;
-        CELLA_TRY(ev_json_find(tcb, key, place, &is_found, &value));
-        EV_ENSURE(place, is_found, tcb.text.data, BAD_FIELD, "16 TCB components");
-        CELLA_TRY(ev_json_unsigned(value, UINT8_MAX, place, &svn));
+        const struct ev_json *value = ev_json_member(tcb, key);
+        EV_ENSURE(place, value, tcb->at, BAD_FIELD, "16 TCB components");
+        CELLA_TRY(ev_json_unsigned(*value, UINT8_MAX, place, &svn));
         out[i - 1] = (uint8_t)svn;
     }
     return CELLA_OK;
 }
 
-static cella_result level_parse(const struct tcb_info *info, struct ev_json value,
+static cella_result level_parse(const struct tcb_info *info, struct ev_json json,
                                 struct ev_place *place, struct tcb_level *level)
 {
-    struct ev_json tcb;
+    struct ev_json_members value;
+    struct ev_json_members members;
+    const struct ev_json_members *tcb = &members;
+    struct ev_json versions;
     uint64_t pce_svn;
-    CELLA_TRY(level_common_parse(value, place, level));
-    CELLA_TRY(ev_json_get(value, "tcb", EV_JSON_OBJECT, place, &tcb));
+    CELLA_TRY(ev_json_open(json, place, &value));
+    CELLA_TRY(level_common_parse(&value, place, level));
+    CELLA_TRY(ev_json_get(&value, "tcb", EV_JSON_OBJECT, place, &versions));
+    CELLA_TRY(ev_json_open(versions, place, &members));
     CELLA_TRY(ev_json_get_unsigned(tcb, "pcesvn", UINT16_MAX, place, &pce_svn));
     level->pce_svn = (uint16_t)pce_svn;
     if (info->version == 2) {
@@ -153,7 +160,7 @@ static cella_result levels_sort(struct tcb_level *levels, size_t count, const ui
     return CELLA_OK;
 }
 
-static cella_result levels_parse(struct ev_json body, struct ev_arena *arena,
+static cella_result levels_parse(const struct ev_json_members *body, struct ev_arena *arena,
                                  struct ev_place *place, struct tcb_info *info)
 {
     struct cella_bytes key;
@@ -170,7 +177,7 @@ static cella_result levels_parse(struct ev_json body, struct ev_arena *arena,
     return levels_sort(info->levels, info->level_count, array.text.data, place);
 }
 
-cella_result ev_tcb_svn_levels_parse(struct ev_json owner, struct ev_arena *arena,
+cella_result ev_tcb_svn_levels_parse(const struct ev_json_members *owner, struct ev_arena *arena,
                                      struct ev_place *place, struct tcb_level **ret_levels,
                                      size_t *ret_count)
 {
@@ -184,17 +191,21 @@ cella_result ev_tcb_svn_levels_parse(struct ev_json owner, struct ev_arena *aren
     struct tcb_level *levels = room;
     struct ev_json_iterator items = ev_json_items(array);
     for (size_t i = 0; i < *ret_count && ev_json_next(&items, &key, &item); i++) {
-        struct ev_json tcb;
-        CELLA_TRY(level_common_parse(item, place, &levels[i]));
-        CELLA_TRY(ev_json_get(item, "tcb", EV_JSON_OBJECT, place, &tcb));
-        CELLA_TRY(ev_json_get_unsigned(tcb, "isvsvn", UINT16_MAX, place, &svn));
+        struct ev_json_members level;
+        struct ev_json_members tcb;
+        struct ev_json versions;
+        CELLA_TRY(ev_json_open(item, place, &level));
+        CELLA_TRY(level_common_parse(&level, place, &levels[i]));
+        CELLA_TRY(ev_json_get(&level, "tcb", EV_JSON_OBJECT, place, &versions));
+        CELLA_TRY(ev_json_open(versions, place, &tcb));
+        CELLA_TRY(ev_json_get_unsigned(&tcb, "isvsvn", UINT16_MAX, place, &svn));
         levels[i].pce_svn = (uint16_t)svn;
     }
     *ret_levels = levels;
     return levels_sort(levels, *ret_count, array.text.data, place);
 }
 
-static cella_result module_parse(struct ev_json value, struct ev_place *place,
+static cella_result module_parse(const struct ev_json_members *value, struct ev_place *place,
                                  struct tcb_module *module)
 {
     CELLA_TRY(ev_json_get_hex(value, "mrsigner", place, module->mr_signer, 48));
@@ -202,16 +213,15 @@ static cella_result module_parse(struct ev_json value, struct ev_place *place,
     return ev_json_get_hex(value, "attributesMask", place, module->attributes_mask, 8);
 }
 
-static cella_result identities_parse(struct ev_json body, struct ev_arena *arena,
+static cella_result identities_parse(const struct ev_json_members *body, struct ev_arena *arena,
                                      struct ev_place *place, struct tcb_info *info)
 {
     struct cella_bytes key;
     struct ev_json array;
     struct ev_json item;
     void *room;
-    bool is_found;
-    CELLA_TRY(ev_json_find(body, "tdxModuleIdentities", place, &is_found, &array));
-    if (!is_found || (array.kind == EV_JSON_ARRAY && items_count(array) == 0)) {
+    const struct ev_json *list = ev_json_member(body, "tdxModuleIdentities");
+    if (!list || (list->kind == EV_JSON_ARRAY && items_count(*list) == 0)) {
         return CELLA_OK;
     }
     CELLA_TRY(list_open(body, "tdxModuleIdentities", TCB_MODULE_MAX, sizeof(struct tcb_module),
@@ -220,15 +230,18 @@ static cella_result identities_parse(struct ev_json body, struct ev_arena *arena
     struct ev_json_iterator items = ev_json_items(array);
     for (size_t i = 0; i < info->identity_count && ev_json_next(&items, &key, &item); i++) {
         struct tcb_module *module = &info->identities[i];
-        CELLA_TRY(ev_json_get_string(item, "id", place, &module->id));
-        CELLA_TRY(module_parse(item, place, module));
-        CELLA_TRY(
-            ev_tcb_svn_levels_parse(item, arena, place, &module->levels, &module->level_count));
+        struct ev_json_members identity;
+        CELLA_TRY(ev_json_open(item, place, &identity));
+        CELLA_TRY(ev_json_get_string(&identity, "id", place, &module->id));
+        CELLA_TRY(module_parse(&identity, place, module));
+        CELLA_TRY(ev_tcb_svn_levels_parse(&identity, arena, place, &module->levels,
+                                          &module->level_count));
     }
     return CELLA_OK;
 }
 
-static cella_result tee_parse(struct ev_json body, struct ev_place *place, struct tcb_info *info)
+static cella_result tee_parse(const struct ev_json_members *body, struct ev_place *place,
+                              struct tcb_info *info)
 {
     struct cella_bytes id;
     info->tee = CELLA_TEE_SGX;
@@ -242,14 +255,18 @@ static cella_result tee_parse(struct ev_json body, struct ev_place *place, struc
     return CELLA_OK;
 }
 
-cella_result ev_tcb_info_parse(struct ev_json body, struct ev_arena *arena, struct ev_place *place,
+cella_result ev_tcb_info_parse(struct ev_json json, struct ev_arena *arena, struct ev_place *place,
                                struct tcb_info *ret_info)
 {
     struct tcb_info info = {0};
+    struct ev_json_members members;
+    struct ev_json_members module_members;
+    const struct ev_json_members *body = &members;
     struct ev_json module;
     uint64_t type;
+    CELLA_TRY(ev_json_open(json, place, &members));
     CELLA_TRY(ev_json_get_unsigned(body, "version", UINT32_MAX, place, &info.version));
-    EV_ENSURE(place, info.version == 2 || info.version == 3, body.text.data, UNSUPPORTED_VERSION,
+    EV_ENSURE(place, info.version == 2 || info.version == 3, body->at, UNSUPPORTED_VERSION,
               "TCB info version 2 or 3");
     CELLA_TRY(tee_parse(body, place, &info));
     CELLA_TRY(ev_json_get_time(body, "issueDate", place, &info.issued));
@@ -257,14 +274,15 @@ cella_result ev_tcb_info_parse(struct ev_json body, struct ev_arena *arena, stru
     CELLA_TRY(ev_json_get_hex(body, "fmspc", place, info.fmspc, 6));
     CELLA_TRY(ev_json_get_hex(body, "pceId", place, info.pce_id, 2));
     CELLA_TRY(ev_json_get_unsigned(body, "tcbType", UINT32_MAX, place, &type));
-    EV_ENSURE(place, type == 0, body.text.data, UNSUPPORTED_VERSION,
+    EV_ENSURE(place, type == 0, body->at, UNSUPPORTED_VERSION,
               "tcbType 0, whose components compare one by one");
     CELLA_TRY(ev_json_get_unsigned(body, "tcbEvaluationDataNumber", UINT32_MAX, place,
                                    &info.evaluation_number));
     CELLA_TRY(levels_parse(body, arena, place, &info));
     if (info.tee == CELLA_TEE_TDX) {
         CELLA_TRY(ev_json_get(body, "tdxModule", EV_JSON_OBJECT, place, &module));
-        CELLA_TRY(module_parse(module, place, &info.module));
+        CELLA_TRY(ev_json_open(module, place, &module_members));
+        CELLA_TRY(module_parse(&module_members, place, &info.module));
         info.has_module = true;
         CELLA_TRY(identities_parse(body, arena, place, &info));
     }

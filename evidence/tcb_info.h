@@ -63,8 +63,8 @@ CELLA_MUST_USE cella_result ev_qe_identity_parse(struct ev_json body, struct ev_
 enum cella_tcb_status ev_tcb_status_of(struct cella_bytes name);
 
 /* tcbLevels of a QE identity or a TDX module: tcb.isvsvn, tcbDate, tcbStatus, advisoryIDs. */
-CELLA_MUST_USE cella_result ev_tcb_svn_levels_parse(struct ev_json owner, struct ev_arena *arena,
-                                                    struct ev_place *place,
+CELLA_MUST_USE cella_result ev_tcb_svn_levels_parse(const struct ev_json_members *owner,
+                                                    struct ev_arena *arena, struct ev_place *place,
                                                     struct tcb_level **ret_levels,
                                                     size_t *ret_count);
 

@@ -2,6 +2,7 @@
  * SGX and TDX quotes: each check turned on by one change to good evidence; every byte of a quote; policy.
  * Side: tests.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "common/cleanup.h"
 #include "tests/evidence/maker.h"
 
+#define THREAD_ROUNDS 60
 #define CELLA_STEP_ACCEPTED CELLA_STEP_COUNT
 
 struct world {
@@ -440,6 +442,40 @@ static void test_prepared_is_kept(void **state)
     world_done(&world);
 }
 
+/* Prepared collateral is only read: threads share it. */
+static void *thread_run(void *argument)
+{
+    struct world *world = argument;
+    void *scratch = aligned_alloc(16, CELLA_EVIDENCE_SCRATCH_SIZE);
+    struct cella_evidence_result *result = malloc(sizeof(*result));
+    size_t accepted = 0;
+    for (int i = 0; scratch && result && i < THREAD_ROUNDS; i++) {
+        accepted += cella_is_ok(
+            cella_evidence_verify(blob_span(&world->made.quote), world->prepared, MAKER_NOW,
+                                  &world->policy, scratch, CELLA_EVIDENCE_SCRATCH_SIZE, result));
+    }
+    free(scratch);
+    free(result);
+    return (void *)accepted;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct world world;
+    pthread_t threads[4];
+    sgx_world(&world);
+    for (size_t i = 0; i < CELLA_COUNT(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, thread_run, &world), 0);
+    }
+    for (size_t i = 0; i < CELLA_COUNT(threads); i++) {
+        void *accepted;
+        assert_int_equal(pthread_join(threads[i], &accepted), 0);
+        assert_int_equal((size_t)accepted, THREAD_ROUNDS);
+    }
+    world_done(&world);
+}
+
 static void test_misuse(void **state)
 {
     (void)state;
@@ -477,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_excused),
         cmocka_unit_test(test_findings),
         cmocka_unit_test(test_prepared_is_kept),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
