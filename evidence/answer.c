@@ -42,7 +42,10 @@ cella_collateral_answer_read(struct cella_span answer,
     CELLA_TRY(cella_end(&cursor));
     memcpy(ret_items, items, sizeof(items));
     if (ret_roots) {
-        memcpy(ret_roots->keys, head.roots, head.root_count * sizeof(head.roots[0]));
+        for (size_t i = 0; i < head.root_count; i++) {
+            ret_roots->keys[i] = (struct cella_root_key){0};
+            memcpy(ret_roots->keys[i].spki_sha256, head.roots[i], sizeof(head.roots[i]));
+        }
         ret_roots->count = head.root_count;
     }
     return CELLA_OK;

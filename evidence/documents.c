@@ -252,7 +252,9 @@ cella_result cella_collateral_answer(struct cella_span quote, void *out, size_t 
     const bool fits = size <= out_capacity;
     if (fits) {
         head.root_count = (uint32_t)roots.count;
-        memcpy(head.roots, roots.keys, roots.count * sizeof(head.roots[0]));
+        for (size_t i = 0; i < roots.count; i++) {
+            memcpy(head.roots[i], roots.keys[i].spki_sha256, sizeof(head.roots[i]));
+        }
         memcpy(out, &head, sizeof(head));
         memcpy((uint8_t *)out + sizeof(head), found.memory, size - sizeof(head));
     }

@@ -4,7 +4,9 @@
  * What is linked into an enclave is measured: whoever knows its MRENCLAVE knows whom it trusts (ADR 0130).
  *
  *     #include "cella/roots.h"
- *     CELLA_TRUSTED_ROOTS({{0x12, 0x34, …}});    the line that `cella platform export-root --source` prints
+ *     CELLA_TRUSTED_ROOTS({.spki_sha256 = {0x12, 0x34, …}});
+ *
+ * with SHA-256 of the root certificate's SubjectPublicKeyInfo: docs/attestation.md has the command that prints it.
  */
 #ifndef CELLA_ROOTS_H
 #define CELLA_ROOTS_H

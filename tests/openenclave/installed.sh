@@ -49,6 +49,33 @@ for compiler in gcc clang; do
     done
 done
 
+# Verifying, in the enclave and outside: nobody trusts this platform's quotes until told to. A debug enclave takes its
+# host's word for it, a production one only what was linked into it (ADR 0130).
+cp -r "$source/tests/openenclave/verify" "$work/verify"
+cd "$work/verify"
+make >make.log 2>&1 || { cat make.log; fail "verify does not build"; }
+verify() {
+    timeout -s KILL 120 ./host "$@" >run.log 2>&1 || { cat run.log; fail "verify $*"; }
+    grep -q "^0 failures$" run.log || { cat run.log; fail "verify $*"; }
+}
+openssl genrsa -out key.pem -3 3072 2>/dev/null
+printf 'Debug=0\n' >production.conf
+oesign sign -e enclave -c production.conf -k key.pem -o production >/dev/null || fail "oesign verify"
+export OE_LOG_LEVEL=NONE
+verify enclave debug no no
+export CELLA_INSECURE_ROOTS=platform
+verify enclave debug yes yes --simulate
+grep -q "^openenclave: CELLA_INSECURE_ROOTS is set" run.log || fail "a foreign root is trusted without a word"
+verify production production no yes
+unset CELLA_INSECURE_ROOTS
+key=$(openssl x509 -in "$CELLA_PLATFORM_DIR/provisioning/collateral/root_ca.pem" -pubkey -noout |
+    openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | od -An -v -tx1 | tr -d '\n' | sed 's/ /, 0x/g; s/^, //')
+printf '#include "cella/roots.h"\nCELLA_TRUSTED_ROOTS({.spki_sha256 = {%s}});\n' "$key" >roots.c
+make -B enclave ROOTS=roots.c >make.log 2>&1 || { cat make.log; fail "verify does not build with roots"; }
+oesign sign -e enclave -c production.conf -k key.pem -o production >/dev/null || fail "oesign verify with roots"
+verify production production yes no
+unset OE_LOG_LEVEL
+
 # The flags of the other files name what is there; the linker's script chooses glibc for C++.
 for name in oeenclave-g++ oeenclave-clang++ oeenclave-gcc-lvi-cfg oehost-g++ oehostverify-clang-lvi-cfg; do
     pkg-config --libs --cflags "$name" >/dev/null || fail "no $name.pc"

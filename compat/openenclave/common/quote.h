@@ -34,6 +34,8 @@ oe_datetime_t oe_datetime_of(int64_t time);
 /* OE_INVALID_UTC_DATE_TIME. */
 oe_result_t oe_datetime_read(const oe_datetime_t *datetime, int64_t *ret_time);
 
+/* Tells the log why something was refused: quote_source.c of each side. */
+void oe_quote_explain(const struct cella_evidence_failure *failure);
 /* Who is trusted beside Intel: quote_source.c of each side. */
 oe_result_t oe_roots_get(struct cella_roots *ret_roots);
 

@@ -87,6 +87,7 @@ static oe_result_t result_of_refusal(const struct cella_evidence_result *evidenc
 {
     for (size_t i = 0; i < evidence->failure_count; i++) {
         if (!evidence->failures[i].excused) {
+            oe_quote_explain(&evidence->failures[i]);
             return result_of_failure(&evidence->failures[i]);
         }
     }

@@ -52,3 +52,9 @@ oe_result_t oe_roots_get(struct cella_roots *ret_roots)
     OE_TRY_CELLA(cella_roots_add_linked(ret_roots));
     return cella_is_debug() ? host_roots_add(ret_roots) : OE_OK;
 }
+
+void oe_quote_explain(const struct cella_evidence_failure *failure)
+{
+    oe_log(OE_LOG_LEVEL_ERROR, "evidence refused: %s: %s: %s\n",
+           cella_evidence_step_name(failure->step), failure->object, failure->text);
+}

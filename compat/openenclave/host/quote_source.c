@@ -67,3 +67,9 @@ cella_result oe_roots_serve(void *out, size_t out_capacity, size_t *ret_size)
     CELLA_TRY(environment_add(&named)); /* for its notice; the answer has them */
     return cella_collateral_answer(no_quote, out, out_capacity, ret_size, NULL);
 }
+
+void oe_quote_explain(const struct cella_evidence_failure *failure)
+{
+    oe_log(OE_LOG_LEVEL_ERROR, "evidence refused: %s: %s: %s\n",
+           cella_evidence_step_name(failure->step), failure->object, failure->text);
+}
