@@ -45,7 +45,7 @@ CELLA_MUST_USE cella_result ev_x509_key(const struct ev_crypto *crypto,
 struct x509_crl {
     struct cella_bytes der, tbs, issuer;
     int64_t this_update, next_update;
-    uint32_t number; /* CRL number; 0: none, or beyond 32 bits */
+    uint32_t number;            /* CRL number; 0: none, or beyond 32 bits */
     struct cella_bytes revoked; /* content of the SEQUENCE OF; empty: none */
     struct x509_signature signature;
 };
