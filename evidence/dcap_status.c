@@ -247,6 +247,46 @@ static enum cella_tcb_status module_status(struct dcap *dcap)
     return level->status;
 }
 
+/* "; PCE SVN is 4, at least 5" */
+static void too_low(struct ev_text *line, const char *what, size_t n, unsigned have, unsigned need)
+{
+    ev_text_add(line, "; ");
+    ev_text_add(line, what);
+    if (n) {
+        ev_text_add(line, " ");
+        ev_text_number(line, n);
+    }
+    ev_text_add(line, " is ");
+    ev_text_number(line, have);
+    ev_text_add(line, ", at least ");
+    ev_text_number(line, need);
+}
+
+/* What keeps the platform below the lowest level: the first of its versions that is too low. */
+static void shortfall_write(const struct dcap *dcap, struct ev_text *line)
+{
+    const struct tcb_info *info = &dcap->tcb_info->tcb_info;
+    const struct cella_platform_claims *platform = &dcap->verify->result->platform;
+    const struct tcb_level *lowest = &info->levels[info->level_count - 1];
+    struct cella_span tdx = dcap->verify->result->claims.tdx.tee_tcb_svn;
+    for (size_t i = 0; i < 16; i++) {
+        if (platform->components[i] < lowest->sgx[i]) {
+            too_low(line, "TCB component", i + 1, platform->components[i], lowest->sgx[i]);
+            return;
+        }
+    }
+    if (platform->pce_svn < lowest->pce_svn) {
+        too_low(line, "the PCE SVN", 0, platform->pce_svn, lowest->pce_svn);
+        return;
+    }
+    for (size_t i = 0; dcap->quote->tee == CELLA_TEE_TDX && i < 16; i++) {
+        if (tdx.data[i] < lowest->tdx[i]) {
+            too_low(line, "TDX TCB component", i + 1, tdx.data[i], lowest->tdx[i]);
+            return;
+        }
+    }
+}
+
 static void unsupported(struct dcap *dcap, const char *what)
 {
     struct cella_evidence_result *result = dcap->verify->result;
@@ -256,6 +296,9 @@ static void unsupported(struct dcap *dcap, const char *what)
     ev_text_add(&line, "the versions of the ");
     ev_text_add(&line, what);
     ev_text_add(&line, " are below every level of the TCB info");
+    if (result->platform_status == CELLA_TCB_NOT_SUPPORTED) {
+        shortfall_write(dcap, &line);
+    }
     result->status = CELLA_TCB_NOT_SUPPORTED;
 }
 

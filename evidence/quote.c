@@ -70,15 +70,14 @@ static cella_result body_read(struct cella_cursor *cursor, struct ev_place *plac
     return take(cursor, size, place, "a whole report body", &quote->body);
 }
 
-/* What fits to a type: PPID (clear or encrypted), CPU SVN, PCE SVN and PCE id; certificates; a platform manifest. */
+/*
+ * Types 1 to 3 are PPID (clear or encrypted), CPU SVN, PCE SVN and PCE id, 7 is a platform manifest. They are not
+ * signed, and nothing of them is believed; certificates that hide behind one of these types are refused.
+ */
 static bool certification_fits(uint16_t type, struct cella_bytes data)
 {
-    static const uint16_t sizes[] = {
-        [QUOTE_PPID_CLEAR] = 36, [QUOTE_PPID_RSA2048] = 276, [QUOTE_PPID_RSA3072] = 404};
-    if (type <= QUOTE_PPID_RSA3072) {
-        return data.size == sizes[type];
-    }
-    return type != QUOTE_PLATFORM_MANIFEST || !ev_starts(data, "-----BEGIN");
+    bool has_certificates = type == QUOTE_PCK_CERTIFICATE || type == QUOTE_PCK_CHAIN;
+    return has_certificates || !ev_starts(data, "-----BEGIN");
 }
 
 /* QE report, its signature, authentication data, certification data: to the end of the cursor. */
