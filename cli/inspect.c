@@ -259,7 +259,10 @@ cella_result inspect_read(struct inspect *inspect, const char *path, struct cell
 
     inspect->path = path;
     CELLA_TRY(cella_elf_parse(file, &elf, error));
-    if (cella_is_ok(cella_elf_section_find(&elf, ".oeinfo", &section))) {
+    /* An image that Cella signed says so; the sources may still have the other SDKs' marks in them. */
+    if (cella_is_ok(cella_elf_section_find(&elf, ".note.cella", &section))) {
+        CELLA_TRY(read_cella(inspect, file, error));
+    } else if (cella_is_ok(cella_elf_section_find(&elf, ".oeinfo", &section))) {
         CELLA_TRY(read_open_enclave(inspect, file, error));
     } else if (cella_is_ok(cella_elf_section_find(&elf, ".note.sgxmeta", &section))) {
         CELLA_TRY(read_intel(inspect, file, error));

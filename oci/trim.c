@@ -153,5 +153,5 @@ size_t oci_trim_enclave(uint8_t *data, size_t size)
         memcpy(data + sections.table + i * sizeof(section), &section, sizeof(section));
         blanked += (size_t)section.sh_size;
     }
-    return blanked;
+    return blanked < size ? blanked : size; /* sections of a damaged file may lie over each other */
 }
