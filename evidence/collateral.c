@@ -60,28 +60,11 @@ static struct cella_span span_copy(struct cella_bytes bytes)
     return (struct cella_span){.data = copy, .size = bytes.size};
 }
 
-static cella_result item_keep(struct search *search, const char *name, struct cella_bytes bytes,
-                              struct cella_bytes signature)
-{
-    struct cella_collateral_set *set = search->set;
-    CELLA_ENSURE(set->count < ITEMS_MAX, LIMIT_EXCEEDED);
-    struct cella_collateral_item item = {.name = strdup(name), .bytes = span_copy(bytes)};
-    if (signature.size) {
-        item.signature = span_copy(signature);
-    }
-    if (!item.name || !item.bytes.data || (signature.size && !item.signature.data)) {
-        free((void *)(uintptr_t)item.name);
-        free((void *)(uintptr_t)item.bytes.data);
-        free((void *)(uintptr_t)item.signature.data);
-        return CELLA_RESULT(OUT_OF_MEMORY);
-    }
-    set->items[set->count++] = item;
-    search->found++;
-    return CELLA_OK;
-}
-
-static cella_result bytes_search(struct search *search, const char *name, struct cella_bytes bytes,
-                                 struct cella_bytes signature);
+/* A member of a bundle: a bare inner object is signed beside it. NULL: what is searched is no member. */
+struct member {
+    struct ev_json bundle;
+    struct cella_bytes key;
+};
 
 /* The member "<key>_signature" or "<key>Signature" beside `key`: a bare inner object is signed there. */
 static struct cella_bytes signature_find(struct ev_json bundle, struct cella_bytes key)
@@ -105,6 +88,32 @@ static struct cella_bytes signature_find(struct ev_json bundle, struct cella_byt
     return (struct cella_bytes){0};
 }
 
+/* Only a document that is kept has its signature looked for: a bundle may have any number of members. */
+static cella_result item_keep(struct search *search, const char *name, struct cella_bytes bytes,
+                              const struct member *member)
+{
+    struct cella_bytes signature =
+        member ? signature_find(member->bundle, member->key) : (struct cella_bytes){0};
+    struct cella_collateral_set *set = search->set;
+    CELLA_ENSURE(set->count < ITEMS_MAX, LIMIT_EXCEEDED);
+    struct cella_collateral_item item = {.name = strdup(name), .bytes = span_copy(bytes)};
+    if (signature.size) {
+        item.signature = span_copy(signature);
+    }
+    if (!item.name || !item.bytes.data || (signature.size && !item.signature.data)) {
+        free((void *)(uintptr_t)item.name);
+        free((void *)(uintptr_t)item.bytes.data);
+        free((void *)(uintptr_t)item.signature.data);
+        return CELLA_RESULT(OUT_OF_MEMORY);
+    }
+    set->items[set->count++] = item;
+    search->found++;
+    return CELLA_OK;
+}
+
+static cella_result bytes_search(struct search *search, const char *name, struct cella_bytes bytes,
+                                 const struct member *member);
+
 static void member_name(char *name, const char *bundle, struct cella_bytes key)
 {
     snprintf(name, NAME_MAX_SIZE, "%s%s%.*s", bundle, key.size ? ":" : "",
@@ -114,23 +123,23 @@ static void member_name(char *name, const char *bundle, struct cella_bytes key)
 static cella_result member_search(struct search *search, const char *bundle, struct ev_json json,
                                   struct cella_bytes key, struct ev_json item)
 {
+    const struct member member = {.bundle = json, .key = key};
     char name[NAME_MAX_SIZE];
     struct unwrapped text;
     member_name(name, bundle, key);
     if (ev_unwrap_numbers(item, &text)) {
-        cella_result result = bytes_search(search, name, cella_bytes_of(text.data, text.size),
-                                           (struct cella_bytes){0});
+        cella_result result =
+            bytes_search(search, name, cella_bytes_of(text.data, text.size), NULL);
         free(text.data);
         return result;
     }
     if (item.kind == EV_JSON_OBJECT || item.kind == EV_JSON_ARRAY) {
-        return bytes_search(search, name, item.text, signature_find(json, key));
+        return bytes_search(search, name, item.text, &member);
     }
     if (!ev_unwrap_string(item, &text)) {
         return CELLA_OK;
     }
-    cella_result result =
-        bytes_search(search, name, cella_bytes_of(text.data, text.size), signature_find(json, key));
+    cella_result result = bytes_search(search, name, cella_bytes_of(text.data, text.size), &member);
     free(text.data);
     return result;
 }
@@ -185,7 +194,7 @@ static cella_result endorsements_search(struct search *search, const char *name,
         }
         part = terminator_cut(part);
         snprintf(member, sizeof(member), "%s:%zu", name, i);
-        CELLA_TRY(bytes_search(search, member, part, (struct cella_bytes){0}));
+        CELLA_TRY(bytes_search(search, member, part, NULL));
     }
     return CELLA_OK;
 }
@@ -212,7 +221,7 @@ static cella_result qve_search(struct search *search, const char *name, struct c
         offset += size;
         part = terminator_cut(part);
         snprintf(member, sizeof(member), "%s:%zu", name, i);
-        CELLA_TRY(bytes_search(search, member, part, (struct cella_bytes){0}));
+        CELLA_TRY(bytes_search(search, member, part, NULL));
     }
     return CELLA_OK;
 }
@@ -238,14 +247,13 @@ static cella_result inside_search(struct search *search, const char *name, struc
     if (!(is_percent ? ev_unwrap_percent(bytes, &inner) : ev_unwrap_text(bytes, &inner))) {
         return CELLA_OK;
     }
-    cella_result result =
-        bytes_search(search, name, cella_bytes_of(inner.data, inner.size), (struct cella_bytes){0});
+    cella_result result = bytes_search(search, name, cella_bytes_of(inner.data, inner.size), NULL);
     free(inner.data);
     return result;
 }
 
 static cella_result bytes_search(struct search *search, const char *name, struct cella_bytes bytes,
-                                 struct cella_bytes signature)
+                                 const struct member *member)
 {
     bool is_ours = false;
     if (search->depth < UNWRAP_DEPTH_MAX) {
@@ -259,7 +267,7 @@ static cella_result bytes_search(struct search *search, const char *name, struct
     enum cella_collateral_kind kind =
         cella_collateral_recognise((struct cella_span){.data = bytes.data, .size = bytes.size});
     if (kind != CELLA_COLLATERAL_UNKNOWN) {
-        return item_keep(search, name, bytes, signature);
+        return item_keep(search, name, bytes, member);
     }
     if (bytes.size == 0 || search->depth == UNWRAP_DEPTH_MAX) {
         return CELLA_OK;
@@ -275,8 +283,7 @@ cella_result cella_collateral_set_add(struct cella_collateral_set *set, const ch
 {
     struct search search = {.set = set};
     CELLA_ENSURE(bytes.data || !bytes.size, INVALID_ARGUMENT);
-    CELLA_TRY(bytes_search(&search, name, cella_bytes_of(bytes.data, bytes.size),
-                           (struct cella_bytes){0}));
+    CELLA_TRY(bytes_search(&search, name, cella_bytes_of(bytes.data, bytes.size), NULL));
     if (ret_count) {
         *ret_count = search.found;
     }

@@ -618,6 +618,28 @@ static void test_docs_header(void **state)
     assert_int_equal(failure.offset, 32); /* the header is right, the quote's version is not */
 }
 
+/* A bundle of very many members is read once: with more than that for each, this would take minutes. */
+static void test_many_members(void **state)
+{
+    (void)state;
+    enum { MEMBERS = 60000 };
+    static char text[MEMBERS * 6 + 2] = "{";
+    size_t size = 1;
+    size_t found = 1;
+    for (size_t i = 0; i < MEMBERS; i++) {
+        size += (size_t)sprintf(text + size, i ? ",\"\":\"\"" : "\"\":\"\"");
+    }
+    text[size++] = '}';
+    struct cella_collateral_set *set = cella_collateral_set_new();
+    assert_non_null(set);
+    alarm(30);
+    assert_true(cella_is_ok(cella_collateral_set_add(
+        set, "many", (struct cella_span){.data = (const uint8_t *)text, .size = size}, &found)));
+    alarm(0);
+    assert_int_equal(found, 0);
+    cella_collateral_set_free(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,7 +649,7 @@ int main(void)
         cmocka_unit_test(test_binary_sets), cmocka_unit_test(test_directory),
         cmocka_unit_test(test_time),        cmocka_unit_test(test_base64),
         cmocka_unit_test(test_json),        cmocka_unit_test(test_docs_policy),
-        cmocka_unit_test(test_docs_header),
+        cmocka_unit_test(test_docs_header), cmocka_unit_test(test_many_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
