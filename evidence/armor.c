@@ -93,10 +93,15 @@ static bool space_skip(struct cella_cursor *cursor)
     while (cella_cursor_left(cursor) && is_space(bytes.data[cursor->offset])) {
         cursor->offset++;
     }
-    if (ev_is_zero(cella_bytes_of(ev_cursor_at(cursor), cella_cursor_left(cursor)))) {
-        cursor->offset = bytes.size;
+    /* No farther than to the next block, of which there may be very many. */
+    size_t end = cursor->offset;
+    while (end < bytes.size && bytes.data[end] == 0) {
+        end++;
     }
-    return cella_cursor_left(cursor) == 0;
+    if (end == bytes.size) {
+        cursor->offset = end;
+    }
+    return end == bytes.size;
 }
 
 /* "-----BEGIN LABEL-----" or "-----END LABEL-----". */

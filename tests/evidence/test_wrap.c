@@ -640,6 +640,31 @@ static void test_many_members(void **state)
     cella_collateral_set_free(set);
 }
 
+/* The same of the blocks of one PEM text. */
+static void test_many_blocks(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 60000 };
+    static const char block[] = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+    const size_t size = BLOCKS * (sizeof(block) - 1);
+    const size_t memory_size = CELLA_EVIDENCE_PREPARED_SIZE + size / 16 * 16;
+    uint8_t *text = malloc(size);
+    void *memory = aligned_alloc(16, memory_size);
+    struct cella_prepared *prepared = NULL;
+    assert_true(text && memory);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        memcpy(text + i * (sizeof(block) - 1), block, sizeof(block) - 1);
+    }
+    const struct cella_collateral_item item = {.name = "many", .bytes = {text, size}};
+    alarm(30);
+    assert_true(
+        cella_is_ok(cella_evidence_prepare(&item, 1, NULL, NULL, memory, memory_size, &prepared)));
+    alarm(0);
+    cella_evidence_prepared_done(prepared);
+    free(memory);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
