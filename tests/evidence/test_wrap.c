@@ -675,6 +675,7 @@ int main(void)
         cmocka_unit_test(test_time),        cmocka_unit_test(test_base64),
         cmocka_unit_test(test_json),        cmocka_unit_test(test_docs_policy),
         cmocka_unit_test(test_docs_header), cmocka_unit_test(test_many_members),
+        cmocka_unit_test(test_many_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
