@@ -37,6 +37,9 @@ DECLARE(main_c);
 DECLARE(project);
 DECLARE(conf);
 DECLARE(gitignore);
+DECLARE(containerfile);
+DECLARE(oe_containerfile);
+DECLARE(intel_containerfile);
 DECLARE(oe_edl);
 DECLARE(oe_enclave);
 DECLARE(oe_conf);
@@ -60,7 +63,7 @@ struct output {
     const char *text, *end;
 };
 
-#define FILES_MAX 8u
+#define FILES_MAX 10u
 #define FOLDERS_MAX 3u
 
 struct template
@@ -73,6 +76,7 @@ struct template
 #define OWN_FILES                                                                                  \
     {"host/main.c", TEMPLATE(main_c)}, {"calls.edl", TEMPLATE(calls)},                             \
         {"enclave/enclave.conf", TEMPLATE(conf)}, {PROJECT_FILE, TEMPLATE(project)},               \
+        {"Containerfile", TEMPLATE(containerfile)},                                                \
     {                                                                                              \
         ".gitignore", TEMPLATE(gitignore)                                                          \
     }
@@ -88,6 +92,7 @@ static const struct template g_templates[] = {
       {"host/host.c", TEMPLATE(oe_host)},
       {"Makefile", TEMPLATE(oe_makefile)},
       {PROJECT_FILE, TEMPLATE(oe_project)},
+      {"Containerfile", TEMPLATE(oe_containerfile)},
       {".gitignore", TEMPLATE(oe_gitignore)}}},
     {"intel",
      {"App", "Enclave"},
@@ -98,6 +103,7 @@ static const struct template g_templates[] = {
       {"App/App.c", TEMPLATE(intel_app)},
       {"Makefile", TEMPLATE(intel_makefile)},
       {PROJECT_FILE, TEMPLATE(intel_project)},
+      {"Containerfile", TEMPLATE(intel_containerfile)},
       {".gitignore", TEMPLATE(intel_gitignore)}}},
 };
 /* In the place of C's enclave source when there is no libc. */

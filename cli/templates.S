@@ -20,6 +20,9 @@ template_\name\()_end:
         template project, "cella.project"
         template conf, "enclave.conf"
         template gitignore, "gitignore"
+        template containerfile, "Containerfile"
+        template oe_containerfile, "openenclave/Containerfile"
+        template intel_containerfile, "intel/Containerfile"
 
         template oe_edl, "openenclave/hello.edl"
         template oe_enclave, "openenclave/enclave.c"

@@ -74,6 +74,15 @@ def contents():
     assert report["size"] < 3 << 20, report["size"]
 
 
+def containerfile():
+    """The templates have a file for other builders, which names what the build makes."""
+    for template in ("c", "cpp", "openenclave", "intel"):
+        folder = project(f"file-{template}", "--template", template)
+        with open(f"{folder}/Containerfile", encoding="utf-8") as file:
+            text = file.read()
+        assert "@NAME@" not in text and "USER 65534:65534" in text and "ENTRYPOINT" in text, text
+
+
 def identity():
     """Annotations and labels are what `cella inspect` says of the signed file, and of the file in the image."""
     read = Image(f"{HELLO}/build/image")
@@ -428,7 +437,7 @@ def bundle():
 
 try:
     HELLO = project("hello")
-    own = (contents, identity, reproducible, layers, sbom, options, own_libraries, verify, bundle)
+    own = (contents, containerfile, identity, reproducible, layers, sbom, options, own_libraries, verify, bundle)
     peers = (skopeo, umoci, buildah, runtimes)
     for each in {"own": own, "peers": peers}[PART]:
         check(each)
