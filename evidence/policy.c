@@ -163,6 +163,8 @@ static void intel_check(struct ev_verify *verify)
            "the platform's keys are cached by Intel, or not known not to be");
     demand(verify, verify->result->tcb_evaluation_number < policy->min_tcb_evaluation_number,
            "the TCB evaluation data number of the TCB info is below policy's");
+    demand(verify, verify->result->details.qe_evaluation_number < policy->min_tcb_evaluation_number,
+           "the TCB evaluation data number of the QE identity is below policy's");
     if (claims->tee == CELLA_TEE_TDX) {
         demand(verify,
                policy->require_sept_ve_disable &&

@@ -462,7 +462,7 @@ static void add_head(struct text *text, const struct document_spec *what)
     add_date(text, "issueDate", what->from);
     add(text, ",");
     add_date(text, "nextUpdate", what->until);
-    add(text, ",\"tcbEvaluationDataNumber\":17,");
+    add(text, ",\"tcbEvaluationDataNumber\":%u,", what->evaluation ? what->evaluation : 17);
 }
 
 /* Signs the text and wraps it; indents it after it was signed, if so wanted. */

@@ -66,8 +66,8 @@ struct document_spec {
     enum role signer;
     bool is_missing, is_signature_bad, is_indented;
     const char *id;
-    unsigned version;
-    const char *extra; /* put into the text, before its end */
+    unsigned version, evaluation; /* evaluation data number; 0: 17 */
+    const char *extra;            /* put into the text, before its end */
 };
 
 struct spec {

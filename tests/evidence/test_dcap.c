@@ -344,6 +344,19 @@ static void test_policy(void **state)
     world_done(&world);
 }
 
+/* A baseline is of all documents: an older QE identity does not pass below it. */
+static void test_baseline(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    spec_init(&world.spec, CELLA_TEE_SGX, 3);
+    world.spec.qe.evaluation = 16;
+    world_make(&world);
+    policy_check(&world, "{\"min_tcb_evaluation_number\":16}", CELLA_STEP_ACCEPTED);
+    policy_check(&world, "{\"min_tcb_evaluation_number\":17}", CELLA_STEP_PLATFORM_POLICY);
+    world_done(&world);
+}
+
 static void test_policy_bad(void **state)
 {
     (void)state;
@@ -500,21 +513,14 @@ static void test_misuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_foreign_root),
-        cmocka_unit_test(test_mixed_platforms),
-        cmocka_unit_test(test_two_roots),
-        cmocka_unit_test(test_flip_sgx),
-        cmocka_unit_test(test_flip_tdx),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_padding_policy),
-        cmocka_unit_test(test_policy),
-        cmocka_unit_test(test_policy_bad),
-        cmocka_unit_test(test_excused),
-        cmocka_unit_test(test_findings),
-        cmocka_unit_test(test_prepared_is_kept),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_cases),           cmocka_unit_test(test_foreign_root),
+        cmocka_unit_test(test_mixed_platforms), cmocka_unit_test(test_two_roots),
+        cmocka_unit_test(test_flip_sgx),        cmocka_unit_test(test_flip_tdx),
+        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_padding_policy),
+        cmocka_unit_test(test_policy),          cmocka_unit_test(test_policy_bad),
+        cmocka_unit_test(test_baseline),        cmocka_unit_test(test_excused),
+        cmocka_unit_test(test_findings),        cmocka_unit_test(test_prepared_is_kept),
+        cmocka_unit_test(test_threads),         cmocka_unit_test(test_misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
