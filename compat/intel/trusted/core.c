@@ -6,9 +6,11 @@
 
 #include <string.h>
 
+#include "cella/attest.h"
 #include "cella/enclave.h"
 #include "cella/report.h"
 #include "common/cleanup.h"
+#include "compat/intel/calls.h"
 #include "enclave/boundary.h"
 #include "enclave/kernel.h"
 
@@ -80,4 +82,22 @@ cella_result intel_core_report2_verify(const void *report)
     __asm__ volatile("enclu" : "+a"(leaf) : "b"(copy) : "memory", "cc");
     CELLA_ENSURE((uint32_t)leaf == 0, AUTH_FAILED);
     return CELLA_OK;
+}
+
+cella_result intel_core_quote(const uint8_t data[64], void *out, size_t out_capacity,
+                              size_t *ret_size)
+{
+    return cella_quote_create(data, out, out_capacity, ret_size);
+}
+
+cella_result intel_core_collateral(const void *quote, size_t quote_size, void *out,
+                                   size_t out_capacity, size_t *ret_size)
+{
+    return cella_system_ocall(INTEL_OCALL_COLLATERAL, quote, quote_size, out, out_capacity,
+                              ret_size);
+}
+
+int intel_core_is_debug(void)
+{
+    return cella_is_debug();
 }

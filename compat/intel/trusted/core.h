@@ -26,4 +26,13 @@ CELLA_MUST_USE cella_result intel_core_report2_verify(const void *report);
 CELLA_MUST_USE cella_result intel_core_copy_in(void *to, const void *host, size_t size);
 CELLA_MUST_USE cella_result intel_core_copy_out(void *host, const void *from, size_t size);
 
+/* cella_quote_create. */
+CELLA_MUST_USE cella_result intel_core_quote(const uint8_t data[64], void *out, size_t out_capacity,
+                                             size_t *ret_size);
+/* INTEL_OCALL_COLLATERAL. */
+CELLA_MUST_USE cella_result intel_core_collateral(const void *quote, size_t quote_size, void *out,
+                                                  size_t out_capacity, size_t *ret_size);
+/* Whether this enclave is open to debuggers, and so to its host. */
+int intel_core_is_debug(void);
+
 #endif

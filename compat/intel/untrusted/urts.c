@@ -14,6 +14,7 @@
 
 #include "cella/bridge_host.h"
 #include "compat/intel/untrusted/enclaves.h"
+#include "compat/intel/untrusted/urts_service.h"
 #include "sgx_edger8r_core.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -187,6 +188,7 @@ static sgx_status_t enclave_make(const struct source *source, struct intel_encla
     struct cella_enclave_options options = {
         .flags = intel_create_flags | (source->debug ? CELLA_ENCLAVE_DEBUG : 0),
         .file_root = "/",
+        .service = intel_service,
     };
     struct cella_error error = {0};
     struct folder folder;
