@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -96,6 +97,7 @@ bool plugin_start(struct plugin_process *plugin, const char *program, const char
     plugin_path(plugin, "http", http);
     plugin->pid = fork();
     if (plugin->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
         execl(program, program, "--config", config, (char *)NULL);
         _exit(127);

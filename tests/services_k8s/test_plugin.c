@@ -22,6 +22,15 @@
 #define SERVICE "/v1beta1.DevicePlugin/"
 #define SOON 1000 /* milliseconds: a second to recover in */
 
+/* A sanitizer's own memory is not what is measured. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEASURES_MEMORY 0
+#elif defined(__has_feature)
+#define MEASURES_MEMORY !__has_feature(address_sanitizer)
+#else
+#define MEASURES_MEMORY 1
+#endif
+
 static const char *g_program;
 static struct plugin_process g_plugin;
 
@@ -350,7 +359,7 @@ static void test_floods(void **state)
     }
     client_close(client);
     still_well();
-    assert_true(plugin_resident(&g_plugin, "VmRSS:") < 20000);
+    assert_true(!MEASURES_MEMORY || plugin_resident(&g_plugin, "VmRSS:") < 20000);
 }
 
 /* Peers that come and say nothing, or half of something, are many and hinder nobody. */
@@ -621,9 +630,10 @@ static void test_size(void **state)
     assert_true(reply_devices(&list, 0, "Healthy") >= 262144);
     client_close(client);
     reply_done(&list);
-    assert_true(plugin_resident(&g_plugin, "RssAnon:") < 6000);
+    const long anonymous = plugin_resident(&g_plugin, "RssAnon:");
     assert_int_equal(plugin_stop(&g_plugin), 0);
     g_plugin = before;
+    assert_true(!MEASURES_MEMORY || anonymous < 6000);
 }
 
 int main(int argc, char **argv)
