@@ -51,6 +51,7 @@ struct gate {
     struct listener *listener;
     struct evhttp *evhttp;
     struct evhttp_bound_socket *bound;
+    struct event *again; /* accepts again after there were no descriptors */
 };
 
 struct worker {

@@ -239,9 +239,39 @@ static void on_drain_tick(evutil_socket_t fd, short what, void *argument)
     }
 }
 
+/* libevent gives its own argument to the callback below: the worker is the thread's. */
+static _Thread_local struct worker *t_worker;
+
+/* No descriptors, say: the socket stays readable, and the loop would turn around it. */
+static void on_accept_error(struct evconnlistener *listener, void *argument)
+{
+    const struct timeval pause = {.tv_usec = 250000};
+    const int code = EVUTIL_SOCKET_ERROR();
+    (void)argument;
+    for (size_t i = 0; i < t_worker->server->listener_count; i++) {
+        struct gate *gate = &t_worker->gates[i];
+        if (gate->bound && evhttp_bound_socket_get_listener(gate->bound) == listener) {
+            evconnlistener_disable(listener);
+            event_add(gate->again, &pause);
+        }
+    }
+    log_say(LOG_ERROR, "accept", "%s", evutil_socket_error_to_string(code));
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *argument)
+{
+    const struct gate *gate = argument;
+    (void)fd;
+    (void)what;
+    if (gate->bound) {
+        evconnlistener_enable(evhttp_bound_socket_get_listener(gate->bound));
+    }
+}
+
 static void *worker_run(void *argument)
 {
     struct worker *worker = argument;
+    t_worker = worker;
     event_base_dispatch(worker->base);
     return NULL;
 }
@@ -269,11 +299,13 @@ static cella_result gate_open(struct worker *worker, size_t index, struct cella_
     evhttp_set_bevcb(gate->evhttp, on_connection, gate);
     evhttp_set_gencb(gate->evhttp, exchange_arrived, gate);
     CELLA_TRY(listener_socket(gate->listener, &fd, error));
-    gate->bound = evhttp_accept_socket_with_handle(gate->evhttp, fd);
+    gate->again = evtimer_new(worker->base, on_accept_again, gate);
+    gate->bound = gate->again ? evhttp_accept_socket_with_handle(gate->evhttp, fd) : NULL;
     if (!gate->bound) {
         close(fd);
         return CELLA_RESULT(OUT_OF_MEMORY);
     }
+    evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(gate->bound), on_accept_error);
     return CELLA_OK;
 }
 
@@ -304,6 +336,9 @@ static void worker_close(struct worker *worker)
     for (size_t i = 0; i < LISTENERS_MAX; i++) {
         if (worker->gates[i].evhttp) {
             evhttp_free(worker->gates[i].evhttp);
+        }
+        if (worker->gates[i].again) {
+            event_free(worker->gates[i].again);
         }
     }
     if (worker->wake) {

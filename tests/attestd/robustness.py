@@ -4,6 +4,7 @@ Usage: robustness.py ATTESTD MAKE_EVIDENCE. Side: tests.
 """
 import base64
 import json
+import os
 import random
 import resource
 import select
@@ -295,6 +296,28 @@ def test_drain(service, quote):
     assert log[-1]["event"] == "stopped" and {"time", "level", "service"} <= set(log[-1])
 
 
+def test_descriptors(program, folder, lines):
+    """No descriptors for more connections: it waits for some, and does not turn in circles or fill its log."""
+    with Service(program, f"{folder}/descriptors", lines, tls=False) as service:
+        pid = service.process.pid
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
+
+        def seconds():
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        before = seconds()
+        held = [connect(service) for _ in range(100)]
+        time.sleep(1.5)
+        assert seconds() - before < 0.7, seconds() - before
+        for sock in held:
+            sock.close()
+        time.sleep(0.5)
+        alive(service)
+        assert len(service.log().splitlines()) < 300
+
+
 def main():
     program, make_evidence = sys.argv[1:]
     with Folder() as folder:
@@ -311,7 +334,8 @@ def main():
             print("ok test_drain")
         test_limit(program, folder, lines)
         test_disk(program, folder, lines)
-        print("ok test_limit, test_disk")
+        test_descriptors(program, folder, lines)
+        print("ok test_limit, test_disk, test_descriptors")
 
 
 if __name__ == "__main__":
