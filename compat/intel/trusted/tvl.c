@@ -1,5 +1,5 @@
 /*
- * sgx_dcap_tvl.h: what a verification enclave has said of a quote needs quotes, which this runtime does not make yet.
+ * sgx_dcap_tvl.h: what a verification enclave has said of a quote. There is no such enclave (ADR 0132).
  * Side: enclave. Called by applications. Never pretends: every call says TEE_UNSUPPORTED_MODE.
  */
 #include "sgx_dcap_tvl.h"
