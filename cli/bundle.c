@@ -98,6 +98,41 @@ static json_t *mount(const char *where, const char *kind, const char *source, co
                      "options", words);
 }
 
+cella_result bundle_volume_parse(const char *text, struct bundle_volume *ret_volume,
+                                 struct cella_error *error)
+{
+    char source[PATH_MAX];
+    const char *colon = strchr(text, ':');
+    const char *path = colon ? colon + 1 : "";
+    const char *end = strchr(path, ':');
+    const size_t length = end ? (size_t)(end - path) : strlen(path);
+    *ret_volume = (struct bundle_volume){.writable = end && strcmp(end, ":rw") == 0};
+    if (!colon || colon - text >= (long)sizeof(source) || path[0] != '/' || length >= PATH_MAX ||
+        (end && !ret_volume->writable)) {
+        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
+                               "--volume %s: expected FOLDER:PATH or FOLDER:PATH:rw, PATH absolute",
+                               text);
+    }
+    snprintf(source, sizeof(source), "%.*s", (int)(colon - text), text);
+    snprintf(ret_volume->path, sizeof(ret_volume->path), "%.*s", (int)length, path);
+    if (!realpath(source, ret_volume->source)) {
+        return cella_error_errno(error, CELLA_RESULT(NOT_FOUND), errno, "--volume %s", source);
+    }
+    return CELLA_OK;
+}
+
+static void add_volumes(const struct bundle *bundle, json_t *list)
+{
+    for (unsigned i = 0; i < bundle->volume_count; i++) {
+        struct bundle_volume volume;
+        if (cella_is_ok(bundle_volume_parse(bundle->volumes[i], &volume, NULL))) {
+            json_array_append_new(
+                list, mount(volume.path, "bind", volume.source,
+                            volume.writable ? "rbind,rw,nosuid,nodev" : "rbind,ro,nosuid,nodev"));
+        }
+    }
+}
+
 static json_t *mounts_of(const struct bundle *bundle)
 {
     json_t *list = json_array();
@@ -111,6 +146,7 @@ static json_t *mounts_of(const struct bundle *bundle)
     json_array_append_new(list, mount("/tmp", "tmpfs", "tmpfs", "nosuid,nodev,mode=1777,size=64m"));
     json_array_append_new(
         list, mount(IMAGE_PLATFORM_PATH, "bind", bundle->platform, "bind,rw,nosuid,nodev,noexec"));
+    add_volumes(bundle, list);
     return list;
 }
 

@@ -18,6 +18,8 @@ struct bundle {
     int argument_count;
     bool host_network;
     bool terminal;
+    const char *const *volumes; /* FOLDER:PATH or FOLDER:PATH:rw */
+    unsigned volume_count;
     char platform[PATH_MAX];     /* on this machine */
     char seccomp_path[PATH_MAX]; /* empty: no profile */
     const char *devices[BUNDLE_DEVICES_MAX];
@@ -28,6 +30,14 @@ struct bundle {
 void bundle_find_devices(struct bundle *bundle);
 /* `chosen`: a path, "none", or NULL for the profile that comes with Cella. */
 CELLA_MUST_USE cella_result bundle_find_seccomp(struct bundle *bundle, const char *chosen,
+                                                struct cella_error *error);
+struct bundle_volume {
+    char source[PATH_MAX];
+    char path[PATH_MAX];
+    bool writable;
+};
+/* INVALID_ARGUMENT unless both paths are there and the second is absolute. */
+CELLA_MUST_USE cella_result bundle_volume_parse(const char *text, struct bundle_volume *ret_volume,
                                                 struct cella_error *error);
 /* FOLDER/config.json. */
 CELLA_MUST_USE cella_result bundle_write(const struct bundle *bundle, const char *folder,

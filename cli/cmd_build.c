@@ -38,6 +38,7 @@ static const char g_run_help[] =
     "  --runtime RUNTIME  runc, crun, podman or docker (default: the first that is there)\n"
     "  --network NETWORK  none (default) or host\n"
     "  --platform DIR     the software platform's keys (default: build/container/platform)\n"
+    "  --volume DIR:PATH  DIR at PATH in the container, to be read (DIR:PATH:rw: written, too)\n"
     "  --seccomp FILE     another profile than Cella's; none: no profile\n"
     "  --option WORD      one more option for the runtime's own `run`\n"
     "  --bundle           only write the OCI bundle, and print its folder\n";
@@ -77,6 +78,11 @@ static int parse_container(int left, char **argv, struct build_line *line)
         line->container.extra[line->container.extra_count++] = argv[1];
         return 2;
     }
+    if (strcmp(argv[0], "--volume") == 0 && left > 1 &&
+        line->container.volume_count < CONTAINER_EXTRA_MAX) {
+        line->container.volumes[line->container.volume_count++] = argv[1];
+        return 2;
+    }
     for (size_t i = 0; i < CELLA_COUNT(options); i++) {
         if (strcmp(argv[0], options[i].name) == 0 && left > 1) {
             *options[i].value = argv[1];
@@ -89,8 +95,8 @@ static int parse_container(int left, char **argv, struct build_line *line)
 static bool asks_for_container(const struct build_line *line)
 {
     const struct container_options *c = &line->container;
-    return c->runtime || c->extra_count || c->network || c->platform || c->seccomp ||
-           c->bundle_only;
+    return c->runtime || c->extra_count || c->volume_count || c->network || c->platform ||
+           c->seccomp || c->bundle_only;
 }
 
 static void parse(int argc, char **argv, const char *help, struct build_line *ret_line)
@@ -200,10 +206,10 @@ int cella_cmd_run(int argc, char **argv)
         return 2;
     }
     if (asks_for_container(&line) && !line.in_container) {
-        fputs(
-            "cella run: --runtime, --network, --platform, --seccomp, --option and --bundle go with "
-            "--container\n",
-            stderr);
+        fputs("cella run: --runtime, --network, --platform, --seccomp, --volume, --option and "
+              "--bundle go with "
+              "--container\n",
+              stderr);
         return 2;
     }
     if (line.in_container) {

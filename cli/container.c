@@ -193,6 +193,27 @@ static cella_result lay_out(const struct image_job *job, const char *folder,
     return cella_file_write(mark, digest, strlen(digest), 0644, error);
 }
 
+/* nftw hands its callback nothing of ours. */
+static uint32_t g_owner;
+
+static int give_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return lchown(path, g_owner, g_owner);
+}
+
+/* Gives a folder and what is in it to `user`; `cella platform` may have written some of it. */
+static cella_result give_folder(const char *path, uint32_t user, struct cella_error *error)
+{
+    g_owner = user;
+    if (nftw(path, give_one, 16, FTW_PHYS | FTW_MOUNT) != 0) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    }
+    return CELLA_OK;
+}
+
 /* The platform's folder, which the container's user must be able to write. */
 static cella_result settle_platform(const struct container_options *options, const char *folder,
                                     uint32_t user, char ret_path[PATH_MAX],
@@ -205,10 +226,7 @@ static cella_result settle_platform(const struct container_options *options, con
     if (!realpath(chosen, ret_path)) {
         return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", chosen);
     }
-    if (!options->platform && geteuid() == 0 && chown(ret_path, user, user) < 0) {
-        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", ret_path);
-    }
-    return CELLA_OK;
+    return !options->platform && geteuid() == 0 ? give_folder(ret_path, user, error) : CELLA_OK;
 }
 
 /* ------------------------------------------------------------------------- starting */
@@ -308,6 +326,13 @@ static void engine_options(struct words *words, const struct container_options *
     }
     put_word(words, "--network=%s", options->network ? options->network : "none");
     put_word(words, "--volume=%s:" IMAGE_PLATFORM_PATH, bundle->platform);
+    for (unsigned i = 0; i < bundle->volume_count; i++) {
+        struct bundle_volume volume;
+        if (cella_is_ok(bundle_volume_parse(bundle->volumes[i], &volume, NULL))) {
+            put_word(words, "--volume=%s:%s:%s", volume.source, volume.path,
+                     volume.writable ? "rw" : "ro");
+        }
+    }
     for (unsigned i = 0; i < bundle->device_count; i++) {
         put_word(words, "--device=%s", bundle->devices[i]);
     }
@@ -347,7 +372,13 @@ static cella_result settle_bundle(const struct image_job *job,
                                   .arguments = options->arguments,
                                   .argument_count = options->argument_count,
                                   .host_network = options->network != NULL,
+                                  .volumes = options->volumes,
+                                  .volume_count = options->volume_count,
                                   .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    for (unsigned i = 0; i < options->volume_count; i++) {
+        struct bundle_volume volume;
+        CELLA_TRY(bundle_volume_parse(options->volumes[i], &volume, error));
+    }
     CELLA_TRY(settle_platform(options, folder, job->options.user, ret_bundle->platform, error));
     bundle_find_devices(ret_bundle);
     return bundle_find_seccomp(ret_bundle, options->seccomp, error);
@@ -379,6 +410,9 @@ cella_result container_run(const struct project *project, const struct compile_r
     CELLA_TRY(find_runtime(options.runtime, &runtime, error));
     CELLA_TRY(image_cache_folder(project, cache, sizeof(cache), error));
     job = (struct image_job){.project = project, .built = built, .options = {.software = true}};
+    /* Who makes quotes in process needs the enclaves that sign them. */
+    job.options.quoting =
+        project_has_module(project, "attest") || project_has_module(project, "tls");
     CELLA_TRY(image_options_settle(&job.options, error));
     CELLA_TRY(image_job_make(&job, cache, error));
     snprintf(path, sizeof(path), "%s/build/container", project->folder);

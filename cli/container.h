@@ -17,6 +17,8 @@ struct container_options {
     const char *network; /* "none" (NULL) or "host" */
     const char *extra[CONTAINER_EXTRA_MAX]; /* further options for the runtime's `run` */
     unsigned extra_count;
+    const char *volumes[CONTAINER_EXTRA_MAX]; /* FOLDER:PATH or FOLDER:PATH:rw */
+    unsigned volume_count;
     bool bundle_only; /* leave the bundle there and print its folder */
     char **arguments; /* for the host program */
     int argument_count;

@@ -17,7 +17,7 @@
 
 #define CA_CERTIFICATES "/etc/ssl/certs/ca-certificates.crt"
 #define QUOTE_FOLDER "usr/lib/cella"
-#define LIBRARY_FOLDER "usr/lib/x86_64-linux-gnu"
+#define LIBRARY_FOLDER "usr/lib/cella"
 
 static bool tag_is_good(const char *text, size_t length, bool upper)
 {

@@ -298,21 +298,39 @@ static cella_result find_all(struct search *search, const char *program, struct 
     return CELLA_OK;
 }
 
-/* Where the image's loader looks without a cache. The interpreter has the place that the program names. */
+/*
+ * A folder where the image's loader looks without a cache: that of the libc here, which differs between distributions
+ * (/usr/lib/x86_64-linux-gnu, /usr/lib64). /lib is /usr/lib.
+ */
+static void library_folder(const struct search *search, char ret_folder[PATH_MAX])
+{
+    strcpy(ret_folder, search->musl ? "usr/lib" : "usr/lib/x86_64-linux-gnu");
+    for (unsigned i = 1; i < search->count && !search->musl; i++) {
+        const char *path = search->objects[i].path;
+        const size_t length = strlen(path) - strlen(base_name(path));
+        if (strcmp(search->objects[i].name, "libc.so.6") == 0 && length > 1 &&
+            (strncmp(path, "/lib", 4) == 0 || strncmp(path, "/usr/lib", 8) == 0)) {
+            snprintf(ret_folder, PATH_MAX, "%s%.*s", path[1] == 'l' ? "usr/" : "", (int)length - 2,
+                     path + 1);
+        }
+    }
+}
+
+/* The interpreter has the place that the program names. */
 static cella_result add_object(struct oci_tree *tree, const struct search *search,
                                const struct object *object, const char *project,
                                struct cella_error *error)
 {
     const char *interpreter = search->objects[0].elf.interpreter;
-    char path[PATH_MAX], real[PATH_MAX];
+    char path[2 * PATH_MAX], folder[PATH_MAX], real[PATH_MAX];
     if (!realpath(object->path, real)) {
         return cella_error_set(error, CELLA_RESULT(NOT_FOUND), "%s: gone", object->path);
     }
     if (interpreter && strcmp(object->path, interpreter) == 0) {
         snprintf(path, sizeof(path), "%s", interpreter + strspn(interpreter, "/"));
     } else {
-        snprintf(path, sizeof(path), "%s/%s", search->musl ? "usr/lib" : "usr/lib/x86_64-linux-gnu",
-                 object->name);
+        library_folder(search, folder);
+        snprintf(path, sizeof(path), "%s/%s", folder, object->name);
     }
     const size_t length = strlen(project);
     const bool ours = strncmp(real, project, length) == 0 && real[length] == '/';

@@ -2,7 +2,7 @@
 """
 cella image: what is in an image, that it is the same each time, that an enclave's change touches one small layer, what
 other tools make of it, and its seccomp profile at work under the runtimes of this machine.
-Side: tests. image.py CELLA own|peers
+Side: tests. image.py CELLA own|peers [SOURCE_ROOT]
 """
 import json
 import os
@@ -409,6 +409,70 @@ def forbidden(words):
     assert expected in done.stdout, done.stdout
 
 
+def runc():
+    """runc, or why not."""
+    program = shutil.which("runc", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    return (program, None) if program else (None, "runc is not installed")
+
+
+def rootless():
+    """The hello container in a user namespace of somebody without any right."""
+    program, why = runc()
+    if os.geteuid() != 0 or not program or not shutil.which("setpriv"):
+        return why or "to become another user, this has to start as root"
+    user = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
+    if subprocess.run([*user, "unshare", "-U", "true"], capture_output=True).returncode != 0:
+        return "user namespaces are not for everybody here"
+    if subprocess.run([*user, CELLA, "--version"], capture_output=True).returncode != 0:
+        return "the build folder is not readable for others"
+    os.chmod(WORK, 0o755)
+    folder, home = f"{WORK}/rootless/hello", f"{WORK}/rootless"
+    shutil.copytree(HELLO, folder)
+    shutil.rmtree(f"{folder}/build/container", ignore_errors=True)
+    run("chown", "-R", "12345:12345", home)
+    env = {**os.environ, "HOME": home, "XDG_STATE_HOME": home + "/state", "XDG_RUNTIME_DIR": home}
+    done = subprocess.run([*user, CELLA, "run", "--container", "--runtime", program, folder, "--", "Ada"],
+                          capture_output=True, text=True, timeout=60, env=env, cwd=home)
+    assert done.returncode == 0 and "enclave (software processor): Hello Ada" in done.stdout, done
+    return None
+
+
+def two_containers():
+    """An enclave that serves attested TLS in one container, and a client in another that checks its evidence."""
+    program, why = runc()
+    if not program or os.geteuid() != 0:
+        return why or "this has to start as root"
+    folder = f"{WORK}/channel"
+    shutil.copytree(f"{sys.argv[3]}/samples/channel", folder, ignore=shutil.ignore_patterns("build"))
+    start = [CELLA, "run", "--container", "--runtime", program]
+    done = subprocess.run([*start, "--bundle", folder], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done
+    platform = ["--platform", f"{folder}/build/container/platform"]
+    run(CELLA, "platform", "init", *platform)
+    run(CELLA, "platform", "export-root", *platform, f"{WORK}/root.pem")
+    run(CELLA, "platform", "export-collateral", *platform, f"{WORK}/collateral")
+    signer = json.loads(run(CELLA, "inspect", "--json", f"{folder}/build/channel.signed"))["identities"][0]["mrsigner"]
+    start += ["--network", "host", "--volume", f"{WORK}/collateral:/collateral", "--volume",
+              f"{WORK}/root.pem:/root.pem", folder, "--"]
+    trust = ["--collateral", "/collateral", "--root", "/root.pem"]
+    server = subprocess.Popen(["timeout", "-s", "KILL", "90", *start, "serve", "28443", *trust, "--connections", "2"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = []
+        while not said or "listening" not in said[-1]:
+            said.append(server.stdout.readline())
+            assert said[-1], said
+        for name, status, text in ((signer, 0, "server"), ("07" * 32, 1, "does not know the signer")):
+            done = subprocess.run([*start, "ask", "28443", *trust, "--signer", name], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60)
+            assert done.returncode == status and text in done.stdout + done.stderr, done
+        server.wait(timeout=30)
+    finally:
+        server.kill()
+        server.wait()
+    return None
+
+
 def bundle():
     """The bundle's settings, and refusals in words."""
     folder = run(CELLA, "run", "--container", "--bundle", "--runtime",
@@ -428,7 +492,8 @@ def bundle():
     none = {**os.environ, "PATH": "/nowhere"}
     for words, text in ((["--runtime", "rkt"], "expected runc, crun"), (["--network", "bridge"], "none or host"),
                         (["--runtime", "/nowhere/crun"], "apt-get install crun"),
-                        (["--seccomp", "/nowhere"], "/nowhere")):
+                        (["--seccomp", "/nowhere"], "/nowhere"), (["--volume", "x"], "--volume"),
+                        (["--volume", "/nowhere:/x"], "/nowhere"), (["--volume", "/tmp:x"], "absolute")):
         done = subprocess.run([CELLA, "run", "--container", *words, HELLO], capture_output=True, text=True)
         assert done.returncode == 1 and text in done.stderr, (words, done)
     done = subprocess.run([CELLA, "run", "--runtime", "crun", HELLO], capture_output=True, text=True, env=none)
@@ -438,7 +503,7 @@ def bundle():
 try:
     HELLO = project("hello")
     own = (contents, containerfile, identity, reproducible, layers, sbom, options, own_libraries, verify, bundle)
-    peers = (skopeo, umoci, buildah, runtimes)
+    peers = (skopeo, umoci, buildah, runtimes, rootless, two_containers)
     for each in {"own": own, "peers": peers}[PART]:
         check(each)
 finally:
