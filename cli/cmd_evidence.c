@@ -2,9 +2,12 @@
  * `cella evidence`: finds the subcommand; reads evidence from files of any form.
  * Side: tools. Called by cli/main.c. Never does the work of a subcommand itself.
  */
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cella/tls.h"
 #include "cli/cli.h"
 #include "cli/evidence.h"
 #include "cli/file.h"
@@ -73,6 +76,33 @@ static cella_result stdin_read(struct cella_file *file, struct cella_error *erro
     return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "standard input");
 }
 
+/* An X.509 certificate, in PEM or DER, that carries evidence of its key. NOT_FOUND: no certificate at all. */
+static cella_result certificate_decode(struct evidence_input *input, char *reason)
+{
+    const uint8_t *at = input->file;
+    enum cella_tls_form form;
+    struct cella_span evidence;
+    BIO *memory = BIO_new_mem_buf(input->file, (int)input->file_size);
+    X509 *certificate = memory ? PEM_read_bio_X509(memory, NULL, NULL, NULL) : NULL;
+    BIO_free(memory);
+    if (!certificate) {
+        certificate = d2i_X509(NULL, &at, (long)input->file_size);
+    }
+    ERR_clear_error();
+    CELLA_ENSURE(certificate != NULL, NOT_FOUND);
+    cella_result result = cella_tls_certificate_evidence(certificate, 0, &form, &evidence, reason);
+    if (cella_is_ok(result)) {
+        input->data = malloc(evidence.size);
+        input->size = evidence.size;
+        result = input->data ? CELLA_OK : CELLA_RESULT(OUT_OF_MEMORY);
+    }
+    if (cella_is_ok(result)) {
+        memcpy(input->data, evidence.data, evidence.size);
+    }
+    X509_free(certificate);
+    return result;
+}
+
 bool evidence_input_read(const char *command, const char *path, struct evidence_input *ret_input)
 {
     struct cella_file file = {0};
@@ -89,12 +119,14 @@ bool evidence_input_read(const char *command, const char *path, struct evidence_
     input.file_size = file.size;
     cella_result result = cella_evidence_decode(
         (struct cella_span){.data = file.data, .size = file.size}, &input.data, &input.size);
+    char reason[CELLA_TLS_REASON_SIZE] =
+        "expected a DCAP quote, an SNP report or Open Enclave evidence; raw, in hexadecimal, in "
+        "base64, as a string in JSON, or in a certificate of attested TLS";
     if (!cella_is_ok(result)) {
-        fprintf(
-            stderr,
-            "%s: %s: no evidence: expected a DCAP quote, an SNP report or Open Enclave evidence; "
-            "raw, in hexadecimal, in base64 or as a string in JSON\n",
-            command, path);
+        result = certificate_decode(&input, reason);
+    }
+    if (!cella_is_ok(result)) {
+        fprintf(stderr, "%s: %s: no evidence: %s\n", command, path, reason);
         evidence_input_done(&input);
         return false;
     }
