@@ -226,4 +226,9 @@ void handle_rotate(struct http_exchange *exchange, void *context);
 void handle_overview(struct http_exchange *exchange, void *context);
 void handle_page(struct http_exchange *exchange, void *context);
 
+/* ------------------------------------------------------------------------- main.c */
+
+/* The whole service; gives the exit status. */
+int attestd_main(int argc, char **argv);
+
 #endif

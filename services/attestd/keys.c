@@ -12,6 +12,7 @@
 
 #include "common/cleanup.h"
 #include "services/attestd/attestd.h"
+#include "services/attestd/place.h"
 #include "services/common/log.h"
 
 #define DAY 86400
@@ -26,53 +27,40 @@ static void key_done(struct signing_key *key)
     *key = (struct signing_key){0};
 }
 
-/* Self-signed, its name the issuer's. */
-static X509 *certify(const struct attestd *attestd, EVP_PKEY *key, int64_t now)
+static cella_result key_insert(struct attestd *attestd, const struct signing_key *key,
+                               struct cella_bytes private)
 {
-    X509 *certificate = X509_new();
-    const char *issuer = attestd->issuer;
-    BIGNUM *serial = BN_new();
-    X509_NAME *name = certificate ? X509_get_subject_name(certificate) : NULL;
-    int64_t days = (int64_t)attestd->settings->key_days * 2 + 30;
-    bool good = certificate && serial && X509_set_version(certificate, 2) == 1 &&
-                BN_rand(serial, 127, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
-                BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(certificate)) &&
-                ASN1_TIME_set(X509_getm_notBefore(certificate), (time_t)(now - 300)) &&
-                ASN1_TIME_set(X509_getm_notAfter(certificate), (time_t)(now + days * DAY)) &&
-                X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)issuer,
-                                           -1, -1, 0) == 1 &&
-                X509_set_issuer_name(certificate, name) == 1 &&
-                X509_set_pubkey(certificate, key) == 1 &&
-                X509_sign(certificate, key, EVP_sha256()) > 0;
-    BN_free(serial);
-    if (!good) {
-        X509_free(certificate);
-        return NULL;
-    }
-    return certificate;
-}
-
-static cella_result key_store(struct attestd *attestd, const struct signing_key *key)
-{
-    BIO *pem = BIO_new(BIO_s_secmem());
+    uint8_t *kept = NULL;
     uint8_t *der = NULL;
-    char *text = NULL;
+    size_t size = 0;
     int der_size = i2d_X509(key->certificate, &der);
-    cella_result result = CELLA_RESULT(OUT_OF_MEMORY);
-    if (pem && der_size > 0 &&
-        PEM_write_bio_PKCS8PrivateKey(pem, key->key, NULL, NULL, 0, NULL, NULL) == 1) {
-        long size = BIO_get_mem_data(pem, &text);
+    CELLA_ENSURE(der_size > 0, OUT_OF_MEMORY);
+    cella_result result = place_keep(private, key->kid, &kept, &size);
+    if (cella_is_ok(result)) {
         database_lock(&attestd->database);
         result =
             database_run(&attestd->database,
                          "INSERT INTO keys(kid, private, certificate, created, active_from) "
                          "VALUES(?1, ?2, ?3, ?4, ?5)",
-                         "tbbii", key->kid, cella_bytes_of(text, (size_t)size),
+                         "tbbii", key->kid, cella_bytes_of(kept, size),
                          cella_bytes_of(der, (size_t)der_size), key->created, key->active_from);
         database_unlock(&attestd->database);
+        OPENSSL_secure_clear_free(kept, size);
+    }
+    OPENSSL_free(der);
+    return result;
+}
+
+static cella_result key_store(struct attestd *attestd, const struct signing_key *key)
+{
+    BIO *pem = BIO_new(BIO_s_secmem());
+    char *text = NULL;
+    cella_result result = CELLA_RESULT(OUT_OF_MEMORY);
+    if (pem && PEM_write_bio_PKCS8PrivateKey(pem, key->key, NULL, NULL, 0, NULL, NULL) == 1) {
+        long size = BIO_get_mem_data(pem, &text);
+        result = key_insert(attestd, key, cella_bytes_of(text, (size_t)size));
     }
     BIO_free(pem);
-    OPENSSL_free(der);
     return result;
 }
 
@@ -81,9 +69,13 @@ static cella_result key_make(struct attestd *attestd, int64_t active_from,
 {
     struct signing_key key = {.created = time_now(), .active_from = active_from};
     key.key = attestd->settings->signing_algorithm == 0 ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
-    key.certificate = key.key ? certify(attestd, key.key, key.created) : NULL;
+    int64_t days = (int64_t)attestd->settings->key_days * 2 + 30;
     cella_result result = CELLA_RESULT(CRYPTO);
-    if (key.certificate) {
+    if (key.key) {
+        result = place_certify(attestd->issuer, key.key, key.created - 300,
+                               key.created + days * DAY, &key.certificate);
+    }
+    if (cella_is_ok(result)) {
         result = jose_certificate_id(key.certificate, key.kid);
     }
     if (cella_is_ok(result)) {
@@ -97,17 +89,31 @@ static cella_result key_make(struct attestd *attestd, int64_t active_from,
     return CELLA_OK;
 }
 
+static cella_result key_open(struct cella_bytes kept, const char *kid, EVP_PKEY **ret_key)
+{
+    uint8_t *pem = NULL;
+    size_t size = 0;
+    CELLA_TRY(place_open(kept, kid, &pem, &size));
+    BIO *bio = BIO_new_mem_buf(pem, (int)size);
+    *ret_key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    BIO_free(bio);
+    OPENSSL_secure_clear_free(pem, size);
+    CELLA_ENSURE(*ret_key, BAD_FIELD);
+    return CELLA_OK;
+}
+
+/* AUTH_FAILED: of another enclave, as an earlier version of this one. */
 static cella_result key_read(sqlite3_stmt *statement, struct signing_key *ret_key)
 {
     struct signing_key key = {0};
-    BIO *pem =
-        BIO_new_mem_buf(sqlite3_column_blob(statement, 1), sqlite3_column_bytes(statement, 1));
     const uint8_t *der = sqlite3_column_blob(statement, 2);
-    key.key = pem ? PEM_read_bio_PrivateKey(pem, NULL, NULL, NULL) : NULL;
-    key.certificate = d2i_X509(NULL, &der, sqlite3_column_bytes(statement, 2));
-    BIO_free(pem);
     const char *kid = (const char *)sqlite3_column_text(statement, 0);
-    if (!key.key || !key.certificate || !kid || strlen(kid) >= sizeof(key.kid)) {
+    CELLA_ENSURE(kid && strlen(kid) < sizeof(key.kid), BAD_FIELD);
+    CELLA_TRY(key_open(cella_bytes_of(sqlite3_column_blob(statement, 1),
+                                      (size_t)sqlite3_column_bytes(statement, 1)),
+                       kid, &key.key));
+    key.certificate = d2i_X509(NULL, &der, sqlite3_column_bytes(statement, 2));
+    if (!key.certificate || X509_check_private_key(key.certificate, key.key) != 1) {
         key_done(&key);
         return CELLA_RESULT(BAD_FIELD);
     }
@@ -132,6 +138,11 @@ static cella_result keys_load(struct attestd *attestd)
         if (cella_is_ok(result) && row) {
             result = key_read(statement, &attestd->keys[attestd->key_count]);
             attestd->key_count += cella_is_ok(result);
+            if (result.code == CELLA_CODE_AUTH_FAILED) {
+                log_say(LOG_WARNING, "key_foreign", "%s is of another enclave",
+                        (const char *)sqlite3_column_text(statement, 0));
+                result = CELLA_OK;
+            }
         }
     }
     database_statement_done(&statement);

@@ -230,7 +230,7 @@ static void attestd_tick(void *context)
     }
 }
 
-int main(int argc, char **argv)
+int attestd_main(int argc, char **argv)
 {
     static const struct setting *const tables[] = {g_settings};
     static const struct settings settings = {tables, CELLA_COUNT(tables)};

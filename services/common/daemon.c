@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "services/common/log.h"
+#include "services/common/signals.h"
 
 #ifndef CELLA_VERSION
 #define CELLA_VERSION "unknown"
@@ -78,11 +78,10 @@ static void reload(const struct daemon_service *service, const char *path, void 
 
 /* Waits for signals; SIGTERM and SIGINT end it. */
 static void watch(const struct daemon_service *service, const char *path, void *context,
-                  struct http_server *server, const sigset_t *signals)
+                  struct http_server *server)
 {
     for (;;) {
-        const struct timespec second = {.tv_sec = 1};
-        int number = sigtimedwait(signals, NULL, &second);
+        int number = signals_next();
         if (number == SIGHUP) {
             reload(service, path, context, server);
         } else if (number == SIGTERM || number == SIGINT) {
@@ -107,13 +106,8 @@ static int serve(const struct daemon_service *service, const char *path, void *v
     struct cella_error error = {0};
     struct http_service http = {.name = service->name};
     struct http_server *server = NULL;
-    sigset_t signals;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signals_hold();
     log_start(service->name);
     cella_result result = service->start(values, &http, &error);
     if (!cella_is_ok(result)) {
@@ -125,7 +119,7 @@ static int serve(const struct daemon_service *service, const char *path, void *v
         return fail(service, &error, result);
     }
     log_say(LOG_INFO, "ready", "version %s", CELLA_VERSION);
-    watch(service, path, http.context, server, &signals);
+    watch(service, path, http.context, server);
     http_server_stop(server);
     service->stop(http.context);
     log_say(LOG_INFO, "stopped", "all requests have ended");
