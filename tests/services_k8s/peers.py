@@ -1,15 +1,19 @@
 """Kubernetes' own types and other people's gRPC against the device plugin and the webhook, as processes.
 
-Usage: peers.py go-plugin|node-plugin|go-webhook|node PROGRAM CACHE
+Usage: peers.py go-plugin|node-plugin|go-webhook|node|webhook PROGRAM CACHE
 The first three are skipped when a registry cannot be reached and CACHE is empty. `node` is the API server's side of the
 plugin, as the API's reference has it: no kube-apiserver is packaged. Side: tests.
 """
+import base64
 import contextlib
+import copy
+import http.client
 import http.server
 import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -139,7 +143,7 @@ def listening(log, process):
             for line in lines:
                 event = json.loads(line)
                 if event["event"] == "listening":
-                    return event["address"].rpartition(":")[2]
+                    return event["port"]
         if process.poll() is not None:
             break
         time.sleep(0.02)
@@ -246,7 +250,7 @@ def node(program, _):
             assert Api.node["metadata"]["labels"] == {"a": "b", "sgx.intel.com/capable": "true", "cella.dev/soft-enclave": "true"}
             assert [path for path, _ in Api.patches] == ["/api/v1/nodes/node-1/status", "/api/v1/nodes/node-1"], Api.patches
             Api.node["status"]["capacity"]["sgx.intel.com/epc"] = "0"  # what a kubelet does when it starts
-            with contextlib.closing(__import__("socket").socket(__import__("socket").AF_UNIX)) as kubelet:
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as kubelet:
                 kubelet.bind(f"{folder}/plugins/kubelet.sock")
                 until(lambda: Api.node["status"]["capacity"]["sgx.intel.com/epc"] == str(188 << 20), text(), 3)
             with open(f"{folder}/cdi/cella.dev-sgx.json", encoding="utf-8") as file:
@@ -265,12 +269,127 @@ def node(program, _):
         return status
 
 
+class Reviewer:
+    """The API server's side of the webhook."""
+
+    def __init__(self, port, ca):
+        self.port = port
+        self.context = ssl.create_default_context(cafile=ca)
+
+    def post(self, body, path="/mutate?timeout=10s"):
+        connection = http.client.HTTPSConnection("127.0.0.1", int(self.port), context=self.context, timeout=10)
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, None if answer.status == 413 else json.loads(text)  # which the HTTP library answers
+
+    def review(self, pod, **more):
+        request = {"uid": "u-1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": "CREATE", "object": pod, **more}
+        status, answer = self.post(json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}))
+        response = answer["response"]
+        assert status == 200 and answer["kind"] == "AdmissionReview" and response["uid"] == "u-1" and response["allowed"] is True
+        patch = json.loads(base64.b64decode(response["patch"])) if "patch" in response else []
+        assert ("patch" in response) == (response.get("patchType") == "JSONPatch")
+        return apply(patch, copy.deepcopy(pod)), response.get("warnings", [])
+
+
+def apply(patch, document):
+    """RFC 6902's `add`, strictly: what it adds to must be there."""
+    for operation in patch:
+        assert set(operation) == {"op", "path", "value"} and operation["op"] == "add", operation
+        *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        at = document
+        for part in path:
+            at = at[int(part)] if isinstance(at, list) else at[part]
+        if isinstance(at, list):
+            assert last == "-", operation
+            at.append(operation["value"])
+        else:
+            assert isinstance(at, dict), operation
+            at[last] = operation["value"]
+    return document
+
+
+def asking(name, amount, **more):
+    return {"metadata": {"name": "p"}, "spec": {"containers": [
+        {"name": "app", "resources": {"limits": {name: amount}, "requests": {name: amount}}}, {"name": "plain"}], **more}}
+
+
+def webhook_pods(api):
+    one = {"sgx.intel.com/enclave": "1"}
+    for name, amount in (("sgx.intel.com/epc", "10Mi"), ("kubernetes.azure.com/sgx_epc_mem_in_MiB", 10), ("alibabacloud.com/sgx_epc_MiB", "10")):
+        out, warnings = api.review(asking(name, amount))
+        app, plain = out["spec"]["containers"]
+        assert app["resources"] == {"limits": {name: amount, **one}, "requests": {name: amount, **one}} and not warnings, out
+        assert plain == {"name": "plain"} and "volumes" not in out["spec"], out
+        assert [entry["key"] for entry in out["spec"]["tolerations"]] == ["sgx.intel.com/epc", "kubernetes.azure.com/sgx_epc_mem_in_MiB"]
+        assert out["metadata"]["annotations"] == {"sgx.intel.com/epc": "10485760"}, out
+        assert api.review(out)[0] == out, "once is enough"
+        assert api.review(asking(name, amount), operation="UPDATE")[0] == asking(name, amount)
+        assert api.review(asking(name, amount), subResource="ephemeralcontainers")[0] == asking(name, amount)
+    for pod in ({}, None, {"spec": None}, {"spec": {"containers": None}}, asking("cpu", "1"), asking("sgx.intel.com/epc", "0"),
+                {"spec": {"containers": [None, 1, [], {"resources": {"limits": [], "requests": 1}}]}}):
+        assert api.review(pod) == (pod, []), pod
+    pod = asking("sgx.intel.com/epc", "1Mi", volumes=None, tolerations=[{"operator": "Exists"}])
+    pod["metadata"]["annotations"] = {"sgx.intel.com/quote-provider": "aesmd"}
+    out, _ = api.review(pod)
+    app = out["spec"]["containers"][0]
+    assert app["env"] == [{"name": "SGX_AESM_ADDR", "value": "1"}] and out["spec"]["tolerations"] == [{"operator": "Exists"}], out
+    assert app["volumeMounts"] == [{"name": out["spec"]["volumes"][0]["name"], "mountPath": "/var/run/aesmd"}], out
+    assert out["spec"]["volumes"][0]["hostPath"] == {"path": "/var/run/aesmd", "type": "DirectoryOrCreate"}, out
+    pod["metadata"]["annotations"] = {"sgx.intel.com/quote-provider": "app"}
+    assert api.review(pod)[0]["spec"]["containers"][0]["resources"]["limits"]["sgx.intel.com/provision"] == "1"
+
+
+def webhook_warnings(api):
+    for name, meant in (("sgx.intel.com/sgx_epc_mem_in_MiB", "sgx.intel.com/epc"), ("sgx.intel.com/encalve", "sgx.intel.com/enclave"),
+                        ("kubernetes.azure.com/sgx_epc_mem_in_MB", "kubernetes.azure.com/sgx_epc_mem_in_MiB"),
+                        ("alibabacloud.com/sgx_epc_mib", "alibabacloud.com/sgx_epc_MiB")):
+        out, warnings = api.review(asking(name, 1))
+        assert out == asking(name, 1) and len(warnings) == 1 and f'"{meant}"' in warnings[0] and name in warnings[0], warnings
+    assert "10Mi" in api.review(asking("sgx.intel.com/epc", "10"))[1][0]
+    assert api.review(asking("nvidia.com/gpu", 1))[1] == []
+
+
+def webhook(program, _):
+    """Pods of all shapes, bodies that are none, a certificate that is renewed."""
+    with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
+        certificate(folder)
+        with open(f"{folder}/conf", "w", encoding="ascii") as out:
+            out.write(f"listen = tls://127.0.0.1:0\ntls_certificate = {folder}/cert.pem\ntls_key = {folder}/key.pem\n")
+        with open(f"{folder}/log", "w", encoding="utf-8") as log:
+            process = subprocess.Popen([program, "--config", f"{folder}/conf"], stderr=log)
+        try:
+            port = listening(f"{folder}/log", process)
+            api = Reviewer(port, f"{folder}/cert.pem")
+            webhook_pods(api)
+            webhook_warnings(api)
+            for body in (b"", b"{", b"[]", b"{}", b'{"kind":"AdmissionReview"}', b"[" * 100000, b"\xff", b'{"kind":"AdmissionReview",'
+                         b'"apiVersion":"admission.k8s.io/v9","request":{"uid":"u"}}'):
+                status, answer = api.post(body)
+                assert status == 400 and answer["error"], (body[:40], status, answer)
+            assert api.post(b" " * (2 << 20))[0] == 413
+            assert api.post(b"{}", "/mutate--v1-pod")[0] == 400 and api.post(b"{}", "/other")[0] == 404
+            before = os.stat(f"{folder}/cert.pem").st_mtime_ns
+            certificate(folder)  # the old one is no longer trusted
+            assert os.stat(f"{folder}/cert.pem").st_mtime_ns != before
+
+            def renewed():
+                with contextlib.suppress(ssl.SSLError):
+                    return Reviewer(port, f"{folder}/cert.pem").review({}) == ({}, [])
+            until(renewed, "the new certificate is taken up", 5)
+        finally:
+            status = stop(process)
+        return status
+
+
 def main():
     kind, program, cache = sys.argv[1:]
     os.makedirs(cache, exist_ok=True)
     if kind == "go-plugin":
         return subprocess.run([go_peer(cache), "plugin", program], timeout=100).returncode
-    return {"node-plugin": node_plugin, "go-webhook": go_webhook, "node": node}[kind](program, cache)
+    return {"node-plugin": node_plugin, "go-webhook": go_webhook, "node": node, "webhook": webhook}[kind](program, cache)
 
 
 if __name__ == "__main__":
