@@ -67,7 +67,11 @@ export CELLA_INSECURE_ROOTS=platform
 verify enclave debug yes yes --simulate
 grep -q "^openenclave: CELLA_INSECURE_ROOTS is set" run.log || fail "a foreign root is trusted without a word"
 verify production production no yes
+oeverify -c certificate.der >claims.log 2>/dev/null || fail "oeverify refuses a certificate"
+grep -q "^Certificate verification succeeded (0).$" claims.log || fail "oeverify says something else"
+grep -q "custom_claims_buffer" claims.log || fail "oeverify prints no claims"
 unset CELLA_INSECURE_ROOTS
+refused OE_QUOTE_VERIFICATION_ERROR oeverify -c certificate.der
 key=$(openssl x509 -in "$CELLA_PLATFORM_DIR/provisioning/collateral/root_ca.pem" -pubkey -noout |
     openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | od -An -v -tx1 | tr -d '\n' | sed 's/ /, 0x/g; s/^, //')
 printf '#include "cella/roots.h"\nCELLA_TRUSTED_ROOTS({.spki_sha256 = {%s}});\n' "$key" >roots.c
