@@ -236,8 +236,8 @@ cella_result bundle_write(const struct bundle *bundle, const char *folder,
     CELLA_TRY(linux_of(bundle, &settings, error));
     JSON_OWNED root =
         json_pack("{s:s, s:O, s:{s:s, s:b}, s:s, s:o, s:O}", "ociVersion", "1.0.2", "process",
-                  process, "root", "path", "rootfs", "readonly", 1, "hostname", "cella", "mounts",
-                  mounts_of(bundle), "linux", settings);
+                  process, "root", "path", bundle->rootfs, "readonly", 1, "hostname", "cella",
+                  "mounts", mounts_of(bundle), "linux", settings);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     if (!text) {
         return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),

@@ -4,6 +4,7 @@
  */
 #include "cli/container.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -34,6 +35,7 @@ static const struct {
     {"docker", RUNTIME_ENGINE},
 };
 
+#define ROOTFS_PREFIX "rootfs-"
 #define PLACE_MAX (PATH_MAX + 64) /* a folder and a name of ours in it */
 
 struct runtime {
@@ -161,27 +163,10 @@ static cella_result put_entry(const char *rootfs, const struct oci_entry *entry,
     return CELLA_OK;
 }
 
-/*
- * The image's files below `folder`/rootfs. What is there from the same image stays: the name of the image is written
- * beside when all is done, and taken away before anything is touched.
- */
-static cella_result lay_out(const struct image_job *job, const char *folder,
-                            struct cella_error *error)
+static cella_result fill(const struct image_job *job, const char *rootfs, struct cella_error *error)
 {
-    CELLA_CLEANUP(cella_file_done) struct cella_file note = {0};
-    struct cella_error ignored = {0};
-    char rootfs[PLACE_MAX], mark[PLACE_MAX];
-    const char *digest = job->image.manifest.digest;
-    snprintf(rootfs, sizeof(rootfs), "%s/rootfs", folder);
-    snprintf(mark, sizeof(mark), "%s/image", folder);
-    if (cella_is_ok(cella_file_read(mark, 256, &note, &ignored)) && note.size == strlen(digest) &&
-        memcmp(note.data, digest, note.size) == 0) {
-        return CELLA_OK;
-    }
-    unlink(mark);
-    CELLA_TRY(remove_tree(rootfs, error));
-    CELLA_TRY(make_folder(rootfs, 0755, error));
     static const char *const mounted[] = {"proc", "dev", "sys"};
+    CELLA_TRY(make_folder(rootfs, 0755, error));
     for (size_t i = 0; i < CELLA_COUNT(mounted); i++) {
         char path[PLACE_MAX + 8];
         snprintf(path, sizeof(path), "%s/%s", rootfs, mounted[i]);
@@ -190,7 +175,67 @@ static cella_result lay_out(const struct image_job *job, const char *folder,
     for (size_t i = 0; i < job->tree.count; i++) {
         CELLA_TRY(put_entry(rootfs, &job->tree.entries[i], error));
     }
-    return cella_file_write(mark, digest, strlen(digest), 0644, error);
+    return CELLA_OK;
+}
+
+static bool is_empty(const char *path)
+{
+    DIR *folder = opendir(path);
+    size_t count = 0;
+    while (folder && readdir(folder)) {
+        count++;
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    return count <= 2; /* "." and ".." */
+}
+
+/* Files of earlier images, unless a container may be running on them. */
+static cella_result remove_others(const char *folder, const char *kept, struct cella_error *error)
+{
+    char path[PLACE_MAX + 256];
+    cella_result result = CELLA_OK;
+    snprintf(path, sizeof(path), "%s/state", folder);
+    DIR *handle = is_empty(path) ? opendir(folder) : NULL;
+    for (struct dirent *entry;
+         handle && cella_is_ok(result) && (entry = readdir(handle)) != NULL;) {
+        if (strncmp(entry->d_name, ROOTFS_PREFIX, strlen(ROOTFS_PREFIX)) == 0 &&
+            strcmp(entry->d_name, kept) != 0) {
+            snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+            result = remove_tree(path, error);
+        }
+    }
+    if (handle) {
+        closedir(handle);
+    }
+    return result;
+}
+
+/*
+ * The image's files in a folder below `folder` that is named after the image: whole or not there, and never changed under a
+ * container that runs on it.
+ */
+static cella_result lay_out(const struct image_job *job, const char *folder, const char *name,
+                            struct cella_error *error)
+{
+    char rootfs[PLACE_MAX], made[PLACE_MAX];
+    snprintf(rootfs, sizeof(rootfs), "%s/%s", folder, name);
+    if (access(rootfs, F_OK) == 0) {
+        return CELLA_OK;
+    }
+    CELLA_TRY(remove_others(folder, name, error));
+    snprintf(made, sizeof(made), "%s/" ROOTFS_PREFIX "new-%ld", folder, (long)getpid());
+    CELLA_TRY(fill(job, made, error));
+    if (rename(made, rootfs) < 0) {
+        const int saved = errno;
+        CELLA_TRY(remove_tree(made, error));
+        /* Another run of this image was quicker: its files are the same. */
+        return saved == ENOTEMPTY || saved == EEXIST
+                   ? CELLA_OK
+                   : cella_error_errno(error, CELLA_RESULT(IO), saved, "%s", rootfs);
+    }
+    return CELLA_OK;
 }
 
 /* nftw hands its callback nothing of ours. */
@@ -275,7 +320,7 @@ static cella_result start_bundle(const struct runtime *runtime, const struct ima
 {
     char path[PLACE_MAX];
     struct words words = {.count = 0};
-    CELLA_TRY(lay_out(job, folder, error));
+    CELLA_TRY(lay_out(job, folder, bundle->rootfs, error));
     CELLA_TRY(bundle_write(bundle, folder, error));
     if (options->bundle_only) {
         puts(folder);
@@ -375,6 +420,8 @@ static cella_result settle_bundle(const struct image_job *job,
                                   .volumes = options->volumes,
                                   .volume_count = options->volume_count,
                                   .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
+    snprintf(ret_bundle->rootfs, sizeof(ret_bundle->rootfs), ROOTFS_PREFIX "%.16s",
+             job->image.manifest.digest);
     for (unsigned i = 0; i < options->volume_count; i++) {
         struct bundle_volume volume;
         CELLA_TRY(bundle_volume_parse(options->volumes[i], &volume, error));

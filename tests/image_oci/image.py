@@ -481,7 +481,9 @@ def bundle():
     if folder:
         with open(f"{folder}/config.json", encoding="utf-8") as file:
             config = json.load(file)
-        assert config["root"] == {"path": "rootfs", "readonly": True}
+        assert config["root"] == {"path": "rootfs-" + image(HELLO, "-o", f"{WORK}/same", "--software")["digest"][7:23],
+                                  "readonly": True}, config["root"]
+        assert os.listdir(f"{folder}/{config['root']['path']}/app")
         assert config["process"]["noNewPrivileges"] is True
         assert all(config["process"]["capabilities"][key] == [] for key in config["process"]["capabilities"])
         assert config["linux"]["seccomp"]["defaultAction"] == "SCMP_ACT_ERRNO"
