@@ -5,6 +5,8 @@
  */
 #include "compat/openenclave/common/report_quote.h"
 
+#include <openenclave/attestation/verifier.h>
+
 #include "compat/openenclave/common/quote.h"
 #include "compat/openenclave/common/report.h"
 
@@ -14,6 +16,7 @@ oe_result_t oe_report_quote_verify(const uint8_t *report, size_t size, const uin
     const sgx_report_body_t *body;
     struct oe_quote_verdict *verdict;
     uint32_t kind;
+    OE_TRY(oe_verifier_initialize()); /* as upstream: whoever verifies a report has a verifier */
     OE_TRY(oe_report_open(report, size, &kind, &body));
     OE_ENSURE(kind == OE_REPORT_KIND_REMOTE, OE_UNSUPPORTED);
     const struct cella_span quote = {report + sizeof(struct oe_report_head),
