@@ -1,6 +1,6 @@
 """cella-attestd under bad clients: 1,000 connections, slow, broken and oversized requests, a kill while it writes, a drain.
 
-Usage: robustness.py ATTESTD MAKE_EVIDENCE. Side: tests.
+Usage: robustness.py ATTESTD MAKE_EVIDENCE [CONNECTIONS]. Side: tests.
 """
 import base64
 import json
@@ -18,7 +18,7 @@ import time
 
 from harness import Folder, Service, b64url, jws, parts, policy_body, read
 
-CONNECTIONS = 1000
+CONNECTIONS = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
 VERSION = "?api-version=2020-10-01"
 
 
@@ -319,7 +319,7 @@ def test_descriptors(program, folder, lines):
 
 
 def main():
-    program, make_evidence = sys.argv[1:]
+    program, make_evidence = sys.argv[1:3]
     with Folder() as folder:
         subprocess.run([make_evidence, f"{folder}/evidence"], check=True)
         lines = ["issuer = @ISSUER@", f"root = {folder}/evidence/root.pem", f"collateral = {folder}/evidence/collateral",
