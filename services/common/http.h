@@ -92,6 +92,8 @@ struct http_service {
     size_t route_count;
     void *context;          /* of the handlers */
     struct metric *metrics; /* may be NULL; ends in a row without a name */
+    /* Figures whose rows are not known before, in the text format; may be NULL. */
+    void (*write_metrics)(struct evbuffer *out, void *context);
     /* Answers an error that no handler made (404, 405, 413 …) in the service's form. NULL: {"error": …}. */
     void (*fail)(struct http_exchange *exchange, int status, const char *message);
     /* Headers of every answer; may be NULL. */

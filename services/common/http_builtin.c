@@ -66,6 +66,9 @@ static void reply_metrics(struct http_exchange *exchange)
     }
     write_server(out, server);
     metrics_write(out, server->service.metrics);
+    if (server->service.write_metrics) {
+        server->service.write_metrics(out, server->service.context);
+    }
     size_t size = evbuffer_get_length(out);
     http_reply(exchange, 200, "text/plain; version=0.0.4; charset=utf-8",
                cella_bytes_of(evbuffer_pullup(out, -1), size));

@@ -147,6 +147,12 @@ static bool plugin_is_ready(void *context, const char **ret_reason)
     return plugin->is_registered;
 }
 
+static void metrics_write_more(struct evbuffer *out, void *context)
+{
+    const struct plugin *plugin = context;
+    epc_use_write(out, plugin->settings->sys_folder);
+}
+
 static cella_result name_set(struct plugin_settings *settings)
 {
     const char *name = getenv("NODE_NAME");
@@ -180,6 +186,7 @@ static cella_result plugin_start(void *values, struct http_service *ret_service,
     }
     ret_service->context = plugin;
     ret_service->metrics = plugin_metrics;
+    ret_service->write_metrics = metrics_write_more;
     ret_service->is_ready = plugin_is_ready;
     return CELLA_OK;
 }

@@ -151,6 +151,10 @@ CELLA_MUST_USE cella_result node_open(const struct plugin_settings *settings, ui
 void node_refresh(struct node *node);
 void node_close(struct node *node);
 
+/* epc_use.c: enclave memory by pod, where the kernel counts it; on any thread */
+struct evbuffer;
+void epc_use_write(struct evbuffer *out, const char *sys_folder);
+
 /* metrics.c */
 enum plugin_metric {
     METRIC_DEVICES, /* these have a row for each resource */

@@ -1,12 +1,13 @@
 """Kubernetes' own types and other people's gRPC against the device plugin and the webhook, as processes.
 
-Usage: peers.py go-plugin|node-plugin|go-webhook|node|webhook PROGRAM CACHE
-The first three are skipped when a registry cannot be reached and CACHE is empty. `node` is the API server's side of the
+Usage: peers.py go-plugin|node-plugin|go-webhook|manifests|node|webhook PROGRAM CACHE
+The first four are skipped when a registry cannot be reached and CACHE is empty. `node` is the API server's side of the
 plugin, as the API's reference has it: no kube-apiserver is packaged. Side: tests.
 """
 import base64
 import contextlib
 import copy
+import hashlib
 import http.client
 import http.server
 import json
@@ -75,20 +76,17 @@ def go_peer(cache):
         skip("go is not installed")
     folder = f"{cache}/go"
     os.makedirs(folder, exist_ok=True)
-    environment = dict(os.environ, GOPATH=f"{folder}/path", GOFLAGS="-mod=mod -modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0")
-    for name in ("go.mod", "kubelet.go", "review.go"):
-        source = f"{HERE}/go/{name}"
-        target = f"{folder}/{name}"
-        if not os.path.exists(target) or open(source, encoding="utf-8").read() != open(target, encoding="utf-8").read():
-            shutil.copy(source, target)
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(f"{folder}/kubernetes")
-    if not os.path.exists(f"{folder}/kubernetes"):
+    environment = dict(os.environ, GOPATH=f"{cache}/gopath", GOFLAGS="-mod=mod -modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0")
+    names = sorted(os.listdir(f"{HERE}/go"))
+    stamp = hashlib.sha256(b"".join(open(f"{HERE}/go/{name}", "rb").read() for name in names)).hexdigest()
+    if not os.path.exists(f"{folder}/{stamp}"):
+        shutil.rmtree(folder)
+        shutil.copytree(f"{HERE}/go", folder)
         run(["go", "mod", "tidy"], "the Go module proxy cannot be reached", cwd=folder, env=environment)
-        build = subprocess.run(["go", "build", "-p", "2", "-o", "kubernetes", "."], cwd=folder, env=environment, timeout=900)
+        build = subprocess.run(["go", "build", "-p", "2", "-o", stamp, "."], cwd=folder, env=environment, timeout=900)
         if build.returncode:
             sys.exit(1)
-    return f"{folder}/kubernetes"
+    return f"{folder}/{stamp}"
 
 
 def devices(folder):
@@ -220,6 +218,30 @@ def until(condition, what, seconds=8):
         time.sleep(0.02)
 
 
+def figures(folder):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{folder}/http")
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = b""
+        while part := client.recv(65536):
+            text += part
+    return text.decode()
+
+
+def pod_figures(folder):
+    """Enclave memory by pod, as control groups show it: both drivers' names, and what is no pod's."""
+    assert "cella_plugin_pod_epc_bytes" not in figures(folder)
+    one, two = "1b2c3d4e-0000-4000-8000-00000000000a", "deadbeef-0000-4000-8000-00000000000b"
+    for place, text in ((f"kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{one.replace('-', '_')}.slice", "res_a 7\nsgx_epc 4096\n"),
+                        (f"kubepods/pod{two}", "sgx_epc 8192\n"), ("kubepods.slice", "sgx_epc 99\n"), ("system.slice/podman.service", "sgx_epc 5\n"),
+                        ("kubepods/besteffort/podx\"} 1", "sgx_epc 3\n"), (f"kubepods/pod{one[:-1]}c", "res_a 1\n")):
+        os.makedirs(f"{folder}/sys/fs/cgroup/{place}", exist_ok=True)
+        with open(f"{folder}/sys/fs/cgroup/{place}/misc.current", "w", encoding="ascii") as out:
+            out.write(text)
+    rows = sorted(line for line in figures(folder).splitlines() if line.startswith("cella_plugin_pod_epc_bytes"))
+    assert rows == [f'cella_plugin_pod_epc_bytes{{pod_uid="{one}"}} 4096', f'cella_plugin_pod_epc_bytes{{pod_uid="{two}"}} 8192'], rows
+
+
 def node(program, _):
     """Capacity and labels; a token that is renewed; an API server that is away; a kubelet that forgets."""
     with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
@@ -260,6 +282,7 @@ def node(program, _):
             assert nodes["enclave"][0] == {"path": "/dev/sgx_enclave", "hostPath": "/dev/null", "type": "c", "major": 1, "minor": 3,
                                            "permissions": "rw"}, nodes
             assert [entry["path"] for entry in nodes["provision"]] == ["/dev/sgx_provision", "/dev/sgx/provision"], nodes
+            pod_figures(folder)
             os.remove(f"{folder}/dev/sgx_provision")
             until(lambda: "provision" not in open(f"{folder}/cdi/cella.dev-sgx.json", encoding="utf-8").read(), "the file follows", 3)
         finally:
@@ -384,12 +407,27 @@ def webhook(program, _):
         return status
 
 
+def manifests(program, cache):
+    """deploy/, decoded strictly into Kubernetes' types; the configurations in it, read by the program."""
+    deploy = f"{HERE}/../../deploy"
+    for name in ("device-plugin", "webhook"):
+        with open(f"{deploy}/{name}.yaml", encoding="utf-8") as file:
+            text = file.read()
+        begin = text.index(f"  {name}.conf: |\n") + len(f"  {name}.conf: |\n")
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as config:
+            config.write(text[begin:text.index("---", begin)].replace("\n    ", "\n").strip() + "\n")
+            config.flush()
+            daemon = program if name == "device-plugin" else program.replace("device-plugin", "webhook")
+            subprocess.run([daemon, "--config", config.name, "--check"], check=True)
+    return subprocess.run([go_peer(cache), "manifests", deploy], timeout=100).returncode
+
+
 def main():
     kind, program, cache = sys.argv[1:]
     os.makedirs(cache, exist_ok=True)
     if kind == "go-plugin":
         return subprocess.run([go_peer(cache), "plugin", program], timeout=100).returncode
-    return {"node-plugin": node_plugin, "go-webhook": go_webhook, "node": node, "webhook": webhook}[kind](program, cache)
+    return {"node-plugin": node_plugin, "go-webhook": go_webhook, "node": node, "webhook": webhook, "manifests": manifests}[kind](program, cache)
 
 
 if __name__ == "__main__":

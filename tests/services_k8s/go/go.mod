@@ -8,4 +8,5 @@ require (
 	k8s.io/api v0.31.4
 	k8s.io/apimachinery v0.31.4
 	k8s.io/kubelet v0.31.4
+	sigs.k8s.io/yaml v1.4.0
 )

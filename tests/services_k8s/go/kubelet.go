@@ -380,8 +380,10 @@ func main() {
 		failure = run(os.Args[2])
 	} else if len(os.Args) == 4 && os.Args[1] == "webhook" {
 		failure = review(os.Args[2], os.Args[3])
+	} else if len(os.Args) == 3 && os.Args[1] == "manifests" {
+		failure = manifests(os.Args[2])
 	} else {
-		failure = "usage: kubernetes plugin PROGRAM | webhook URL CA"
+		failure = "usage: kubernetes plugin PROGRAM | webhook URL CA | manifests FOLDER"
 	}
 	if failure != "" {
 		fmt.Fprintln(os.Stderr, failure)
