@@ -55,7 +55,7 @@ diff "$work/first" "$work/second" >"$work/diff" || { cat "$work/diff"; fail "an 
 BASH_SOURCE=$sdk/environment . "$sdk/environment"
 [ "$SGX_SDK" = "$sdk" ] || fail "environment says SGX_SDK=$SGX_SDK"
 [ "$(command -v sgx_sign)" = "$sdk/bin/x64/sgx_sign" ] || fail "environment does not set PATH"
-for name in libsgx_urts libsgx_urts_sim libsgx_uae_service libsgx_quote_ex_sim; do
+for name in libsgx_urts libsgx_urts_sim libsgx_uae_service libsgx_quote_ex_sim libsgx_dcap_quoteverify; do
     pkg-config --libs --cflags "$name" >/dev/null || fail "no $name.pc"
 done
 
@@ -135,6 +135,8 @@ python3 loader/make_blob.py numbers loader/blob loader/css
 gcc -O1 -Wall -Wextra -Werror -I"$sdk/include" -o loader/host loader/host.c -lsgx_enclave_common ||
     fail "the raw loader's host does not build"
 timeout -s KILL 60 loader/host loader/blob loader/css >run.log 2>&1 || { cat run.log; fail "the raw loader"; }
+
+[ -e "$sdk/sdk_libs/libsgx_dcap_quoteverify.so.1" ] || fail "no name for programs that were linked with Intel's library"
 
 # Certificates with evidence: nobody trusts this platform's quotes until told to; production enclaves are not told so.
 CELLA_QUOTE_ENCLAVES=$(dirname "$(find "$top" -name cella-qe.signed)")
