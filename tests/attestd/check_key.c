@@ -59,7 +59,6 @@ int main(int argc, char **argv)
         return 2;
     }
     cella_evidence_policy_init(&policy);
-    policy.allow_debug = true;
     const struct cella_collateral_item *items = cella_collateral_set_items(set, &count);
     const size_t size = cella_collateral_set_prepared_size(set);
     void *memory = aligned_alloc(16, (size + 15) & ~(size_t)15);

@@ -95,7 +95,7 @@ def main():
             subprocess.run([cella, *arguments], check=True, stdout=subprocess.DEVNULL, timeout=120)
         program = f"{folder}/attestd"
         with open(program, "w", encoding="utf-8") as file:
-            file.write(f'#!/bin/sh\nexec "{host}" --image "{image}" --debug "$@"\n')
+            file.write(f'#!/bin/sh\nexec "{host}" --image "{image}" "$@"\n')
         os.chmod(program, 0o755)
         lines = ["issuer = @ISSUER@", f"root = {folder}/platform.pem", f"collateral = {folder}/collateral", "built_in_roots = no"]
         with Service(program, f"{folder}/service", lines) as service:

@@ -3,12 +3,14 @@
  * Side: host. The service's files and sockets are this process's.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cella/host.h"
 #include "services/attestd/enclave/calls.h"
@@ -20,7 +22,8 @@ static const char g_usage[] =
     "and their certificates in /certs carry evidence of the enclave.\n"
     "\n"
     "  --config FILE   as of cella-attestd\n"
-    "  --image FILE    the signed image (" CELLA_ATTESTD_IMAGE ")\n"
+    "  --image FILE    the signed image; default: cella-attestd.signed beside this program, or\n"
+    "                  " CELLA_ATTESTD_IMAGE "\n"
     "  --debug         as a debug enclave\n"
     "  --help          this text\n";
 
@@ -30,6 +33,22 @@ struct options {
 };
 
 static sigset_t g_signals;
+
+/* The image beside this program, as in a build's folder, when there is one; else the installed one. */
+static const char *find_image(void)
+{
+    static const char name[] = "cella-attestd.signed";
+    static char path[PATH_MAX + sizeof(name)];
+    const ssize_t size = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (size > 0) {
+        path[size] = 0;
+        strcpy(strrchr(path, '/') + 1, name);
+        if (access(path, R_OK) == 0) {
+            return path;
+        }
+    }
+    return CELLA_ATTESTD_IMAGE;
+}
 
 /* -1: go on; else the exit status. */
 static int read_options(int argc, char **argv, struct options *options)
@@ -41,7 +60,7 @@ static int read_options(int argc, char **argv, struct options *options)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    *options = (struct options){.image = CELLA_ATTESTD_IMAGE, .flags = CELLA_ENCLAVE_NETWORK};
+    *options = (struct options){.image = find_image(), .flags = CELLA_ENCLAVE_NETWORK};
     for (int which; (which = getopt_long(argc, argv, "h", names, NULL)) != -1;) {
         switch (which) {
         case 'c':
