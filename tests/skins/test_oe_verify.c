@@ -19,6 +19,7 @@
 #include <openenclave/host.h>
 #include <openenclave/host_verify.h>
 
+#include "cella/collateral.h"
 #include "tests/skins/forge.h"
 
 static char g_folder[] = "/tmp/cella-test-XXXXXX";
@@ -452,6 +453,63 @@ static void test_roots(void **state)
     forge_done(&forge);
 }
 
+/* What a host gives an enclave: two roots, the documents; or the roots alone; or too little room. */
+static void test_answer(void **state)
+{
+    (void)state;
+    const struct forge_options options = options_of(7), foreign = {.now = g_now, .seed = 9};
+    struct forge forge, other;
+    struct cella_collateral_item items[CELLA_DOCUMENT_COUNT];
+    struct cella_roots roots = {.count = 0}, expected = {.count = 0};
+    struct bytes answer;
+    char named[256], path[64];
+    forge_make(&options, &forge);
+    forge_make(&foreign, &other);
+    forge_write(&forge, g_folder); /* signed anew each time, so not the bytes that were there */
+    snprintf(path, sizeof(path), "%s/other.pem", g_folder);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(other.root.data, 1, other.root.size, file), other.root.size);
+    fclose(file);
+    snprintf(named, sizeof(named), "%s:%s", g_root, path);
+    setenv("CELLA_INSECURE_ROOTS", named, 1);
+    const struct cella_span quote = {forge.quote.data, forge.quote.size}, none = {NULL, 0};
+    assert_int_equal(
+        cella_collateral_answer(quote, answer.data, sizeof(answer.data), &answer.size, NULL).code,
+        CELLA_CODE_OK);
+    const struct cella_span whole = {answer.data, answer.size};
+    assert_int_equal(cella_collateral_answer_read(whole, items, &roots).code, CELLA_CODE_OK);
+    for (int i = 0; i < FORGE_DOCUMENTS; i++) {
+        assert_int_equal(items[i].bytes.size, forge.documents[i].size);
+        assert_memory_equal(items[i].bytes.data, forge.documents[i].data, items[i].bytes.size);
+    }
+    assert_int_equal(roots.count, 2);
+    const struct cella_span first = {forge.root.data, forge.root.size},
+                            second = {other.root.data, other.root.size};
+    assert_int_equal(cella_roots_add(&expected, first).code, CELLA_CODE_OK);
+    assert_int_equal(cella_roots_add(&expected, second).code, CELLA_CODE_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_memory_equal(roots.keys[i].spki_sha256, expected.keys[i].spki_sha256, 32);
+    }
+    const struct cella_span cut = {answer.data, answer.size - 1};
+    assert_int_equal(cella_collateral_answer_read(cut, items, &roots).code, CELLA_CODE_TRUNCATED);
+    answer.data[28] = 9; /* roots */
+    assert_int_equal(cella_collateral_answer_read(whole, items, &roots).code,
+                     CELLA_CODE_OUT_OF_RANGE);
+    assert_int_equal(cella_collateral_answer(quote, answer.data, 4000, &answer.size, NULL).code,
+                     CELLA_CODE_BUFFER_TOO_SMALL);
+    assert_int_equal(
+        cella_collateral_answer(none, answer.data, sizeof(answer.data), &answer.size, NULL).code,
+        CELLA_CODE_OK);
+    const struct cella_span alone = {answer.data, answer.size};
+    assert_int_equal(cella_collateral_answer_read(alone, items, &roots).code, CELLA_CODE_OK);
+    assert_int_equal(roots.count, 2);
+    assert_int_equal(items[CELLA_DOCUMENT_TCB_INFO].bytes.size, 0);
+    setenv("CELLA_INSECURE_ROOTS", g_root, 1);
+    forge_done(&forge);
+    forge_done(&other);
+}
+
 static void test_certificate(void **state)
 {
     (void)state;
@@ -501,7 +559,7 @@ int main(void)
         cmocka_unit_test(test_refusals),   cmocka_unit_test(test_status),
         cmocka_unit_test(test_dates),      cmocka_unit_test(test_tampered),
         cmocka_unit_test(test_roots),      cmocka_unit_test(test_certificate),
-        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_parameters), cmocka_unit_test(test_answer),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
