@@ -217,13 +217,14 @@ static void *client_run(void *argument)
     bool good = SSL_connect(ssl) == 1;
     const double begin = now();
     for (size_t i = 0; good && i < REQUESTS / CONNECTIONS; i++) {
-        /* when it is due, whatever the one before took */
-        const double due = begin + (double)i * CONNECTIONS / RATE;
-        if (due > now()) {
-            usleep((useconds_t)((due - now()) * 1e6));
+        /* counts from when it is due if the one before made it late; not when our own timer did */
+        double start = begin + (double)i * CONNECTIONS / RATE;
+        if (start > now()) {
+            usleep((useconds_t)((start - now()) * 1e6));
+            start = now();
         }
         good = SSL_write(ssl, request, (int)size) == (int)size && answer_read(ssl);
-        took[i] = good ? (now() - due) * 1e3 : 1e6;
+        took[i] = good ? (now() - start) * 1e3 : 1e6;
     }
     SSL_free(ssl);
     SSL_CTX_free(context);

@@ -107,8 +107,7 @@ static cella_result loop_open(struct plugin *plugin, struct cella_error *error)
         CELLA_TRY(cdi_write(plugin, error));
     }
     if (plugin->settings->node_update) {
-        const bool counts = plugin_metric(METRIC_DEVICES, 0)->value > 0;
-        CELLA_TRY(node_open(plugin->settings, counts ? plugin->epc_bytes : 0,
+        CELLA_TRY(node_open(plugin->settings, plugin->counts_bytes ? plugin->epc_bytes : 0,
                             plugin->devices.enclave.is_there, &plugin->node, error));
     }
     return kubelet_open(plugin, error);

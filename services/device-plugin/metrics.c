@@ -4,10 +4,10 @@
  */
 #include "services/device-plugin/plugin.h"
 
-/* In the order of enclave_resources; the first is no device resource and has no row worth reading but its capacity. */
+/* In the order of enclave_resources, without the first: that is no resource of devices. */
+#define ROW_COUNT (ENCLAVE_RESOURCES - 1)
 #define ROWS(name, help, gauge)                                                                    \
-    {name, help, "resource=\"sgx.intel.com/epc\"", gauge, 0},                                      \
-        {name, help, "resource=\"sgx.intel.com/enclave\"", gauge, 0},                              \
+    {name, help, "resource=\"sgx.intel.com/enclave\"", gauge, 0},                                  \
         {name, help, "resource=\"sgx.intel.com/provision\"", gauge, 0},                            \
         {name, help, "resource=\"kubernetes.azure.com/sgx_epc_mem_in_MiB\"", gauge, 0},            \
         {name, help, "resource=\"alibabacloud.com/sgx_epc_MiB\"", gauge, 0},                       \
@@ -34,13 +34,13 @@ struct metric plugin_metrics[] = {
 };
 
 _Static_assert(sizeof(plugin_metrics) / sizeof(plugin_metrics[0]) ==
-                   METRIC_BY_RESOURCE * ENCLAVE_RESOURCES + (METRIC_COUNT - METRIC_BY_RESOURCE) + 1,
+                   METRIC_BY_RESOURCE * ROW_COUNT + (METRIC_COUNT - METRIC_BY_RESOURCE) + 1,
                "a row for each");
 
 struct metric *plugin_metric(enum plugin_metric metric, size_t resource_index)
 {
     return metric < METRIC_BY_RESOURCE
-               ? &plugin_metrics[(size_t)metric * ENCLAVE_RESOURCES + resource_index]
-               : &plugin_metrics[(size_t)METRIC_BY_RESOURCE * ENCLAVE_RESOURCES +
+               ? &plugin_metrics[(size_t)metric * ROW_COUNT + resource_index - 1]
+               : &plugin_metrics[(size_t)METRIC_BY_RESOURCE * ROW_COUNT +
                                  ((size_t)metric - METRIC_BY_RESOURCE)];
 }

@@ -110,6 +110,7 @@ struct plugin {
     bool kubelet_is_there;
     struct node_devices devices;
     uint64_t epc_bytes;
+    bool counts_bytes; /* they are a figure in the node's status */
     bool quotes;
     struct resource resources[ENCLAVE_RESOURCES];
     size_t resource_count;
@@ -157,7 +158,7 @@ void epc_use_write(struct evbuffer *out, const char *sys_folder);
 
 /* metrics.c */
 enum plugin_metric {
-    METRIC_DEVICES, /* these have a row for each resource */
+    METRIC_DEVICES, /* these have a row for each resource of devices */
     METRIC_HEALTHY,
     METRIC_ALLOCATED,
     METRIC_REFUSED,

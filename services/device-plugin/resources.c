@@ -358,9 +358,7 @@ cella_result resources_open(struct plugin *plugin, struct cella_error *error)
             resource_add(plugin, i, count);
         }
     }
-    if (plugin->epc_bytes && dialect_wanted(plugin->settings, DIALECT_INTEL)) {
-        plugin_gauge(METRIC_DEVICES, 0, (int64_t)plugin->epc_bytes);
-    }
+    plugin->counts_bytes = plugin->epc_bytes && dialect_wanted(plugin->settings, DIALECT_INTEL);
     quotes_probe(plugin);
     resources_probe(plugin);
     return CELLA_OK;
