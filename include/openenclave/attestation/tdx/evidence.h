@@ -1,6 +1,7 @@
 /*
  * TDX evidence: format id, names of claims, the verifier's own functions.
- * Skin header for both sides; C11 and C++. The functions give OE_UNSUPPORTED until the verifier reads TDX quotes.
+ * Skin header for both sides; C11 and C++. The verifier is one of its own: who has not called
+ * oe_tdx_verifier_initialize never gets a TD's claims.
  * Never makes evidence: a quote comes from a TD.
  */
 #ifndef _OE_ATTESTATION_TDX_EVIDENCE_H
