@@ -13,6 +13,24 @@ void ossl_comp_zlib_cleanup(void);
 void ossl_comp_zstd_cleanup(void);
 void ossl_comp_brotli_cleanup(void);
 
+/* From OpenSSL 3.2 on libssl asks for each method: as in an OpenSSL without compressors, there is none. */
+#define NONE(name)                                                                                 \
+    void *name(void);                                                                              \
+    __attribute__((weak)) void *name(void)                                                         \
+    {                                                                                              \
+        return (void *)0;                                                                          \
+    }
+NONE(COMP_zlib)
+NONE(COMP_zlib_oneshot)
+NONE(COMP_zstd)
+NONE(COMP_zstd_oneshot)
+NONE(COMP_brotli)
+NONE(COMP_brotli_oneshot)
+NONE(BIO_f_zlib)
+NONE(BIO_f_zstd)
+NONE(BIO_f_brotli)
+#undef NONE
+
 /* The list of methods that libssl may offer: none. It names the compressors. */
 __attribute__((weak)) void *ossl_load_builtin_compressions(void)
 {
