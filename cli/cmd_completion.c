@@ -41,7 +41,7 @@ static const char g_bash[] =
     " --json --verbose --help\" ;;\n"
     "    inspect) options=\"--json --pages --help\" ;;\n"
     "    evidence) options=\"show verify --at --collateral --root --policy --json --help\" ;;\n"
-    "    platform) options=\"init show export-root export-collateral reset --platform --json --yes"
+    "    platform) options=\"init show export-root export-collateral reset --platform --json --yes --source"
     " --help\" ;;\n"
     "    sign) options=\"--config --out --key --digest-out --signature --public-key --date"
     " --keep-syscalls --verbose --json --help\" ;;\n"

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cella/evidence.h"
 #include "cli/cli.h"
 #include "common/cleanup.h"
 #include "host/quote.h"
@@ -29,6 +30,7 @@ static const char g_help[] =
     "  init                      make it and certify it; what is there already is kept\n"
     "  show                      say what it is\n"
     "  export-root [FILE]        write its root certificate (PEM) to FILE or standard output\n"
+    "       [--source]           instead, C source that makes an enclave trust it (cella/roots.h)\n"
     "  export-collateral FOLDER  write what a verifier needs into FOLDER, issued now for 30 days:\n"
     "                            TCB info, QE identity, CRLs, issuer chains, the root\n"
     "  reset --yes               forget its keys: nothing sealed so far can be unsealed again, "
@@ -45,6 +47,7 @@ static const char g_help[] =
 struct job {
     bool json;
     bool yes;
+    bool source;
     const char *argument; /* NULL: none */
 };
 
@@ -160,6 +163,23 @@ static int run_show(const struct job *job)
     return run_init(job);
 }
 
+/* For an enclave to link: docs/attestation.md. */
+static bool source_write(const struct cella_provision *provision, FILE *file)
+{
+    const struct platform_blob *der = platform_der(provision->platform, PLATFORM_ROOT);
+    const struct cella_span certificate = {.data = der->data, .size = der->size};
+    struct cella_roots roots = {.count = 0};
+    if (!cella_is_ok(cella_roots_add(&roots, certificate))) {
+        return false;
+    }
+    fputs("/* The root of a software platform. */\n#include \"cella/roots.h\"\n\n", file);
+    fputs("CELLA_TRUSTED_ROOTS({.spki_sha256 = {", file);
+    for (size_t i = 0; i < sizeof(roots.keys[0].spki_sha256); i++) {
+        fprintf(file, "%s0x%02x", i ? ", " : "", roots.keys[0].spki_sha256[i]);
+    }
+    return fputs("}});\n", file) >= 0;
+}
+
 static int run_export_root(const struct job *job)
 {
     struct cella_error error = {0};
@@ -170,7 +190,8 @@ static int run_export_root(const struct job *job)
     }
     const struct platform_blob *pem = platform_pem(provision.platform, PLATFORM_ROOT);
     FILE *file = job->argument ? fopen(job->argument, "wbe") : stdout;
-    const bool written = file && fwrite(pem->data, 1, pem->size, file) == pem->size;
+    const bool written = file && (job->source ? source_write(&provision, file)
+                                              : fwrite(pem->data, 1, pem->size, file) == pem->size);
     if (!written || (job->argument ? fclose(file) : fflush(file)) != 0) {
         fprintf(stderr, "cella platform: %s: %s\n",
                 job->argument ? job->argument : "standard output", strerror(errno));
@@ -270,6 +291,7 @@ int cella_cmd_platform(int argc, char **argv)
         {"platform", required_argument, NULL, 'p'},
         {"json", no_argument, NULL, 'j'},
         {"yes", no_argument, NULL, 'y'},
+        {"source", no_argument, NULL, 's'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
@@ -285,6 +307,9 @@ int cella_cmd_platform(int argc, char **argv)
             break;
         case 'y':
             job.yes = true;
+            break;
+        case 's':
+            job.source = true;
             break;
         case 'h':
             fputs(g_help, stdout);

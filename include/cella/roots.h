@@ -6,7 +6,7 @@
  *     #include "cella/roots.h"
  *     CELLA_TRUSTED_ROOTS({.spki_sha256 = {0x12, 0x34, …}});
  *
- * with SHA-256 of the root certificate's SubjectPublicKeyInfo: docs/attestation.md has the command that prints it.
+ * with SHA-256 of the root certificate's SubjectPublicKeyInfo; `cella platform export-root --source` prints it.
  */
 #ifndef CELLA_ROOTS_H
 #define CELLA_ROOTS_H

@@ -35,6 +35,9 @@ done
 
 "$cella" platform --platform "$directory" export-root "$work/root.pem"
 "$cella" platform --platform "$directory" export-root | cmp - "$work/root.pem" || fail "export-root"
+key=$(openssl x509 -in "$work/root.pem" -pubkey -noout | openssl pkey -pubin -outform DER |
+    openssl dgst -sha256 -binary | od -An -v -tx1 | tr -d '\n' | sed 's/ /, 0x/g; s/^, //')
+"$cella" platform --platform "$directory" export-root --source | grep -qF "{.spki_sha256 = {$key}}" || fail "export-root --source"
 [ "$(openssl x509 -in "$work/root.pem" -outform der | sha256sum | cut -d' ' -f1)" = "$(field root_sha256)" ] ||
     fail "root_sha256"
 

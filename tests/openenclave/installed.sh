@@ -72,9 +72,7 @@ grep -q "^Certificate verification succeeded (0).$" claims.log || fail "oeverify
 grep -q "custom_claims_buffer" claims.log || fail "oeverify prints no claims"
 unset CELLA_INSECURE_ROOTS
 refused OE_QUOTE_VERIFICATION_ERROR oeverify -c certificate.der
-key=$(openssl x509 -in "$CELLA_PLATFORM_DIR/provisioning/collateral/root_ca.pem" -pubkey -noout |
-    openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | od -An -v -tx1 | tr -d '\n' | sed 's/ /, 0x/g; s/^, //')
-printf '#include "cella/roots.h"\nCELLA_TRUSTED_ROOTS({.spki_sha256 = {%s}});\n' "$key" >roots.c
+"$top/bin/cella" platform export-root --source roots.c || fail "export-root --source"
 make -B enclave ROOTS=roots.c >make.log 2>&1 || { cat make.log; fail "verify does not build with roots"; }
 oesign sign -e enclave -c production.conf -k key.pem -o production >/dev/null || fail "oesign verify with roots"
 verify production production yes no
