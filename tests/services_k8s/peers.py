@@ -1,7 +1,7 @@
 """Kubernetes' own types and other people's gRPC against the device plugin and the webhook, as processes.
 
-Usage: peers.py go-plugin|node-plugin|go-webhook|manifests|node|webhook PROGRAM CACHE
-The first four are skipped when a registry cannot be reached and CACHE is empty. `node` is the API server's side of the
+Usage: peers.py go-plugin|node-plugin|go-webhook|manifests|go-kubelet|node|webhook PROGRAM CACHE
+The first five are skipped when a registry cannot be reached and CACHE is empty. `node` is the API server's side of the
 plugin, as the API's reference has it: no kube-apiserver is packaged. Side: tests.
 """
 import base64
@@ -70,23 +70,43 @@ def run(command, reason, **options):
         skip(f"{reason}: {problem} {detail[-300:]!r}")
 
 
-def go_peer(cache):
-    """The Go program, built in the cache; modules come by name from the proxy that Go is set to."""
+def go_peer(cache, module="go"):
+    """A Go program, built in the cache; modules come by name from the proxy that Go is set to."""
     if not shutil.which("go"):
         skip("go is not installed")
-    folder = f"{cache}/go"
+    folder = f"{cache}/{module}"
+    source = f"{HERE}/{module}"
     os.makedirs(folder, exist_ok=True)
     environment = dict(os.environ, GOPATH=f"{cache}/gopath", GOFLAGS="-mod=mod -modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0")
-    names = sorted(os.listdir(f"{HERE}/go"))
-    stamp = hashlib.sha256(b"".join(open(f"{HERE}/go/{name}", "rb").read() for name in names)).hexdigest()
+    names = sorted(os.listdir(source))
+    stamp = hashlib.sha256(b"".join(open(f"{source}/{name}", "rb").read() for name in names)).hexdigest()
     if not os.path.exists(f"{folder}/{stamp}"):
         shutil.rmtree(folder)
-        shutil.copytree(f"{HERE}/go", folder)
-        run(["go", "mod", "tidy"], "the Go module proxy cannot be reached", cwd=folder, env=environment)
-        build = subprocess.run(["go", "build", "-p", "2", "-o", stamp, "."], cwd=folder, env=environment, timeout=900)
+        shutil.copytree(source, folder)
+        run(["go", "list", "-deps", "."], "the Go module proxy cannot be reached", cwd=folder, env=environment)
+        build = subprocess.run(["go", "build", "-p", "2", "-o", stamp, "."], cwd=folder, env=environment, timeout=1000)
         if build.returncode:
             sys.exit(1)
     return f"{folder}/{stamp}"
+
+
+def go_kubelet(program, cache):
+    """The kubelet's own device plugin server. Opt-in: its module brings hundreds of megabytes."""
+    if os.environ.get("CELLA_TEST_KUBELET") != "1":
+        skip("k8s.io/kubernetes is large; CELLA_TEST_KUBELET=1 runs this")
+    peer = go_peer(cache, "go_kubelet")
+    with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
+        devices(folder)
+        configuration(folder, ["epc_mib = 262144"])
+        with open(f"{folder}/log", "w", encoding="utf-8") as log:
+            process = subprocess.Popen([program, "--config", f"{folder}/conf"], stderr=log)
+        try:
+            result = subprocess.run([peer, folder], timeout=100).returncode
+        finally:
+            status = stop(process)
+        if result:
+            sys.stderr.write(open(f"{folder}/log", encoding="utf-8").read()[-3000:])
+        return result or status
 
 
 def devices(folder):
@@ -427,7 +447,7 @@ def main():
     os.makedirs(cache, exist_ok=True)
     if kind == "go-plugin":
         return subprocess.run([go_peer(cache), "plugin", program], timeout=100).returncode
-    return {"node-plugin": node_plugin, "go-webhook": go_webhook, "node": node, "webhook": webhook, "manifests": manifests}[kind](program, cache)
+    return {"node-plugin": node_plugin, "go-webhook": go_webhook, "node": node, "webhook": webhook, "manifests": manifests, "go-kubelet": go_kubelet}[kind](program, cache)
 
 
 if __name__ == "__main__":
