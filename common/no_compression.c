@@ -5,6 +5,8 @@
  */
 #include "common/no_compression.h"
 
+#include <openssl/opensslv.h>
+
 const char cella_no_compression = 1;
 
 void *ossl_load_builtin_compressions(void);
@@ -13,7 +15,11 @@ void ossl_comp_zlib_cleanup(void);
 void ossl_comp_zstd_cleanup(void);
 void ossl_comp_brotli_cleanup(void);
 
-/* From OpenSSL 3.2 on libssl asks for each method: as in an OpenSSL without compressors, there is none. */
+/*
+ * From OpenSSL 3.2 on libssl asks for each method, and none is an answer. An older one asks for zlib's only, does not
+ * expect that answer, and finds libcrypto's own, which it was built without.
+ */
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
 #define NONE(name)                                                                                 \
     void *name(void);                                                                              \
     __attribute__((weak)) void *name(void)                                                         \
@@ -30,6 +36,7 @@ NONE(BIO_f_zlib)
 NONE(BIO_f_zstd)
 NONE(BIO_f_brotli)
 #undef NONE
+#endif
 
 /* The list of methods that libssl may offer: none. It names the compressors. */
 __attribute__((weak)) void *ossl_load_builtin_compressions(void)
