@@ -51,13 +51,33 @@ cella_collateral_answer_read(struct cella_span answer,
     return CELLA_OK;
 }
 
-/* Only DER says its own length. */
+/* What a DER SEQUENCE says of its own size, head included; 0: there is none at the start of the bytes. */
+static size_t der_size(const uint8_t *bytes, size_t size)
+{
+    if (size < 2 || bytes[0] != 0x30) {
+        return 0;
+    }
+    const size_t width = bytes[1] & 0x7Fu; /* of the length, in its long form */
+    if ((bytes[1] & 0x80u) == 0) {
+        return 2 + width;
+    }
+    if (width < 1 || width > 4 || size < 2 + width) {
+        return 0;
+    }
+    size_t content = 0;
+    for (size_t i = 0; i < width; i++) {
+        content = content << 8 | bytes[2 + i];
+    }
+    return 2 + width + content;
+}
+
+/* A DER document may end in zeros of its own: it says where it ends. */
 struct cella_span cella_collateral_trim(struct cella_span document)
 {
     const uint8_t *bytes = document.data;
     size_t size = bytes ? document.size : 0;
-    if (size >= 4 && bytes[0] == 0x30 && bytes[1] == 0x82) {
-        const size_t whole = 4 + ((size_t)bytes[2] << 8 | bytes[3]);
+    const size_t whole = der_size(bytes, size);
+    if (whole > 0) {
         size = whole < size ? whole : size;
     } else {
         while (size > 0 && bytes[size - 1] == 0) {

@@ -618,6 +618,33 @@ static void test_docs_header(void **state)
     assert_int_equal(failure.offset, 32); /* the header is right, the quote's version is not */
 }
 
+/* Interfaces for C strings count a zero behind; what DER ends in itself stays, however short the DER is. */
+static void test_trim(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size, kept;
+    } rows[] = {
+        {"{}", 3, 2},
+        {"{}", 2, 2},
+        {"\x30\x02\x05\x00", 5, 4},
+        {"\x30\x02\x05\x00", 4, 4},
+        {"\x30\x81\x03\x01\x00\x00\x00", 7, 6},
+        {"\x30\x82\x00\x02\x05\x00\x00\x00", 8, 6},
+        {"\x30\x82\x01\x00\x00", 5, 5}, /* cut short: nothing is taken away */
+        {"\x00\x00", 2, 0},
+        {"", 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < CELLA_COUNT(rows); i++) {
+        const struct cella_span kept = cella_collateral_trim(
+            (struct cella_span){.data = (const uint8_t *)rows[i].bytes, .size = rows[i].size});
+        if (kept.size != rows[i].kept) {
+            fail_msg("row %zu: %zu bytes are kept", i, kept.size);
+        }
+    }
+}
+
 /* A bundle of very many members is read once: with more than that for each, this would take minutes. */
 static void test_many_members(void **state)
 {
@@ -668,14 +695,14 @@ static void test_many_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_report),      cmocka_unit_test(test_evidence),
-        cmocka_unit_test(test_no_claims),   cmocka_unit_test(test_other_formats),
-        cmocka_unit_test(test_decode),      cmocka_unit_test(test_bundle),
-        cmocka_unit_test(test_binary_sets), cmocka_unit_test(test_directory),
-        cmocka_unit_test(test_time),        cmocka_unit_test(test_base64),
-        cmocka_unit_test(test_json),        cmocka_unit_test(test_docs_policy),
-        cmocka_unit_test(test_docs_header), cmocka_unit_test(test_many_members),
-        cmocka_unit_test(test_many_blocks),
+        cmocka_unit_test(test_report),       cmocka_unit_test(test_evidence),
+        cmocka_unit_test(test_no_claims),    cmocka_unit_test(test_other_formats),
+        cmocka_unit_test(test_decode),       cmocka_unit_test(test_bundle),
+        cmocka_unit_test(test_binary_sets),  cmocka_unit_test(test_directory),
+        cmocka_unit_test(test_time),         cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_docs_policy),
+        cmocka_unit_test(test_docs_header),  cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_many_members), cmocka_unit_test(test_many_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
