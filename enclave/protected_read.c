@@ -30,9 +30,10 @@ static uint64_t row_length(cella_protected_file *file, const struct protected_no
                            uint64_t index, uint64_t limit)
 {
     const uint64_t first = entry_at(file, leaf, index)->block;
+    const bool has_data = file->cache.clean_data.count + file->cache.dirty[0].count > 0;
     uint64_t count = 1;
     while (count < limit && entry_at(file, leaf, index + count)->block == first + count &&
-           !protected_cache_find(&file->cache, 0, index + count)) {
+           !(has_data && protected_cache_find(&file->cache, 0, index + count))) {
         count++;
     }
     return count;
@@ -47,18 +48,20 @@ static uint64_t row_limit(cella_protected_file *file, uint64_t wanted)
     return wanted < limit ? wanted : limit;
 }
 
+/*
+ * Decrypted where it is wanted: a buffer in between would push the ciphertext out of the nearest cache. On failure what
+ * is there is the caller's to wipe.
+ */
 static cella_result row_read(cella_protected_file *file, const struct protected_node *leaf,
                              uint64_t index, uint64_t count, uint8_t *to)
 {
-    uint8_t *staging;
     const struct protected_entry *entry = entry_at(file, leaf, index);
-    protected_staging(file, &staging);
     CELLA_ENSURE(block_possible(entry), AUTH_FAILED);
-    CELLA_TRY(file->store->read(file->handle, entry->block * PROTECTED_BLOCK, staging,
+    CELLA_TRY(file->store->read(file->handle, entry->block * PROTECTED_BLOCK, to,
                                 (size_t)count * PROTECTED_BLOCK));
     for (uint64_t i = 0; i < count; i++) {
-        CELLA_TRY(protected_decrypt(file, staging + i * PROTECTED_BLOCK, to + i * PROTECTED_BLOCK,
-                                    entry_at(file, leaf, index + i)));
+        uint8_t *node = to + i * PROTECTED_BLOCK;
+        CELLA_TRY(protected_decrypt(file, node, node, entry_at(file, leaf, index + i)));
     }
     return CELLA_OK;
 }
