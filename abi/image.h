@@ -49,6 +49,8 @@
 /* cella_image_info.flags */
 /* `syscall` sites were replaced by calls of cella_syscall_entry. */
 #define CELLA_IMAGE_REWRITTEN 0x1u
+/* The enclave range starts at address 0 and nowhere else. */
+#define CELLA_IMAGE_BASE_ZERO 0x2u
 
 /*
  * The information object. The enclave library defines it with CELLA_IMAGE_INFO_DEFINE, in a
@@ -96,7 +98,15 @@ struct cella_image_info {
     uint64_t tls_align;
     uint64_t relro_offset; /* PT_GNU_RELRO; RW in the EPCM unless the kernel restricts it */
     uint64_t relro_size;
-    uint8_t reserved[280]; /* zero */
+    uint64_t
+        kernel_offset; /* address of the image's own first byte (__ehdr_start); 0 but in program images */
+    uint64_t
+        program_offset; /* struct cella_program (abi/program.h); 0: the image runs no program */
+    uint64_t program_size;
+    uint64_t
+        space_offset; /* [space_offset, + space_size): the program's memory, pages come by EAUG */
+    uint64_t space_size;
+    uint8_t reserved[240]; /* zero */
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_image_info) == 512);
 CELLA_ABI_AT(cella_image_info, version, 8);
@@ -132,7 +142,9 @@ CELLA_ABI_AT(cella_image_info, tls_size, 200);
 CELLA_ABI_AT(cella_image_info, tls_align, 208);
 CELLA_ABI_AT(cella_image_info, relro_offset, 216);
 CELLA_ABI_AT(cella_image_info, relro_size, 224);
-CELLA_ABI_AT(cella_image_info, reserved, 232);
+CELLA_ABI_AT(cella_image_info, kernel_offset, 232);
+CELLA_ABI_AT(cella_image_info, space_size, 264);
+CELLA_ABI_AT(cella_image_info, reserved, 272);
 
 /*
  * Assembly and not C: compilers put a volatile object into a writable section, and the signer
