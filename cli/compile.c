@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/file.h"
 #include "cli/job.h"
 #include "common/cleanup.h"
 #include "enclave/recipe.h"
+#include "image/elf64.h"
 
 #define SOURCES_MAX 256u
 #define MUSL_FOLDER "/usr/lib/x86_64-linux-musl"
@@ -406,13 +408,33 @@ static cella_result link_enclave(struct build *b, const char *out, struct cella_
                               : link_recipe(b, glibc, CELLA_COUNT(glibc), out, error);
 }
 
-static cella_result link_host(struct build *b, const char *out, struct cella_error *error)
+/* Whether the linked enclave may ask for quotes; without a table of symbols nobody knows. */
+static bool asks_for_quotes(const char *elf_path)
+{
+    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
+    struct cella_error ignored = {0};
+    struct cella_elf elf;
+    struct cella_elf_symbols symbols;
+    Elf64_Sym symbol;
+    return !cella_is_ok(cella_file_read(elf_path, CELLA_IMAGE_FILE_MAX, &file, &ignored)) ||
+           !cella_is_ok(cella_elf_parse(cella_bytes_of(file.data, file.size), &elf, &ignored)) ||
+           !cella_is_ok(cella_elf_symbols(&elf, SHT_SYMTAB, &symbols)) ||
+           cella_is_ok(cella_elf_symbol_find(&symbols, "cella_quote_create", &symbol));
+}
+
+static cella_result link_host(struct build *b, const char *elf, const char *out,
+                              struct cella_error *error)
 {
     CELLA_CLEANUP(job_done) struct job job = {0};
     job_add(&job, "%s", b->host.has_cxx ? "g++" : "gcc");
     job_add(&job, "-o");
     job_add(&job, "%s", out);
     add_objects(&job, b, "host", &b->host);
+    if (!asks_for_quotes(elf)) {
+        /* The answer "there are none", in place of all that makes them: libcrypto's larger part. */
+        job_add(&job, "-Wl,-u,cella_quote_serve");
+        job_add(&job, "%s/libcella_host_noquotes.a", b->sdk->host_libraries);
+    }
     job_add(&job, "%s/libcella_host.a", b->sdk->host_libraries);
     /* Cella's other libraries: beside that one where it is installed, in their own folders of a build tree. */
     job_add(&job, "-L%s", b->sdk->host_libraries);
@@ -531,7 +553,8 @@ cella_result compile_project(const struct project *project, const struct sdk *sd
     if (b.worked || access(elf, R_OK) < 0 || access(ret_result->host, X_OK) < 0) {
         b.worked = true;
         CELLA_TRY(link_enclave(&b, elf, error));
-        CELLA_TRY(link_host(&b, ret_result->host, error));
+        CELLA_TRY(job_wait(&b.pool, error));
+        CELLA_TRY(link_host(&b, elf, ret_result->host, error));
         CELLA_TRY(job_wait(&b.pool, error));
     }
     ret_result->up_to_date = !needs_signing(&b, elf, ret_result->image);

@@ -168,7 +168,7 @@ static cella_result einit_failed(const cella_enclave *enclave, const struct cell
                                  "%s: EINIT refused attributes %#llx", enclave->name,
                                  (unsigned long long)image->sigstruct.attributes.flags);
     }
-    cella_result signature = cella_sigstruct_verify(&image->sigstruct, NULL);
+    cella_result signature = cella_sigstruct_einit(&image->sigstruct);
     if (!cella_is_ok(signature)) {
         return cella_error_errno(error, CELLA_RESULT(BAD_SIGNATURE), error_number,
                                  "%s: EINIT refused the SIGSTRUCT: its signature does not verify",

@@ -120,6 +120,9 @@ CELLA_MUST_USE cella_result cella_image_measure(const struct cella_image *image,
 CELLA_MUST_USE cella_result cella_sigstruct_verify(const struct sgx_sigstruct *sigstruct,
                                                    struct cella_error *error);
 
+/* Whether EINIT takes the signature: its own multiplications, for the text when it did not. BAD_SIGNATURE. */
+CELLA_MUST_USE cella_result cella_sigstruct_einit(const struct sgx_sigstruct *sigstruct);
+
 /* MRSIGNER: SHA-256 of the modulus. */
 CELLA_MUST_USE cella_result cella_sigstruct_signer(const struct sgx_sigstruct *sigstruct,
                                                    uint8_t ret_mr_signer[32]);

@@ -2,9 +2,9 @@
  * MRENCLAVE as the processor computes it: SHA-256 over the records of ECREATE, EADD and EEXTEND.
  * Side: host and tools (hosted; libcrypto). Called by image/ and cli/. Never touches a processor.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: as sigstruct.c */
 #include "image/measure.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -24,10 +24,10 @@ static void put_le(uint8_t *out, uint64_t value, size_t size)
     }
 }
 
-static CELLA_MUST_USE cella_result update(const struct cella_measure *measure, const void *data,
+static CELLA_MUST_USE cella_result update(struct cella_measure *measure, const void *data,
                                           size_t size)
 {
-    CELLA_ENSURE(EVP_DigestUpdate(measure->digest, data, size) == 1, CRYPTO);
+    CELLA_ENSURE(SHA256_Update(&measure->digest, data, size) == 1, CRYPTO);
     return CELLA_OK;
 }
 
@@ -36,17 +36,15 @@ cella_result cella_measure_init(struct cella_measure *measure, uint32_t ssa_fram
 {
     uint8_t record[MEASURE_RECORD_SIZE] = "ECREATE";
 
-    measure->digest = EVP_MD_CTX_new();
-    CELLA_ENSURE(measure->digest != NULL, OUT_OF_MEMORY);
-    CELLA_ENSURE(EVP_DigestInit_ex(measure->digest, EVP_sha256(), NULL) == 1, CRYPTO);
+    CELLA_ENSURE(SHA256_Init(&measure->digest) == 1, CRYPTO);
     put_le(record + 8, ssa_frame_size, 4);
     put_le(record + 12, enclave_size, 8);
     return update(measure, record, sizeof(record));
 }
 
-static CELLA_MUST_USE cella_result measure_page(const struct cella_measure *measure,
-                                                uint64_t offset, const uint8_t *page,
-                                                uint64_t secinfo_flags, bool measured)
+static CELLA_MUST_USE cella_result measure_page(struct cella_measure *measure, uint64_t offset,
+                                                const uint8_t *page, uint64_t secinfo_flags,
+                                                bool measured)
 {
     uint8_t record[MEASURE_RECORD_SIZE] = "EADD";
 
@@ -68,7 +66,7 @@ static CELLA_MUST_USE cella_result measure_page(const struct cella_measure *meas
 
 cella_result cella_measure_run(void *context, const struct cella_image_run *run)
 {
-    const struct cella_measure *measure = context;
+    struct cella_measure *measure = context;
 
     CELLA_ENSURE(run->page_count <=
                      (run->measured ? MEASURE_HASHED_PAGES_MAX : MEASURE_ADDED_PAGES_MAX),
@@ -83,14 +81,13 @@ cella_result cella_measure_run(void *context, const struct cella_image_run *run)
 
 cella_result cella_measure_final(struct cella_measure *measure, uint8_t ret_mr_enclave[32])
 {
-    CELLA_ENSURE(EVP_DigestFinal_ex(measure->digest, ret_mr_enclave, NULL) == 1, CRYPTO);
+    CELLA_ENSURE(SHA256_Final(ret_mr_enclave, &measure->digest) == 1, CRYPTO);
     return CELLA_OK;
 }
 
 void cella_measure_done(struct cella_measure *measure)
 {
-    EVP_MD_CTX_free(measure->digest);
-    measure->digest = NULL;
+    *measure = (struct cella_measure){0};
 }
 
 cella_result cella_image_measure(const struct cella_image *image, uint8_t ret_mr_enclave[32])

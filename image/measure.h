@@ -5,11 +5,13 @@
 #ifndef CELLA_IMAGE_MEASURE_H
 #define CELLA_IMAGE_MEASURE_H
 
+#include <openssl/sha.h>
+
 #include "image/image.h"
 
-/* Caller-owned; zero-initialise. `digest` is libcrypto's, freed by _done. */
+/* Caller-owned. */
 struct cella_measure {
-    void *digest;
+    SHA256_CTX digest;
 };
 
 /* Starts with the ECREATE record. */

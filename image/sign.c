@@ -1,6 +1,6 @@
 /*
  * SIGSTRUCT: filling, RSA-3072 signing with exponent 3, attaching a signature made elsewhere,
- * verifying. Side: tools (hosted; libcrypto). Called by cli/ and host/ (verify). Never keeps a
+ * verifying. Side: tools (hosted; libcrypto). Called by cli/ and the skins' signers. Never keeps a
  * private key beyond its caller's.
  */
 #include "image/sign.h"
@@ -107,15 +107,6 @@ void cella_sigstruct_fill(const struct cella_image_config *config, const uint8_t
     memcpy(s->isv_ext_prod_id, config->ext_product_id, sizeof(s->isv_ext_prod_id));
     s->isv_prod_id = (uint16_t)config->product_id;
     s->isv_svn = (uint16_t)config->svn;
-}
-
-void cella_sigstruct_message(const struct sgx_sigstruct *sigstruct,
-                             uint8_t ret_message[CELLA_SIGSTRUCT_MESSAGE_SIZE])
-{
-    const uint8_t *bytes = (const uint8_t *)sigstruct;
-    memcpy(ret_message, bytes, SGX_SIGSTRUCT_SIGNED1_SIZE);
-    memcpy(ret_message + SGX_SIGSTRUCT_SIGNED1_SIZE, bytes + SGX_SIGSTRUCT_SIGNED2_OFFSET,
-           SGX_SIGSTRUCT_SIGNED2_SIZE);
 }
 
 static CELLA_MUST_USE cella_result message_digest(const struct sgx_sigstruct *sigstruct,
@@ -300,14 +291,5 @@ cella_result cella_sigstruct_verify(const struct sgx_sigstruct *s, struct cella_
                                "SIGSTRUCT: Q1 or Q2 (bytes 1040, 1424) does not belong to the "
                                "signature");
     }
-    return CELLA_OK;
-}
-
-cella_result cella_sigstruct_signer(const struct sgx_sigstruct *sigstruct,
-                                    uint8_t ret_mr_signer[32])
-{
-    CELLA_ENSURE(
-        EVP_Digest(sigstruct->modulus, SGX_RSA_SIZE, ret_mr_signer, NULL, EVP_sha256(), NULL) == 1,
-        CRYPTO);
     return CELLA_OK;
 }

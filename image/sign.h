@@ -1,6 +1,6 @@
 /*
  * SIGSTRUCT: filling, RSA-3072 signing with exponent 3, attaching a signature made elsewhere,
- * verifying. Side: tools (hosted; libcrypto). Called by cli/ and host/ (verify). Never keeps a
+ * verifying. Side: tools (hosted; libcrypto). Called by cli/ and the skins' signers. Never keeps a
  * private key beyond its caller's.
  */
 #ifndef CELLA_IMAGE_SIGN_H

@@ -5,10 +5,10 @@
  * The checks stand in the manual's order. Nothing of the enclave changes unless all hold.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: as encls_build.c */
+#include "common/sigstruct_rsa.h"
 #include "soft/encls.h"
 #include "soft/keys.h"
 
-#include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <string.h>
@@ -48,66 +48,15 @@ static bool reserved_is_zero(const struct sgx_sigstruct *sig)
            !sig->cet_attributes_mask;
 }
 
-/*
- * left * right = quotient * modulus + *ret_rest with 0 <= rest < modulus: how Q1 and Q2 are proved.
- */
-static bool reduce(BIGNUM *ret_rest, const BIGNUM *left, const BIGNUM *right,
-                   const BIGNUM *quotient, const BIGNUM *modulus, BN_CTX *context)
-{
-    BIGNUM *product = BN_CTX_get(context);
-    BIGNUM *multiple = BN_CTX_get(context);
-    return multiple && BN_mul(product, left, right, context) &&
-           BN_mul(multiple, quotient, modulus, context) && BN_sub(ret_rest, product, multiple) &&
-           !BN_is_negative(ret_rest) && BN_ucmp(ret_rest, modulus) < 0;
-}
-
-/* SIGNATURE^3 mod MODULUS by way of Q1 and Q2, as 384 bytes big endian. */
-static bool cube(const struct sgx_sigstruct *sig, uint8_t message[SGX_RSA_SIZE])
-{
-    BN_CTX *context = BN_CTX_new();
-    if (!context) {
-        return false;
-    }
-    BN_CTX_start(context);
-    BIGNUM *n = BN_CTX_get(context);
-    BIGNUM *s = BN_CTX_get(context);
-    BIGNUM *q1 = BN_CTX_get(context);
-    BIGNUM *q2 = BN_CTX_get(context);
-    BIGNUM *square = BN_CTX_get(context);
-    BIGNUM *result = BN_CTX_get(context);
-    bool good = result && BN_lebin2bn(sig->modulus, SGX_RSA_SIZE, n) &&
-                BN_lebin2bn(sig->signature, SGX_RSA_SIZE, s) &&
-                BN_lebin2bn(sig->q1, SGX_RSA_SIZE, q1) && BN_lebin2bn(sig->q2, SGX_RSA_SIZE, q2) &&
-                BN_ucmp(s, n) < 0 && reduce(square, s, s, q1, n, context) &&
-                reduce(result, square, s, q2, n, context) &&
-                BN_bn2binpad(result, message, SGX_RSA_SIZE) == (int)SGX_RSA_SIZE;
-    BN_CTX_end(context);
-    BN_CTX_free(context);
-    return good;
-}
-
-/*
- * PKCS#1 v1.5: 00 01 FF..FF 00, DigestInfo of SHA-256, digest. The first 352 bytes are always the
- * same.
- */
-void soft_pkcs1_padding(uint8_t padding[352])
-{
-    static const uint8_t info[19] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                     0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
-    memset(padding, 0xff, 352);
-    padding[0] = 0;
-    padding[1] = 1;
-    padding[352 - sizeof(info) - 1] = 0;
-    memcpy(padding + 352 - sizeof(info), info, sizeof(info));
-}
-
 static bool signature_is_good(const struct sgx_sigstruct *sig, uint8_t padding[352])
 {
     uint8_t message[SGX_RSA_SIZE];
     uint8_t expected[SGX_RSA_SIZE];
-    soft_pkcs1_padding(expected);
+    const struct cella_sigstruct_rsa numbers = {sig->modulus, sig->signature, sig->q1, sig->q2};
+    cella_pkcs1_padding(expected);
     signed_digest(sig, expected + 352);
-    if (!cube(sig, message) || memcmp(message, expected, sizeof(message)) != 0) {
+    if (!cella_sigstruct_cube(&numbers, message) ||
+        memcmp(message, expected, sizeof(message)) != 0) {
         return false;
     }
     memcpy(padding, message, 352);

@@ -7,6 +7,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "soft/keys.h"
 #include "common/no_compression.h"
+#include "common/sigstruct_rsa.h"
 #include "soft/driver.h"
 
 #include <openssl/aes.h>
@@ -125,7 +126,7 @@ void soft_key_inputs_for_report(struct soft_key_inputs *inputs, const struct sgx
     memcpy(inputs->mr_enclave, target->measurement, 32);
     memcpy(inputs->key_id, key_id, 32);
     memcpy(inputs->config_id, target->config_id, 64);
-    soft_pkcs1_padding(inputs->padding);
+    cella_pkcs1_padding(inputs->padding);
 }
 
 void soft_key_inputs_for_token(struct soft_key_inputs *inputs, const struct sgx_einittoken *token,
@@ -143,7 +144,7 @@ void soft_key_inputs_for_token(struct soft_key_inputs *inputs, const struct sgx_
     soft_platform_seal_fuses(inputs->seal_fuses);
     memcpy(inputs->mr_signer, le_key_hash, 32);
     memcpy(inputs->key_id, token->key_id, 32);
-    soft_pkcs1_padding(inputs->padding);
+    cella_pkcs1_padding(inputs->padding);
 }
 
 /* The part of the table that EINITTOKEN, PROVISION, PROVISION_SEAL and SEAL have in common. */

@@ -55,9 +55,6 @@ void soft_key_inputs_for_token(struct soft_key_inputs *inputs, const struct sgx_
 /* Inputs for a checked KEYREQUEST of the enclave with this SECS. */
 void soft_key_inputs_for_request(struct soft_key_inputs *inputs,
                                  const struct sgx_keyrequest *request, const struct sgx_secs *secs);
-/* First 352 bytes of every PKCS#1 v1.5 message with SHA-256 and a 3072-bit key. (encls_init.c) */
-void soft_pkcs1_padding(uint8_t padding[352]);
-
 /* Every component of `cpu_svn` is at most the platform's. */
 bool soft_cpu_svn_allowed(const uint8_t cpu_svn[16]);
 

@@ -14,6 +14,7 @@
 #include <openssl/rsa.h>
 #include <stdlib.h>
 
+#include "common/sigstruct_rsa.h"
 #include "tests/image/samples.h"
 
 static void make(struct sgx_sigstruct *sigstruct)
@@ -244,12 +245,100 @@ static void keys(void **state)
     EVP_PKEY_free(curve);
 }
 
+/* EINIT's own multiplications against libcrypto's division: numbers of all shapes, and each with one bit changed. */
+static void cube_as_libcrypto(const uint8_t modulus[384], const uint8_t signature[384])
+{
+    uint8_t q1[384], q2[384], message[384], expected[384];
+    const struct cella_sigstruct_rsa numbers = {modulus, signature, q1, q2};
+    BN_CTX *context = BN_CTX_new();
+    BIGNUM *n = BN_lebin2bn(modulus, 384, NULL), *s = BN_lebin2bn(signature, 384, NULL);
+    BIGNUM *t = BN_new(), *q = BN_new();
+    const bool fits = BN_cmp(s, n) < 0;
+    memset(q1, 0, sizeof(q1));
+    memset(q2, 0, sizeof(q2));
+    if (fits) {
+        assert_true(BN_sqr(t, s, context) && BN_div(q, t, t, n, context));
+        assert_int_equal(BN_bn2lebinpad(q, q1, 384), 384);
+        assert_true(BN_mul(t, t, s, context) && BN_div(q, t, t, n, context));
+        assert_int_equal(BN_bn2lebinpad(q, q2, 384), 384);
+        assert_int_equal(BN_bn2binpad(t, expected, 384), 384);
+    }
+    assert_int_equal(cella_sigstruct_cube(&numbers, message), fits);
+    if (fits) {
+        assert_memory_equal(message, expected, 384);
+        for (unsigned bit = 0; bit < 3072; bit += 61) {
+            q1[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_false(cella_sigstruct_cube(&numbers, message));
+            q1[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            q2[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_false(cella_sigstruct_cube(&numbers, message));
+            q2[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+    BN_free(n);
+    BN_free(s);
+    BN_free(t);
+    BN_free(q);
+    BN_CTX_free(context);
+}
+
+static void cubes(void **state)
+{
+    uint8_t modulus[384], signature[384];
+    uint32_t seed = 1;
+    (void)state;
+    for (unsigned round = 0; round < 400; round++) {
+        for (unsigned i = 0; i < 384; i++) {
+            seed = seed * 1664525 + 1013904223;
+            modulus[i] = round % 4 == 1 ? 0xff : (uint8_t)(seed >> 24);
+            signature[i] = round % 4 == 2 ? 0xff : (uint8_t)(seed >> 16);
+        }
+        /* Shorter numbers, and limbs of zeros and ones, where carries go wrong. */
+        memset(modulus + 384 - round % 13 * 8, round % 3 ? 0 : 0xff, round % 13 * 8);
+        memset(signature + 384 - round % 17 * 8, 0, round % 17 * 8);
+        memset(signature + round % 300, round % 5 ? 0xff : 0, 80);
+        cube_as_libcrypto(modulus, signature);
+    }
+    memset(modulus, 0, sizeof(modulus));
+    memset(signature, 0, sizeof(signature));
+    cube_as_libcrypto(modulus, signature); /* nothing is below zero */
+    modulus[0] = 1;
+    cube_as_libcrypto(modulus, signature);
+}
+
+/* What EINIT takes is what a verifier takes, with any bit of the file changed. */
+static void einit_agrees(void **state)
+{
+    struct sgx_sigstruct sigstruct;
+    struct cella_error error = {0};
+    (void)state;
+    make(&sigstruct);
+    assert_true(cella_is_ok(cella_sigstruct_einit(&sigstruct)));
+    for (unsigned bit = 0; bit < sizeof(sigstruct) * 8; bit += 23) {
+        uint8_t *byte = (uint8_t *)&sigstruct + bit / 8;
+        *byte ^= (uint8_t)(1u << bit % 8);
+        const bool is_good = cella_is_ok(cella_sigstruct_verify(&sigstruct, &error));
+        if (is_good) {
+            assert_true(cella_is_ok(cella_sigstruct_einit(&sigstruct)));
+        }
+        if (cella_is_ok(cella_sigstruct_einit(&sigstruct)) && !is_good) {
+            /* Neither signed nor part of the signature: EINIT looks at them before. */
+            const size_t at = bit / 8;
+            assert_true((at >= AT(exponent) && at < AT(exponent) + 4) ||
+                        (at >= AT(reserved4) && at < AT(q1)));
+        }
+        *byte ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signed_verifies),
         cmocka_unit_test(quotients_give_the_cube),
         cmocka_unit_test(damaged_does_not_verify),
+        cmocka_unit_test(cubes),
+        cmocka_unit_test(einit_agrees),
         cmocka_unit_test(two_steps),
         cmocka_unit_test(dates),
         cmocka_unit_test(keys),

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "common/sigstruct_rsa.h"
 #include "soft/keys.h"
 #include "tests/soft/signer.h"
 
@@ -303,7 +304,7 @@ static void test_commit(void **state)
     assert_memory_equal(secs->mr_enclave, digest, 32);
     assert_int_equal(EVP_Digest(sig.modulus, SGX_RSA_SIZE, digest, NULL, EVP_sha256(), NULL), 1);
     assert_memory_equal(secs->mr_signer, digest, 32);
-    soft_pkcs1_padding(padding);
+    cella_pkcs1_padding(padding);
     assert_memory_equal(tail->padding, padding, 352);
     assert_int_equal(padding[1], 1);
     assert_int_equal(padding[351], 0x20);
