@@ -31,6 +31,7 @@ int cella_cmd_env(int argc, char **argv);
 int cella_cmd_evidence(int argc, char **argv);
 int cella_cmd_image(int argc, char **argv);
 int cella_cmd_inspect(int argc, char **argv);
+int cella_cmd_k8s(int argc, char **argv);
 int cella_cmd_new(int argc, char **argv);
 int cella_cmd_platform(int argc, char **argv);
 int cella_cmd_run(int argc, char **argv);

@@ -10,11 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cli/image_find.h"
 #include "cli/image_job.h"
 #include "common/cleanup.h"
-#include "oci/read.h"
 
 static const char g_help[] =
     "usage: cella image verify IMAGE[:TAG] [--mrenclave HEX] [--mrsigner HEX] [OPTION...]\n"
@@ -163,24 +162,6 @@ static int parse(int argc, char **argv, struct verify_line *ret_line)
 
 /* ------------------------------------------------------------------------- finding it */
 
-/* An enclave of one of the three kinds, as far as a glance tells; inspect says whether it is a good one. */
-static bool is_enclave(struct cella_bytes file)
-{
-    static const char *const names[] = {".cella.info", ".note.cella", ".oeinfo", ".note.sgxmeta"};
-    struct cella_elf elf;
-    struct cella_image image;
-    Elf64_Shdr section;
-    if (!cella_is_ok(cella_elf_parse(file, &elf, NULL))) {
-        return false;
-    }
-    for (size_t i = 0; i < CELLA_COUNT(names); i++) {
-        if (cella_is_ok(cella_elf_section_find(&elf, names[i], &section))) {
-            return true;
-        }
-    }
-    return cella_is_ok(cella_image_parse(file, &image, NULL));
-}
-
 static void trouble(struct verdict *verdict, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void trouble(struct verdict *verdict, const char *format, ...)
@@ -194,71 +175,13 @@ static void trouble(struct verdict *verdict, const char *format, ...)
     }
 }
 
-/* What the image says of itself under `key`: in the manifest, or in the configuration's labels. */
-static const char *said(const struct verdict *verdict, const char *key)
-{
-    const json_t *labels =
-        json_object_get(json_object_get(verdict->reading.config, "config"), "Labels");
-    const json_t *annotations = json_object_get(verdict->reading.manifest, "annotations");
-    const char *value = json_string_value(json_object_get(annotations, key));
-    return value ? value : json_string_value(json_object_get(labels, key));
-}
-
-static bool find_at(const struct verdict *verdict, const char *path, struct oci_found *ret_found)
-{
-    for (size_t i = 0; oci_rootfs_found(verdict->reading.rootfs, i, ret_found); i++) {
-        if (strcmp(ret_found->path, path) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether the command that the image runs names `path`. */
-static bool is_started_with(const struct verdict *verdict, const char *path)
-{
-    const json_t *config = json_object_get(verdict->reading.config, "config");
-    static const char *const keys[] = {"Entrypoint", "Cmd"};
-    for (size_t i = 0; i < CELLA_COUNT(keys); i++) {
-        const json_t *words = json_object_get(config, keys[i]);
-        for (size_t j = 0; j < json_array_size(words); j++) {
-            const char *word = json_string_value(json_array_get(words, j));
-            if (word && strcmp(word, path) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static void choose(struct verdict *verdict)
 {
-    struct oci_found found;
-    const char *path =
-        verdict->line->enclave ? verdict->line->enclave : said(verdict, "cella.dev/enclave");
-    size_t count = 0, started = 0;
-    if (path) {
-        verdict->found = find_at(verdict, path, &verdict->main);
-        if (!verdict->found) {
-            trouble(verdict, "%.200s: %s, but there is no enclave in the image's files", path,
-                    verdict->line->enclave ? "asked for" : "the annotations say it is the enclave");
-        }
-        return;
-    }
-    for (size_t i = 0; oci_rootfs_found(verdict->reading.rootfs, i, &found); i++) {
-        const bool is_main = is_started_with(verdict, found.path);
-        started += is_main;
-        count++;
-        if (is_main || (count == 1 && !started)) {
-            verdict->main = found;
-        }
-    }
-    verdict->found = started == 1 || count == 1;
+    struct cella_error error = {0};
+    verdict->found =
+        cella_is_ok(image_find(&verdict->reading, verdict->line->enclave, &verdict->main, &error));
     if (!verdict->found) {
-        trouble(verdict,
-                count ? "%zu enclaves, and nothing says which is meant: --enclave PATH"
-                      : "no enclave in the image (%zu)",
-                count);
+        trouble(verdict, "%.300s", error.text);
     }
 }
 
@@ -424,19 +347,6 @@ static void print_json(const struct verdict *verdict)
     json_decref(root);
 }
 
-/* "PATH:TAG" where PATH:TAG itself is no file. */
-static const char *split_tag(const char *image, char *ret_path, size_t size)
-{
-    const char *colon = strrchr(image, ':');
-    snprintf(ret_path, size, "%s", image);
-    if (!colon || strchr(colon, '/') || access(image, F_OK) == 0 ||
-        (size_t)(colon - image) >= size) {
-        return NULL;
-    }
-    ret_path[colon - image] = '\0';
-    return colon + 1;
-}
-
 int cella_image_verify(int argc, char **argv)
 {
     struct verify_line line;
@@ -447,8 +357,8 @@ int cella_image_verify(int argc, char **argv)
     if (status >= 0 || !verdict) {
         return verdict ? status : 2;
     }
-    const char *tag = split_tag(line.image, path, sizeof(path));
-    cella_result result = oci_read(path, tag, is_enclave, &verdict->reading, &error);
+    const char *tag = image_split_tag(line.image, path, sizeof(path));
+    cella_result result = oci_read(path, tag, image_is_enclave, &verdict->reading, &error);
     if (!cella_is_ok(result)) {
         fprintf(stderr, "cella image verify: %s\n",
                 error.text[0] ? error.text : cella_result_text(result));

@@ -23,6 +23,7 @@ static const struct cella_command g_commands[] = {
      cella_cmd_doctor},
     {"image", "write a project as a container image, or verify the enclave in one",
      cella_cmd_image},
+    {"k8s", "print Kubernetes' objects for a project or an image", cella_cmd_k8s},
     {"inspect", "show the identity, layout and signature of an enclave image", cella_cmd_inspect},
     {"evidence", "show and verify quotes, reports and other evidence", cella_cmd_evidence},
     {"platform", "make, show, export or forget the software platform", cella_cmd_platform},

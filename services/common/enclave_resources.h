@@ -1,6 +1,6 @@
 /*
  * The names under which clusters know enclaves: three dialects and our own, in one table.
- * Side: services. Called by the device plugin and the webhook. Never changes.
+ * Side: services. Called by the device plugin, the webhook and cella k8s. Never changes.
  */
 #ifndef CELLA_SERVICES_ENCLAVE_RESOURCES_H
 #define CELLA_SERVICES_ENCLAVE_RESOURCES_H
