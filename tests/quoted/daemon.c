@@ -82,6 +82,13 @@ int daemon_stop(struct daemon *daemon)
     return !killed && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+bool daemon_clean(const struct daemon *daemon)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", daemon->folder);
+    return system(command) == 0;
+}
+
 bool daemon_said(const struct daemon *daemon, const char *text)
 {
     for (int i = 0; i < 500; i++) {

@@ -21,6 +21,8 @@ struct daemon {
 bool daemon_start(struct daemon *daemon, const char *program, const char *const *arguments);
 /* SIGTERM, and the exit status; -1: it had to be killed. */
 int daemon_stop(struct daemon *daemon);
+/* Removes its folder. */
+bool daemon_clean(const struct daemon *daemon);
 bool daemon_lives(const struct daemon *daemon);
 /* Whether the log has the text, within ten seconds. */
 bool daemon_said(const struct daemon *daemon, const char *text);

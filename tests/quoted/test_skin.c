@@ -203,12 +203,10 @@ static int start(void **state)
 
 static int clean(void **state)
 {
-    char command[128];
     (void)state;
     sgx_destroy_enclave(g_enclave);
     daemon_stop(&g_daemon);
-    snprintf(command, sizeof(command), "rm -rf %s", g_daemon.folder);
-    return system(command) == 0 ? 0 : -1;
+    return daemon_clean(&g_daemon) ? 0 : -1;
 }
 
 int main(int argc, char **argv)
