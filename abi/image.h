@@ -103,8 +103,11 @@ struct cella_image_info {
     uint64_t
         program_offset; /* struct cella_program (abi/program.h); 0: the image runs no program */
     uint64_t program_size;
-    uint64_t
-        space_offset; /* [space_offset, + space_size): the program's memory, pages come by EAUG */
+    /*
+     * [space_offset, + space_size): the program's memory, pages come by EAUG. Mapped R and W first; segments that lie in
+     * it are mapped over it with their own rights.
+     */
+    uint64_t space_offset;
     uint64_t space_size;
     uint8_t reserved[240]; /* zero */
 };

@@ -9,8 +9,8 @@
  *     the program's PT_LOADs      where the file says (ET_EXEC), or moved to CELLA_PROGRAM_BASE (ET_DYN)
  *     its trampolines             one segment R and X behind them: what replaces `syscall`
  *     the interpreter's           likewise, when the program names one: at CELLA_PROGRAM_INTERPRETER
- *     space_offset ...            nothing is added: pages come by EAUG as the program maps memory (the whole of
- *                                 [CELLA_PROGRAM_LOW, CELLA_PROGRAM_KERNEL) is the program's address space)
+ *     CELLA_PROGRAM_LOW ...       nothing else is added below the kernel: [CELLA_PROGRAM_LOW, CELLA_PROGRAM_KERNEL) is
+ *                                 the program's address space (info.space_offset), pages come by EAUG as it maps memory
  *     CELLA_PROGRAM_KERNEL ...    the kernel's PT_LOADs, this description (R), then what every image has
  *
  * A trampoline enters the kernel as the instruction it replaces would: number in RAX, RCX = where to go on, the jump is
@@ -26,6 +26,12 @@
 #define CELLA_PROGRAM_KERNEL 0x1000000000 /* 2^36: the link address of the kernel */
 #define CELLA_PROGRAM_SYSCALL_GS                                                                   \
     104 /* in the TD (enclave/td.h): address of the system-call entry */
+/*
+ * The two instructions that enter the kernel: `lea next(%rip),%rcx; jmp *%gs:CELLA_PROGRAM_SYSCALL_GS`. A system call
+ * that is to be made again goes on at RCX - CELLA_PROGRAM_ENTER_SIZE, with its number in RAX.
+ */
+#define CELLA_PROGRAM_ENTER_SIZE 15
+#define CELLA_PROGRAM_SYSCALL_SIZE 2 /* of the instruction that was replaced */
 
 #ifndef __ASSEMBLER__
 
@@ -86,7 +92,8 @@ struct cella_program {
     struct cella_program_list
         hosts; /* struct cella_program_text: names the resolver of the host may be asked for;
                                               one "*": all */
-    uint8_t reserved[72]; /* zero */
+    struct cella_program_list jumps; /* struct cella_program_jump: of program and interpreter */
+    uint8_t reserved[64];            /* zero */
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_program) == 256);
 
@@ -103,7 +110,19 @@ enum cella_program_load_kind {
     CELLA_PROGRAM_LOAD_PROGRAM,
     CELLA_PROGRAM_LOAD_TRAMPOLINES,
     CELLA_PROGRAM_LOAD_INTERPRETER,
+    CELLA_PROGRAM_LOAD_ZERO, /* no page of it is in the image: zero, as if mapped anonymously (.bss) */
 };
+
+/*
+ * A `syscall` of the loaded program that became a jump. What looks at code addresses (unwinders, musl's cancellation, Go's
+ * profiler) knows the instruction's own: a signal frame says `address` for `entry`, and `address` +
+ * CELLA_PROGRAM_SYSCALL_SIZE for `entry` + CELLA_PROGRAM_ENTER_SIZE; rt_sigreturn turns both back. Ascending in both.
+ */
+struct cella_program_jump {
+    uint64_t address; /* of the `syscall` */
+    uint64_t entry;   /* of its trampoline's `lea` */
+};
+CELLA_ABI_ASSERT(sizeof(struct cella_program_jump) == 16);
 
 /* NAME, and its value: the measured one, or the host's when it has one and `from_host` is set. */
 struct cella_program_variable {
@@ -165,8 +184,10 @@ struct cella_program_site {
     uint64_t file_offset;
     uint8_t bytes[15];
     uint8_t size;
+    uint32_t instruction; /* where in them the `syscall` was */
+    uint32_t entry;       /* its trampoline's `lea`, from the first trampoline byte */
 };
-CELLA_ABI_ASSERT(sizeof(struct cella_program_site) == 32);
+CELLA_ABI_ASSERT(sizeof(struct cella_program_site) == 40);
 
 /* The ecall that runs the program. In: this, then argument texts and NAME=VALUE texts, each zero-terminated. */
 #define CELLA_ECALL_PROGRAM 0u

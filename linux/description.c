@@ -154,8 +154,7 @@ static cella_result loads_check(struct taking *taking)
     for (uint32_t i = 0; i < head->loads.count; i++) {
         const struct cella_program_load load = cella_program_load_at(taking->description, i);
         CELLA_ENSURE(load.address % PAGE_SIZE == 0 && load.size % PAGE_SIZE == 0 && load.size > 0 &&
-                         (load.rights & ~RIGHTS_MASK) == 0 &&
-                         load.kind <= CELLA_PROGRAM_LOAD_INTERPRETER,
+                         (load.rights & ~RIGHTS_MASK) == 0 && load.kind <= CELLA_PROGRAM_LOAD_ZERO,
                      BAD_FIELD);
         CELLA_ENSURE(load.address >= end, OVERLAP);
         CELLA_ENSURE(load.address < CELLA_PROGRAM_KERNEL &&
