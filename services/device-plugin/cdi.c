@@ -2,13 +2,10 @@
  * The devices as a Container Device Interface specification, for clusters whose kubelets take CDI names.
  * Side: services. Called by main.c, and again when a device has moved. Replaces the file in one step.
  */
-#include <errno.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "services/device-plugin/plugin.h"
@@ -56,22 +53,11 @@ static char *spec_text(const struct plugin *plugin)
 
 cella_result cdi_write(const struct plugin *plugin, struct cella_error *error)
 {
-    char path[512], temporary[600];
     char *text = spec_text(plugin);
     CELLA_ENSURE(text, OUT_OF_MEMORY);
     mkdir(plugin->settings->cdi_folder, 0755);
-    snprintf(path, sizeof(path), "%s/cella.dev-sgx.json", plugin->settings->cdi_folder);
-    snprintf(temporary, sizeof(temporary), "%s/.cella.dev-sgx.%d", plugin->settings->cdi_folder,
-             (int)getpid());
-    FILE *file = fopen(temporary, "we");
-    bool good = file && fputs(text, file) >= 0 && fputc('\n', file) != EOF;
-    good = file && fclose(file) == 0 && good && chmod(temporary, 0644) == 0 &&
-           rename(temporary, path) == 0;
-    const int saved = errno;
+    const cella_result result = node_file_write(plugin->settings->cdi_folder, "cella.dev-sgx.json",
+                                                text, strlen(text), error);
     free(text);
-    if (!good) {
-        unlink(temporary);
-        return cella_error_errno(error, CELLA_RESULT(IO), saved, "%s", path);
-    }
-    return CELLA_OK;
+    return result;
 }

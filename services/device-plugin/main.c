@@ -52,6 +52,8 @@ static const struct setting g_settings[] = {
     {"legacy_paths", SETTING_FLAG, FIELD(legacy_paths), 0, 0, 0, "yes"},
     {"cdi", SETTING_FLAG, FIELD(cdi), 0, 0, 0, "no"},
     {"cdi_folder", SETTING_TEXT, FIELD(cdi_folder), 0, 0, 0, "/var/run/cdi"},
+    {"seccomp_profile", SETTING_TEXT, FIELD(seccomp_profile), 0, 0, 0, NULL},
+    {"seccomp_folder", SETTING_TEXT, FIELD(seccomp_folder), 0, 0, 0, "/var/lib/kubelet/seccomp"},
     {"node_update", SETTING_FLAG, FIELD(node_update), 0, 0, 0, "no"},
     {"node_labels", SETTING_FLAG, FIELD(node_labels), 0, 0, 0, "yes"},
     {"node_name", SETTING_TEXT, FIELD(node_name), 0, 0, 0, NULL},
@@ -106,6 +108,7 @@ static cella_result loop_open(struct plugin *plugin, struct cella_error *error)
     if (plugin->settings->cdi) {
         CELLA_TRY(cdi_write(plugin, error));
     }
+    CELLA_TRY(seccomp_install(plugin->settings, error));
     if (plugin->settings->node_update) {
         CELLA_TRY(node_open(plugin->settings, plugin->counts_bytes ? plugin->epc_bytes : 0,
                             plugin->devices.enclave.is_there, &plugin->node, error));

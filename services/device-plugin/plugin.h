@@ -33,6 +33,8 @@ struct plugin_settings {
     bool legacy_paths;
     bool cdi;
     char *cdi_folder;
+    char *seccomp_profile; /* NULL: none is installed */
+    char *seccomp_folder;
     bool node_update, node_labels;
     char *node_name;
     char *api_server;
@@ -96,7 +98,14 @@ struct resource {
     char last_failure[RPC_TEXT_SIZE];
 };
 
-struct node; /* node.c */
+struct
+    node; /* node_file.c: a file of the node, replaced in one step; the seccomp profile that is one */
+CELLA_MUST_USE cella_result node_file_write(const char *folder, const char *name, const void *data,
+                                            size_t size, struct cella_error *error);
+CELLA_MUST_USE cella_result seccomp_install(const struct plugin_settings *settings,
+                                            struct cella_error *error);
+
+/* node.c */
 
 struct plugin {
     const struct plugin_settings *settings;

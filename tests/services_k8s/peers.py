@@ -262,8 +262,22 @@ def pod_figures(folder):
     assert rows == [f'cella_plugin_pod_epc_bytes{{pod_uid="{one}"}} 4096', f'cella_plugin_pod_epc_bytes{{pod_uid="{two}"}} 8192'], rows
 
 
+def bad_profile(program):
+    """A file that is no seccomp profile never gets to where containers' profiles are."""
+    for text in ("", "{", "[]", '{"defaultAction": 1, "syscalls": []}', '{"defaultAction": "SCMP_ACT_ERRNO"}'):
+        with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
+            os.mkdir(f"{folder}/plugins")
+            with open(f"{folder}/profile", "w", encoding="ascii") as out:
+                out.write(text)
+            configuration(folder, [f"seccomp_profile = {folder}/profile", f"seccomp_folder = {folder}/seccomp"])
+            done = subprocess.run([program, "--config", f"{folder}/conf"], capture_output=True, text=True, timeout=20)
+            assert done.returncode == 1 and f"seccomp_profile = {folder}/profile: " in done.stderr, done
+            assert not os.path.exists(f"{folder}/seccomp"), text
+
+
 def node(program, _):
     """Capacity and labels; a token that is renewed; an API server that is away; a kubelet that forgets."""
+    bad_profile(program)
     with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
         certificate(folder)
         devices(folder)
@@ -278,7 +292,8 @@ def node(program, _):
             out.write("secret-1\n")
         configuration(folder, ["epc_mib = 188", "soft_enclaves = 2", "node_update = yes", "cdi = yes", f"cdi_folder = {folder}/cdi",
                                f"api_server = https://127.0.0.1:{server.server_address[1]}", f"api_ca = {folder}/cert.pem",
-                               f"api_token = {folder}/token"])
+                               f"api_token = {folder}/token",
+                               f"seccomp_profile = {HERE}/../../oci/seccomp.json", f"seccomp_folder = {folder}/seccomp"])
         with open(f"{folder}/log", "w", encoding="utf-8") as log:
             process = subprocess.Popen([program, "--config", f"{folder}/conf"], stderr=log, env=dict(os.environ, NODE_NAME="node-1"))
         text = lambda: open(f"{folder}/log", encoding="utf-8").read()
@@ -302,6 +317,9 @@ def node(program, _):
             assert nodes["enclave"][0] == {"path": "/dev/sgx_enclave", "hostPath": "/dev/null", "type": "c", "major": 1, "minor": 3,
                                            "permissions": "rw"}, nodes
             assert [entry["path"] for entry in nodes["provision"]] == ["/dev/sgx_provision", "/dev/sgx/provision"], nodes
+            with open(f"{folder}/seccomp/cella.json", encoding="utf-8") as file, open(f"{HERE}/../../oci/seccomp.json", encoding="utf-8") as source:
+                assert json.load(file) == json.load(source), "the profile is on the node"
+            assert os.listdir(f"{folder}/seccomp") == ["cella.json"]
             pod_figures(folder)
             os.remove(f"{folder}/dev/sgx_provision")
             until(lambda: "provision" not in open(f"{folder}/cdi/cella.dev-sgx.json", encoding="utf-8").read(), "the file follows", 3)
