@@ -109,8 +109,9 @@ static void enclave_free(cella_enclave *enclave)
     if (enclave->gdb) {
         cella_gdb_forget(enclave);
     }
-    if (enclave->base) {
-        enclave->processor->munmap((void *)enclave->base, enclave->size);
+    if (enclave->size) {
+        enclave->processor->munmap((void *)enclave->range_start,
+                                   enclave->base + enclave->size - enclave->range_start);
     }
     if (enclave->fd >= 0) {
         enclave->processor->close(enclave->fd);

@@ -86,6 +86,8 @@ struct cella_enclave {
     uint32_t thread_count;
     int fd;
     uint64_t base, size;
+    uint64_t
+        range_start; /* [range_start, base + size) is reserved; base, but where ELRANGE starts at 0 */
     uint8_t *arenas;
     size_t arena_stride;
     int console[2];

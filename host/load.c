@@ -7,11 +7,14 @@
 #include "host/image_file.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define ZERO_SIZE (1024u * 1024u)
+#define LOWEST_ADDRESS 0x10000u
 
 /* What the ioctls want on pages of its own, and the walker's page: too big for a stack. */
 struct loader {
@@ -19,6 +22,76 @@ struct loader {
     _Alignas(SGX_PAGE_SIZE) struct sgx_sigstruct sigstruct;
     struct cella_image_iterator iterator;
 };
+
+/* vm.mmap_min_addr: nobody may map anything below it, the enclave's pages included. */
+static uint64_t lowest_address(void)
+{
+    unsigned long long value = 0;
+    FILE *file = fopen("/proc/sys/vm/mmap_min_addr", "re");
+    if (file) {
+        if (fscanf(file, "%llu", &value) != 1) {
+            value = 0;
+        }
+        fclose(file);
+    }
+    value = (value + SGX_PAGE_SIZE - 1) & ~(unsigned long long)(SGX_PAGE_SIZE - 1);
+    return value > LOWEST_ADDRESS ? value : LOWEST_ADDRESS;
+}
+
+/* The first mapping of this process below `end`, as /proc/self/maps has it. */
+static void name_what_is_there(uint64_t end, char *text, size_t size)
+{
+    char line[512];
+    unsigned long long start = 0;
+    FILE *file = fopen("/proc/self/maps", "re");
+    snprintf(text, size, "something");
+    if (!file) {
+        return;
+    }
+    if (fgets(line, sizeof(line), file) && sscanf(line, "%llx", &start) == 1 && start < end) {
+        line[strcspn(line, "\n")] = 0;
+        const char *path = strpbrk(line, "/[");
+        snprintf(text, size, "%s at %#llx", path ? path : "memory that belongs to no file", start);
+    }
+    fclose(file);
+}
+
+/* ELRANGE is [0, size): all of it that can be mapped is taken, so that nothing of the host is ever put there. */
+static cella_result range_reserve_low(cella_enclave *enclave, const struct cella_image_info *info,
+                                      uint64_t size, struct cella_error *error)
+{
+    const uint64_t low = lowest_address();
+    char there[PATH_MAX];
+    if (info->space_size != 0 && info->space_offset < low) {
+        return cella_error_set(error, CELLA_RESULT(HOST_REFUSED),
+                               "%s wants memory from address %#llx on, and vm.mmap_min_addr is"
+                               " %#llx: sysctl vm.mmap_min_addr=%llu",
+                               enclave->name, (unsigned long long)info->space_offset,
+                               (unsigned long long)low, (unsigned long long)info->space_offset);
+    }
+    void *space = mmap((void *)low, size - low, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    const int error_number = space == MAP_FAILED ? errno : EEXIST;
+    if ((uint64_t)space == low) {
+        enclave->base = 0;
+        enclave->size = size;
+        enclave->range_start = low;
+        return CELLA_OK;
+    }
+    if (space != MAP_FAILED) { /* a kernel that takes the address for a hint */
+        munmap(space, size - low);
+    }
+    if (error_number != EEXIST) {
+        return cella_error_errno(error, CELLA_RESULT(OUT_OF_MEMORY), error_number,
+                                 "no address space for an enclave from 0 to %#llx",
+                                 (unsigned long long)size);
+    }
+    name_what_is_there(size, there, sizeof(there));
+    return cella_error_set(error, CELLA_RESULT(OVERLAP),
+                           "%s takes all addresses below %#llx, and this process has %s: the host"
+                           " must be a position-independent program (-pie) without sanitizers",
+                           enclave->name, (unsigned long long)size, there);
+}
 
 /* Reserves address space for ELRANGE: `size` bytes, aligned to `size`, unmapped pages. */
 static cella_result range_reserve(cella_enclave *enclave, uint64_t size, struct cella_error *error)
@@ -40,6 +113,7 @@ static cella_result range_reserve(cella_enclave *enclave, uint64_t size, struct 
     }
     enclave->base = base;
     enclave->size = size;
+    enclave->range_start = base;
     return CELLA_OK;
 }
 
@@ -62,7 +136,9 @@ static cella_result enclave_ecreate(cella_enclave *enclave, const struct cella_i
         memcpy(secs->config_id, enclave->config_id, sizeof(secs->config_id));
         secs->config_svn = enclave->config_svn;
     }
-    CELLA_TRY(range_reserve(enclave, secs->size, error));
+    CELLA_TRY(image->info.flags & CELLA_IMAGE_BASE_ZERO
+                  ? range_reserve_low(enclave, &image->info, secs->size, error)
+                  : range_reserve(enclave, secs->size, error));
     secs->base = enclave->base;
     struct sgx_linux_create create = {.src = (uint64_t)secs};
     const int done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_CREATE, &create);
@@ -245,6 +321,21 @@ static int prot_of(uint64_t secinfo_flags)
            ((secinfo_flags & SGX_SECINFO_X) ? PROT_EXEC : 0);
 }
 
+/*
+ * The part of [start, end) that is in the program's memory can be read and written from the start: pages come by EAUG as
+ * the enclave accepts them.
+ */
+static cella_result space_map(const cella_enclave *enclave, const struct cella_image *image,
+                              uint64_t start, uint64_t end, struct cella_error *error)
+{
+    const uint64_t space = image->info.space_offset;
+    const uint64_t space_end = space + image->info.space_size;
+    start = start > space ? start : space;
+    end = end < space_end ? end : space_end;
+    return start < end ? range_map(enclave, start, end - start, PROT_READ | PROT_WRITE, error)
+                       : CELLA_OK;
+}
+
 /* Guard pages stay the reserved, inaccessible mapping. Neighbours with the same rights become one mapping. */
 static cella_result enclave_map(cella_enclave *enclave, const struct cella_image *image,
                                 struct loader *loader, struct cella_error *error)
@@ -261,12 +352,16 @@ static cella_result enclave_map(cella_enclave *enclave, const struct cella_image
             if (end > start) {
                 CELLA_TRY(range_map(enclave, start, end - start, prot, error));
             }
+            CELLA_TRY(space_map(enclave, image, end, run.offset, error));
             start = run.offset;
             prot = wanted;
         }
         end = run.offset + length;
     }
-    return end > start ? range_map(enclave, start, end - start, prot, error) : CELLA_OK;
+    if (end > start) {
+        CELLA_TRY(range_map(enclave, start, end - start, prot, error));
+    }
+    return space_map(enclave, image, end, enclave->size, error);
 }
 
 static cella_result load(cella_enclave *enclave, const struct cella_image *image,

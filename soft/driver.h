@@ -13,7 +13,7 @@
 #define SOFT_ENCLAVE_MAGIC 0x31434E4541434C43ull   /* "CLCAENC1" as bytes */
 #define SOFT_PROVISION_MAGIC 0x31565250414C4C43ull /* "CLLAPRV1" */
 #define SOFT_CONTROL_SIZE 16384u
-#define SOFT_MAX_SIZE_LOG2 36u /* what CPUID 0x12.0 EDX[15:8] would say */
+#define SOFT_MAX_SIZE_LOG2 47u /* what CPUID 0x12.0 EDX[15:8] would say */
 #define SOFT_CHUNK_PAGES 512u  /* pages counted together in `chunks` */
 
 /* EPCM flags of this processor, above the SECINFO bits (soft.h has VALID and BLOCKED). */
@@ -69,7 +69,7 @@ struct driver_span {
     uint32_t prot;
 };
 
-/* Bits of one page in driver_enclave.vma. */
+/* State of one page's mapping: see vma_at in soft/vma.h. */
 #define VMA_PROT 0x07u
 #define VMA_MAPPED 0x08u
 #define VMA_APPLIED 0x70u
@@ -89,7 +89,8 @@ struct driver_enclave {
     uint64_t mapped_pages; /* pages of ELRANGE that this process has mapped */
     uint32_t spans;        /* spans of this enclave */
     uint32_t seen_generation;
-    uint8_t *vma;             /* one byte a page of ELRANGE */
+    uint16_t *vma_chunks; /* the state of all pages of a chunk, or VMA_SPREAD: each has its own */
+    uint8_t *vma;         /* one byte a page of ELRANGE, of spread chunks only */
     _Atomic uint32_t *chunks; /* valid pages in each SOFT_CHUNK_PAGES */
     uint64_t table_size;      /* bytes mapped at chunks and epcm together */
     void *table;
@@ -109,6 +110,20 @@ static inline struct driver_enclave *driver_of(struct soft_enclave *enclave)
 static inline uint64_t driver_page_count(const struct driver_enclave *e)
 {
     return e->pub.size >> SGX_PAGE_SHIFT;
+}
+
+static inline uint64_t driver_chunk_count(uint64_t size)
+{
+    return ((size >> SGX_PAGE_SHIFT) + SOFT_CHUNK_PAGES - 1) / SOFT_CHUNK_PAGES;
+}
+
+/* The first page from `page` on, below `end`, that is in a chunk with valid pages; else `end`. */
+static inline uint64_t driver_next_used(const struct driver_enclave *e, uint64_t page, uint64_t end)
+{
+    while (page < end && !e->chunks[page / SOFT_CHUNK_PAGES]) {
+        page = (page | (SOFT_CHUNK_PAGES - 1)) + 1;
+    }
+    return page < end ? page : end;
 }
 
 /* sys.c */

@@ -208,10 +208,10 @@ static int add_with_mover(struct add *add, uint64_t count, uint64_t *ret_done)
 /* Pages from `first` on that are not there yet. */
 static uint64_t free_pages(struct driver_enclave *e, uint64_t first, uint64_t count)
 {
-    for (uint64_t page = first; page < first + count; page++) {
-        if (!e->chunks[page / SOFT_CHUNK_PAGES]) {
-            page |= SOFT_CHUNK_PAGES - 1;
-        } else if (e->pub.epcm[page].flags & SOFT_EPCM_VALID) {
+    const uint64_t end = first + count;
+    uint64_t page = driver_next_used(e, first, end);
+    for (; page < end; page = driver_next_used(e, page + 1, end)) {
+        if (e->pub.epcm[page].flags & SOFT_EPCM_VALID) {
             return page - first;
         }
     }

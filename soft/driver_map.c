@@ -6,8 +6,10 @@
  * those of soft.h.
  */
 #include "soft/enclu.h"
+#include "soft/vma.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -23,10 +25,48 @@ static uint32_t epcm_prot(uint32_t flags)
     return flags & SGX_SECINFO_RWX; /* the same bits as PROT_READ, PROT_WRITE, PROT_EXEC */
 }
 
-/*
- * The byte of `vma` that page should have: what is applied follows from what was asked and the
- * EPCM.
- */
+/* The pages of one chunk stop being alike: each gets the byte that stood for all. */
+static void chunk_spread(struct driver_enclave *e, uint64_t chunk)
+{
+    const uint16_t state = e->vma_chunks[chunk];
+    if (!(state & VMA_SPREAD)) {
+        const uint64_t first = chunk * SOFT_CHUNK_PAGES;
+        const uint64_t left = driver_page_count(e) - first;
+        memset(e->vma + first, state, left < SOFT_CHUNK_PAGES ? left : SOFT_CHUNK_PAGES);
+        __atomic_store_n(&e->vma_chunks[chunk], VMA_SPREAD, __ATOMIC_RELEASE);
+    }
+}
+
+static void chunk_change(struct driver_enclave *e, uint64_t first, uint64_t count, uint8_t kept,
+                         uint8_t set)
+{
+    const uint64_t chunk = first / SOFT_CHUNK_PAGES;
+    const uint16_t state = e->vma_chunks[chunk];
+    const bool whole = first % SOFT_CHUNK_PAGES == 0 &&
+                       (count == SOFT_CHUNK_PAGES || first + count == driver_page_count(e));
+    if (whole && (!(state & VMA_SPREAD) || !kept)) {
+        const uint16_t changed = (uint16_t)((state & kept) | set);
+        __atomic_store_n(&e->vma_chunks[chunk], changed, __ATOMIC_RELEASE);
+        return;
+    }
+    chunk_spread(e, chunk);
+    for (uint64_t i = first; i < first + count; i++) {
+        e->vma[i] = (uint8_t)((e->vma[i] & kept) | set);
+    }
+}
+
+void vma_change(struct driver_enclave *e, uint64_t first, uint64_t count, uint8_t kept, uint8_t set)
+{
+    const uint64_t end = first + count;
+    while (first < end) {
+        const uint64_t next = (first | (SOFT_CHUNK_PAGES - 1)) + 1;
+        const uint64_t until = next < end ? next : end;
+        chunk_change(e, first, until - first, kept, set);
+        first = until;
+    }
+}
+
+/* The state that page should have: what is applied follows from what was asked and the EPCM. */
 static uint8_t wanted_state(const struct driver_enclave *e, uint64_t page, uint8_t now)
 {
     if (!(now & VMA_MAPPED)) {
@@ -60,10 +100,7 @@ static int apply_run(struct driver_enclave *e, uint64_t first, uint64_t count, u
             return (int)result;
         }
     }
-    for (uint64_t i = first; i < first + count; i++) {
-        e->vma[i] =
-            (uint8_t)((e->vma[i] & (VMA_PROT | VMA_MAPPED)) | (want & (VMA_APPLIED | VMA_PRIVATE)));
-    }
+    vma_change(e, first, count, VMA_PROT | VMA_MAPPED, want & (VMA_APPLIED | VMA_PRIVATE));
     return 0;
 }
 
@@ -74,12 +111,15 @@ static int apply_run(struct driver_enclave *e, uint64_t first, uint64_t count, u
 int driver_apply(struct driver_enclave *e, uint64_t first, uint64_t count)
 {
     const uint8_t native = VMA_APPLIED | VMA_PRIVATE;
+    const uint64_t end = first + count;
     uint64_t run = first;
     uint8_t run_old = 0;
     uint8_t run_want = 0;
-    for (uint64_t i = first; i < first + count; i++) {
-        uint8_t old = e->vma[i];
+    uint64_t alike;
+    for (uint64_t i = first; i < end; i += alike) {
+        uint8_t old = vma_at(e, i);
         uint8_t want = wanted_state(e, i, old);
+        alike = e->chunks[i / SOFT_CHUNK_PAGES] ? 1 : vma_alike(e, i, end);
         bool extends = ((want ^ run_want) & native) == 0 && ((old ^ run_old) & VMA_PRIVATE) == 0;
         if (run < i && (old == want || !extends)) {
             int result = apply_run(e, run, i - run, run_old, run_want);
@@ -89,13 +129,12 @@ int driver_apply(struct driver_enclave *e, uint64_t first, uint64_t count)
             run = i;
         }
         if (old == want) {
-            run = i + 1;
+            run = i + alike;
         } else if (run == i) {
             run_old = old;
             run_want = want;
         }
     }
-    uint64_t end = first + count;
     return run < end ? apply_run(e, run, end - run, run_old, run_want) : 0;
 }
 
@@ -181,7 +220,7 @@ static uint32_t access_prot(uint32_t access)
 /* The page tables' part of an access: the VMA lets it, and there is a page (EAUG fills a hole). */
 static bool translate(struct driver_enclave *e, uint64_t page, uint32_t access)
 {
-    uint8_t vma = e->vma[page];
+    uint8_t vma = vma_at(e, page);
     uint32_t need = access_prot(access);
     /* x86 has no mapping that can be written or executed but not read. */
     bool lets = (vma & need) || (need == PROT_READ && (vma & VMA_PROT));
@@ -202,7 +241,7 @@ bool driver_translate(struct driver_enclave *e, uint64_t address, uint32_t acces
     if (translate(e, page, access)) {
         return true;
     }
-    *ret_error = fault_code(e->vma[page], e->pub.epcm[page].flags, access);
+    *ret_error = fault_code(vma_at(e, page), e->pub.epcm[page].flags, access);
     return false;
 }
 
@@ -212,7 +251,7 @@ static bool fault_resolve(struct driver_enclave *e, uint64_t page, uint32_t acce
     if (translate(e, page, access) && (epcm_prot(e->pub.epcm[page].flags) & access_prot(access))) {
         return driver_apply(e, page, 1) == 0;
     }
-    *ret_error = fault_code(e->vma[page], e->pub.epcm[page].flags, access);
+    *ret_error = fault_code(vma_at(e, page), e->pub.epcm[page].flags, access);
     return false;
 }
 

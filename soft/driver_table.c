@@ -6,6 +6,7 @@
  */
 #include "soft/keys.h"
 #include "soft/mover.h"
+#include "soft/vma.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +48,7 @@ struct soft_enclave *soft_enclave_at(uint64_t address)
         if (atomic_load_explicit(&enclave->used, memory_order_acquire) == 2 &&
             address - enclave->base < enclave->size) {
             uint64_t page = (address - enclave->base) >> SGX_PAGE_SHIFT;
-            if (g_enclaves[i].vma[page] & VMA_MAPPED) {
+            if (vma_at(&g_enclaves[i], page) & VMA_MAPPED) {
                 return enclave;
             }
             unmapped = enclave;
@@ -148,16 +149,19 @@ int driver_sync(struct driver_enclave *e)
     void *table = map_shared(e->pub.fd, control->chunks_offset, table_size);
     void *alias = map_shared(e->pub.fd, control->pages_offset, size);
     uint8_t *vma = soft_map_anonymous(size >> SGX_PAGE_SHIFT);
-    if (!table || !alias || !vma) {
+    uint16_t *vma_chunks = soft_map_anonymous(driver_chunk_count(size) * sizeof(uint16_t));
+    if (!table || !alias || !vma || !vma_chunks) {
         soft_unmap(table, table_size);
         soft_unmap(alias, size);
         soft_unmap(vma, size >> SGX_PAGE_SHIFT);
+        soft_unmap(vma_chunks, driver_chunk_count(size) * sizeof(uint16_t));
         return -ENOMEM;
     }
     e->table = table;
     e->table_size = table_size;
     e->chunks = table;
     e->vma = vma;
+    e->vma_chunks = vma_chunks;
     e->pub.epcm =
         (struct soft_epcm *)((uint8_t *)table + (control->epcm_offset - control->chunks_offset));
     e->pub.alias = alias;
@@ -173,7 +177,7 @@ int driver_sync(struct driver_enclave *e)
 int driver_lay_out(struct driver_enclave *e, uint64_t size)
 {
     uint64_t pages = size >> SGX_PAGE_SHIFT;
-    uint64_t chunks = (pages + SOFT_CHUNK_PAGES - 1) / SOFT_CHUNK_PAGES;
+    uint64_t chunks = driver_chunk_count(size);
     uint64_t chunk_bytes = (chunks * sizeof(uint32_t) + 4095) & ~4095ull;
     uint64_t epcm_bytes = (pages * sizeof(struct soft_epcm) + 4095) & ~4095ull;
     e->control->chunks_offset = SOFT_CONTROL_SIZE;
@@ -197,6 +201,7 @@ void driver_release_idle(struct driver_enclave *e)
     soft_unmap(e->table, e->table_size);
     soft_unmap(e->pub.alias, e->pub.size);
     soft_unmap(e->vma, e->pub.size >> SGX_PAGE_SHIFT);
+    soft_unmap(e->vma_chunks, driver_chunk_count(e->pub.size) * sizeof(uint16_t));
     soft_unmap(e->control, SOFT_CONTROL_SIZE);
     soft_syscall(SYS_close, e->pub.fd, 0, 0, 0, 0, 0);
     g_live--;

@@ -4,11 +4,10 @@
  * The file offset is ignored: the address selects the page. What lies outside ELRANGE, or was
  * mapped before ECREATE, is kept as a span whose accesses give SIGBUS.
  */
-#include "soft/driver.h"
+#include "soft/vma.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
@@ -82,6 +81,17 @@ static uint64_t page_of(const struct driver_enclave *e, uint64_t address)
     return (address - e->pub.base) >> SGX_PAGE_SHIFT;
 }
 
+static uint64_t mapped_pages(const struct driver_enclave *e, uint64_t first, uint64_t count)
+{
+    uint64_t mapped = 0;
+    uint64_t alike;
+    for (uint64_t page = first; page < first + count; page += alike) {
+        alike = vma_alike(e, page, first + count);
+        mapped += vma_at(e, page) & VMA_MAPPED ? alike : 0;
+    }
+    return mapped;
+}
+
 /* Forgets what is mapped in [start, end), in all enclaves. */
 static void forget_range(uint64_t start, uint64_t end)
 {
@@ -94,10 +104,10 @@ static void forget_range(uint64_t start, uint64_t end)
             continue;
         }
         if (clip(e, &from, &to) && e->mapped_pages) {
-            for (uint64_t page = page_of(e, from); page < page_of(e, to); page++) {
-                e->mapped_pages -= (e->vma[page] & VMA_MAPPED) != 0;
-                e->vma[page] = 0;
-            }
+            const uint64_t first = page_of(e, from);
+            const uint64_t count = page_of(e, to) - first;
+            e->mapped_pages -= mapped_pages(e, first, count);
+            vma_change(e, first, count, 0, 0);
         }
         driver_release_idle(e);
     }
@@ -135,11 +145,8 @@ static int may_map(struct driver_enclave *e, uint64_t start, uint64_t end, uint3
         return 0;
     }
     uint64_t last = page_of(e, end);
-    for (uint64_t page = page_of(e, start); page < last; page++) {
-        if (!e->chunks[page / SOFT_CHUNK_PAGES]) {
-            page |= SOFT_CHUNK_PAGES - 1;
-            continue;
-        }
+    uint64_t page = driver_next_used(e, page_of(e, start), last);
+    for (; page < last; page = driver_next_used(e, page + 1, last)) {
         const struct soft_epcm *entry = &e->pub.epcm[page];
         if ((entry->flags & SOFT_EPCM_VALID) && (prot & ~entry->max_prot & SOFT_MAX_PROT_MASK)) {
             return -EACCES;
@@ -165,7 +172,7 @@ static int map_inside(struct driver_enclave *e, uint64_t start, uint64_t end, ui
     }
     uint64_t first = page_of(e, start);
     uint64_t count = page_of(e, end) - first;
-    memset(e->vma + first, (int)(VMA_MAPPED | prot), count);
+    vma_change(e, first, count, 0, (uint8_t)(VMA_MAPPED | prot));
     e->mapped_pages += count;
     return driver_apply(e, first, count);
 }
@@ -343,9 +350,9 @@ static struct piece piece_at(uint64_t address, uint64_t end)
             uint64_t page = page_of(e, address);
             uint64_t last =
                 page_of(e, end < e->pub.base + e->pub.size ? end : e->pub.base + e->pub.size);
-            uint8_t kind = e->vma[page] & (VMA_MAPPED | VMA_PROT);
-            while (page < last && (e->vma[page] & (VMA_MAPPED | VMA_PROT)) == kind) {
-                page++;
+            uint8_t kind = vma_at(e, page) & (VMA_MAPPED | VMA_PROT);
+            while (page < last && (vma_at(e, page) & (VMA_MAPPED | VMA_PROT)) == kind) {
+                page += vma_alike(e, page, last);
             }
             return (struct piece){.e = kind & VMA_MAPPED ? e : NULL,
                                   .end = e->pub.base + (page << SGX_PAGE_SHIFT)};
@@ -387,9 +394,7 @@ static int mprotect_piece(const struct piece *piece, uint64_t start, int prot)
     } else if (!result) {
         uint64_t first = page_of(e, start);
         uint64_t count = size >> SGX_PAGE_SHIFT;
-        for (uint64_t page = first; page < first + count; page++) {
-            e->vma[page] = (uint8_t)((e->vma[page] & ~VMA_PROT) | bits);
-        }
+        vma_change(e, first, count, (uint8_t)~VMA_PROT, (uint8_t)bits);
         result = driver_apply(e, first, count);
     }
     soft_unlock(&e->pub.shared->lock);

@@ -137,8 +137,10 @@ struct soft_outcome soft_eblock(uint64_t rcx)
 /* A thread is inside while its TCS is marked active. */
 static bool threads_inside(const struct driver_enclave *e)
 {
-    for (uint64_t page = 0; page < driver_page_count(e); page++) {
-        uint32_t flags = e->chunks[page / SOFT_CHUNK_PAGES] ? e->pub.epcm[page].flags : 0;
+    const uint64_t end = driver_page_count(e);
+    uint64_t page = driver_next_used(e, 0, end);
+    for (; page < end; page = driver_next_used(e, page + 1, end)) {
+        uint32_t flags = e->pub.epcm[page].flags;
         if ((flags & (SOFT_EPCM_VALID | SGX_SECINFO_TYPE_MASK)) ==
             (SOFT_EPCM_VALID | SGX_SECINFO_TCS)) {
             const struct sgx_tcs *tcs =

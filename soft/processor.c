@@ -16,12 +16,15 @@
 #include "soft/processor.h"
 #include "soft/transition.h"
 
-/* Where the exit slots are wanted: below 2 GiB, so that a site can name its slot in 32 bits. */
-#define SLOT_PAGE_FIRST 0x6CE11000ul
-#define SLOT_PAGE_STEP 0x10000ul
+/*
+ * Where the exit slots are wanted: at an address that every process has free, above any enclave that starts at 0 and
+ * above the sanitizers' shadows.
+ */
+#define SLOT_PAGE_FIRST 0x20006CE11000ul
+#define SLOT_PAGE_STEP 0x1000000000ul
 #define SLOT_PAGE_TRIES 64u
 #define SITE_SIZE 26u
-#define SITE_PATCHED 8u
+#define SITE_PATCHED 12u
 
 static pthread_once_t g_once = PTHREAD_ONCE_INIT;
 static uint64_t *g_slots;
@@ -101,9 +104,9 @@ static const uint8_t g_site[SITE_SIZE + 1] = "\xB8\x04\x00\x00\x00\x0F\x01\xD7\x
 
 static void patch_site(uint8_t *site, uint32_t index)
 {
-    uint32_t slot = (uint32_t)(uintptr_t)&g_slots[index];
-    uint8_t jump[SITE_PATCHED] = {0xFF, 0x24, 0x25, 0, 0, 0, 0, 0x90};
-    memcpy(jump + 3, &slot, sizeof(slot));
+    const uint64_t slot = (uint64_t)(uintptr_t)&g_slots[index];
+    uint8_t jump[SITE_PATCHED] = {0x48, 0xA1, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xE0};
+    memcpy(jump + 2, &slot, sizeof(slot)); /* movabs slot,%rax; jmp *%rax */
     memcpy(site, jump, sizeof(jump));
 }
 
@@ -118,8 +121,12 @@ void soft_patch_exit_sites(struct soft_enclave *enclave)
         return;
     }
     soft_exit_delta[enclave->index] = (uint64_t)(uintptr_t)enclave->alias - enclave->base;
-    for (uint64_t offset = 0; offset < enclave->size; offset += SGX_PAGE_SIZE) {
+    const struct driver_enclave *e = driver_of(enclave);
+    const uint64_t end = driver_page_count(e);
+    uint64_t number = driver_next_used(e, 0, end);
+    for (; number < end; number = driver_next_used(e, number + 1, end)) {
         const uint32_t want = SOFT_EPCM_VALID | SGX_SECINFO_REG | SGX_SECINFO_X;
+        const uint64_t offset = number << SGX_PAGE_SHIFT;
         uint32_t flags = soft_epcm_flags(enclave, enclave->base + offset);
         if ((flags & (want | SGX_SECINFO_TYPE_MASK)) != want) {
             continue;

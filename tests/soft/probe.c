@@ -37,15 +37,15 @@ static void add(struct probe *p, EVP_MD_CTX *context, uint64_t page, uint64_t fl
     _Alignas(64) struct sgx_secinfo secinfo = {.flags = flags};
     struct sgx_linux_add_pages request = {
         .src = (uint64_t)(uintptr_t)data,
-        .offset = page * SGX_PAGE_SIZE,
+        .offset = p->first + page * SGX_PAGE_SIZE,
         .length = SGX_PAGE_SIZE,
         .secinfo = (uint64_t)(uintptr_t)&secinfo,
         .flags = SGX_LINUX_PAGE_MEASURE,
     };
     assert_int_equal(p->processor->ioctl(p->fd, SGX_LINUX_IOC_ENCLAVE_ADD_PAGES, &request), 0);
-    measure(context, "EADD", page * SGX_PAGE_SIZE, flags, NULL);
+    measure(context, "EADD", p->first + page * SGX_PAGE_SIZE, flags, NULL);
     for (uint64_t i = 0; i < SGX_PAGE_SIZE; i += 256) {
-        measure(context, "EEXTEND", page * SGX_PAGE_SIZE + i, 0, data + i);
+        measure(context, "EEXTEND", p->first + page * SGX_PAGE_SIZE + i, 0, data + i);
     }
 }
 
@@ -62,11 +62,12 @@ static void add_all(struct probe *p, EVP_MD_CTX *context, const struct probe_opt
         uint64_t at = i ? PROBE_PAGE_TCS2 : PROBE_PAGE_TCS;
         struct sgx_tcs *tcs = (struct sgx_tcs *)page;
         memset(page, 0, sizeof(page));
-        tcs->ossa = (at + 1) * SGX_PAGE_SIZE;
+        tcs->ossa = p->first + (at + 1) * SGX_PAGE_SIZE;
         tcs->nssa = 3;
         tcs->flags = options->tcs_flags;
-        tcs->ofs_base = PROBE_PAGE_DATA * SGX_PAGE_SIZE;
-        tcs->ogs_base = PROBE_PAGE_CODE * SGX_PAGE_SIZE;
+        tcs->oentry = p->first;
+        tcs->ofs_base = p->first + PROBE_PAGE_DATA * SGX_PAGE_SIZE;
+        tcs->ogs_base = p->first + PROBE_PAGE_CODE * SGX_PAGE_SIZE;
         tcs->fs_limit = tcs->gs_limit = 0xFFFFFFFF;
         add(p, context, at, SGX_SECINFO_TCS, page);
         for (uint64_t j = 1; j <= 3; j++) {
@@ -93,21 +94,34 @@ static void map_all(struct probe *p)
         PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
+/* Address space for ELRANGE; gives its base. */
+static uint64_t reserve(struct probe *p, const struct probe_options *options, uint64_t size)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    const uint64_t low = options->base_zero ? PROBE_ZERO_LOW : 0;
+    p->area_size = options->base_zero ? size - low : 2 * size;
+    p->area = mmap((void *)low, p->area_size, PROT_NONE,
+                   flags | (options->base_zero ? MAP_FIXED_NOREPLACE : 0), -1, 0);
+    assert_ptr_not_equal(p->area, MAP_FAILED);
+    p->first = options->base_zero ? PROBE_ZERO_FIRST : 0;
+    const uint64_t base =
+        options->base_zero ? 0 : ((uint64_t)(uintptr_t)p->area + size - 1) & ~(size - 1);
+    p->base = base + p->first;
+    return base;
+}
+
 void probe_build(struct probe *p, const struct probe_options *options)
 {
-    const uint64_t size = PROBE_PAGES * SGX_PAGE_SIZE;
+    const uint64_t size = options->base_zero ? PROBE_ZERO_SIZE : PROBE_PAGES * SGX_PAGE_SIZE;
     memset(p, 0, sizeof(*p));
     p->processor = cella_soft_processor();
     p->fd = p->processor->open(SGX_LINUX_ENCLAVE_NODE, O_RDWR);
     assert_true(p->fd >= 0);
-    uint8_t *area = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(area, MAP_FAILED);
-    p->area = area;
-    p->base = ((uint64_t)(uintptr_t)area + size - 1) & ~(size - 1);
+    const uint64_t base = reserve(p, options, size);
     static _Alignas(4096) struct sgx_secs secs;
     memset(&secs, 0, sizeof(secs));
     secs.size = size;
-    secs.base = p->base;
+    secs.base = base;
     secs.ssa_frame_size = 1;
     secs.misc_select = options->misc_select;
     secs.attributes.flags = SGX_FLAGS_MODE64BIT | options->flags;
@@ -148,10 +162,8 @@ void probe_open(struct probe *p, const struct probe_options *options)
 
 void probe_close(struct probe *p)
 {
-    const uint64_t size = PROBE_PAGES * SGX_PAGE_SIZE;
-    p->processor->munmap((void *)p->base, size);
+    p->processor->munmap(p->area, p->area_size);
     p->processor->close(p->fd);
-    munmap(p->area, 2 * size);
 }
 
 struct sgx_tcs *probe_tcs(const struct probe *p)

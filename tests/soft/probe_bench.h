@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above first */
@@ -24,12 +25,19 @@ struct probe_options {
     uint64_t xfrm;  /* 0: x87, SSE, AVX */
     uint32_t misc_select;
     uint64_t tcs_flags;
+    bool base_zero; /* ELRANGE is [0, PROBE_ZERO_SIZE), the pages are at PROBE_ZERO_FIRST */
 };
+
+#define PROBE_ZERO_SIZE (1ull << 37)
+#define PROBE_ZERO_FIRST (1ull << 36)
+#define PROBE_ZERO_LOW 0x10000ull
 
 struct probe {
     const struct cella_processor *processor;
     int fd;
     void *area;
+    uint64_t area_size;
+    uint64_t first; /* offset of page 0 in ELRANGE; `base` is its address */
     uint64_t base, tcs, tcs2;
     struct soft_enclave *enclave;
     struct sgx_attributes secs_attributes;

@@ -14,7 +14,7 @@
 
 static struct soft_epcm *epcm_of(const struct probe *p, uint64_t address)
 {
-    return &p->enclave->epcm[(address - p->base) >> SGX_PAGE_SHIFT];
+    return &p->enclave->epcm[(address - p->enclave->base) >> SGX_PAGE_SHIFT];
 }
 
 static void spoil_flags(struct probe *p, uint64_t address, uint32_t clear, uint32_t set)
