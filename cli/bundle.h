@@ -20,7 +20,7 @@ struct bundle {
     bool terminal;
     const char *const *volumes; /* FOLDER:PATH or FOLDER:PATH:rw */
     unsigned volume_count;
-    char rootfs[64];             /* beside the settings */
+    char rootfs[PATH_MAX + 64];  /* from the settings' folder, or absolute */
     char platform[PATH_MAX];     /* on this machine */
     char seccomp_path[PATH_MAX]; /* empty: no profile */
     const char *devices[BUNDLE_DEVICES_MAX];

@@ -7,10 +7,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -197,8 +199,17 @@ static cella_result generate(struct build *b, struct cella_error *error)
 static void forget_place(struct job *job, const struct build *b)
 {
     char here[4096];
-    if (getcwd(here, sizeof(here))) {
-        job_add(job, "-ffile-prefix-map=%s=.", here);
+    const size_t length = getcwd(here, sizeof(here)) ? strlen(here) : 0;
+    /* Of several that fit, compilers take the last: what lies below comes behind what is above it. */
+    for (unsigned below = 0; below < 2; below++) {
+        for (unsigned i = 0; i < 2 && b->sdk->include[i][0]; i++) {
+            if ((strncmp(b->sdk->include[i], here, length) == 0) == (below != 0)) {
+                job_add(job, "-ffile-prefix-map=%s/=cella-sdk/", b->sdk->include[i]);
+            }
+        }
+        if (below == 0 && length > 0) {
+            job_add(job, "-ffile-prefix-map=%s=.", here);
+        }
     }
     job_add(job, "-ffile-prefix-map=%s=.", b->project->folder);
 }
@@ -518,6 +529,25 @@ static cella_result check_languages(const struct build *b, struct cella_error *e
     return CELLA_OK;
 }
 
+static void unlock(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+    }
+}
+
+/* One build of a project at a time: another would take half-written objects. */
+static cella_result lock_folder(const struct build *b, int *ret_fd, struct cella_error *error)
+{
+    char path[4608];
+    snprintf(path, sizeof(path), "%s/build", b->project->folder);
+    *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*ret_fd < 0 || flock(*ret_fd, LOCK_EX) < 0) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    }
+    return CELLA_OK;
+}
+
 static cella_result make_folders(const struct build *b, struct cella_error *error)
 {
     static const char *const folders[] = {"build", "build/enclave", "build/host"};
@@ -534,6 +564,7 @@ cella_result compile_project(const struct project *project, const struct sdk *sd
                              struct compile_result *ret_result, struct cella_error *error)
 {
     static struct build b; /* large; one project at a time */
+    CELLA_CLEANUP(unlock) int lock = -1;
     char elf[4608];
     b = (struct build){.project = project, .sdk = sdk, .options = options};
     CELLA_TRY(list_sources(project->folder, "enclave", &b.enclave, error));
@@ -541,6 +572,7 @@ cella_result compile_project(const struct project *project, const struct sdk *sd
     b.newest_shared = newest_of(project->folder, "/shared", "");
     CELLA_TRY(check_languages(&b, error));
     CELLA_TRY(make_folders(&b, error));
+    CELLA_TRY(lock_folder(&b, &lock, error));
     CELLA_TRY(generate(&b, error));
     snprintf(ret_result->host, sizeof(ret_result->host), "%s/build/%s", project->folder,
              project->name);

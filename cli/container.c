@@ -4,20 +4,16 @@
  */
 #include "cli/container.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/bundle.h"
-#include "cli/file.h"
+#include "cli/container_files.h"
 #include "common/cleanup.h"
 
 enum runtime_kind {
@@ -34,9 +30,6 @@ static const struct {
     {"podman", RUNTIME_ENGINE},
     {"docker", RUNTIME_ENGINE},
 };
-
-#define ROOTFS_PREFIX "rootfs-"
-#define PLACE_MAX (PATH_MAX + 64) /* a folder and a name of ours in it */
 
 struct runtime {
     char path[PATH_MAX];
@@ -97,189 +90,29 @@ static cella_result find_runtime(const char *wanted, struct runtime *ret_runtime
                            "apt-get install crun");
 }
 
-/* ------------------------------------------------------------------------- folders */
-
-static cella_result make_folder(const char *path, mode_t mode, struct cella_error *error)
-{
-    if (mkdir(path, mode) < 0 && errno != EEXIST) {
-        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
-    }
-    return CELLA_OK;
-}
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
-static cella_result remove_tree(const char *path, struct cella_error *error)
-{
-    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0 && errno != ENOENT) {
-        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
-    }
-    return CELLA_OK;
-}
-
-/* The folders above `path`, which is below `rootfs`. */
-static cella_result make_above(const char *rootfs, const char *path, struct cella_error *error)
-{
-    char folder[PLACE_MAX + OCI_PATH_MAX];
-    const size_t start = strlen(rootfs) + 1;
-    snprintf(folder, sizeof(folder), "%s/%s", rootfs, path);
-    for (char *slash = strchr(folder + start, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        CELLA_TRY(make_folder(folder, 0755, error));
-        *slash = '/';
-    }
-    return CELLA_OK;
-}
-
-static cella_result put_entry(const char *rootfs, const struct oci_entry *entry,
-                              struct cella_error *error)
-{
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof(path), "%s/%s", rootfs, entry->path) >= (int)sizeof(path)) {
-        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: path too long",
-                               entry->path);
-    }
-    CELLA_TRY(make_above(rootfs, entry->path, error));
-    if (entry->kind == OCI_FILE) {
-        return cella_file_write(path, entry->data, entry->size, entry->mode, error);
-    }
-    if (entry->kind == OCI_LINK) {
-        if (symlink(entry->target, path) < 0) {
-            return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
-        }
-        return CELLA_OK;
-    }
-    CELLA_TRY(make_folder(path, 0755, error));
-    if (chmod(path, entry->mode) < 0 ||
-        (geteuid() == 0 && chown(path, entry->owner, entry->owner) < 0)) {
-        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
-    }
-    return CELLA_OK;
-}
-
-static cella_result fill(const struct image_job *job, const char *rootfs, struct cella_error *error)
-{
-    static const char *const mounted[] = {"proc", "dev", "sys"};
-    CELLA_TRY(make_folder(rootfs, 0755, error));
-    for (size_t i = 0; i < CELLA_COUNT(mounted); i++) {
-        char path[PLACE_MAX + 8];
-        snprintf(path, sizeof(path), "%s/%s", rootfs, mounted[i]);
-        CELLA_TRY(make_folder(path, 0755, error));
-    }
-    for (size_t i = 0; i < job->tree.count; i++) {
-        CELLA_TRY(put_entry(rootfs, &job->tree.entries[i], error));
-    }
-    return CELLA_OK;
-}
-
-static bool is_empty(const char *path)
-{
-    DIR *folder = opendir(path);
-    size_t count = 0;
-    while (folder && readdir(folder)) {
-        count++;
-    }
-    if (folder) {
-        closedir(folder);
-    }
-    return count <= 2; /* "." and ".." */
-}
-
-/* Files of earlier images, unless a container may be running on them. */
-static cella_result remove_others(const char *folder, const char *kept, struct cella_error *error)
-{
-    char path[PLACE_MAX + 256];
-    cella_result result = CELLA_OK;
-    snprintf(path, sizeof(path), "%s/state", folder);
-    DIR *handle = is_empty(path) ? opendir(folder) : NULL;
-    for (struct dirent *entry;
-         handle && cella_is_ok(result) && (entry = readdir(handle)) != NULL;) {
-        if (strncmp(entry->d_name, ROOTFS_PREFIX, strlen(ROOTFS_PREFIX)) == 0 &&
-            strcmp(entry->d_name, kept) != 0) {
-            snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-            result = remove_tree(path, error);
-        }
-    }
-    if (handle) {
-        closedir(handle);
-    }
-    return result;
-}
-
-/*
- * The image's files in a folder below `folder` that is named after the image: whole or not there, and never changed under a
- * container that runs on it.
- */
-static cella_result lay_out(const struct image_job *job, const char *folder, const char *name,
-                            struct cella_error *error)
-{
-    char rootfs[PLACE_MAX], made[PLACE_MAX];
-    snprintf(rootfs, sizeof(rootfs), "%s/%s", folder, name);
-    if (access(rootfs, F_OK) == 0) {
-        return CELLA_OK;
-    }
-    CELLA_TRY(remove_others(folder, name, error));
-    snprintf(made, sizeof(made), "%s/" ROOTFS_PREFIX "new-%ld", folder, (long)getpid());
-    CELLA_TRY(fill(job, made, error));
-    if (rename(made, rootfs) < 0) {
-        const int saved = errno;
-        CELLA_TRY(remove_tree(made, error));
-        /* Another run of this image was quicker: its files are the same. */
-        return saved == ENOTEMPTY || saved == EEXIST
-                   ? CELLA_OK
-                   : cella_error_errno(error, CELLA_RESULT(IO), saved, "%s", rootfs);
-    }
-    return CELLA_OK;
-}
-
-/* nftw hands its callback nothing of ours. */
-static uint32_t g_owner;
-
-static int give_one(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return lchown(path, g_owner, g_owner);
-}
-
-/* Gives a folder and what is in it to `user`; `cella platform` may have written some of it. */
-static cella_result give_folder(const char *path, uint32_t user, struct cella_error *error)
-{
-    g_owner = user;
-    if (nftw(path, give_one, 16, FTW_PHYS | FTW_MOUNT) != 0) {
-        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
-    }
-    return CELLA_OK;
-}
-
 /* The platform's folder, which the container's user must be able to write. */
 static cella_result settle_platform(const struct container_options *options, const char *folder,
                                     uint32_t user, char ret_path[PATH_MAX],
                                     struct cella_error *error)
 {
-    char path[PLACE_MAX];
+    char path[CONTAINER_PLACE_MAX];
     snprintf(path, sizeof(path), "%s/platform", folder);
     const char *chosen = options->platform ? options->platform : path;
-    CELLA_TRY(make_folder(chosen, 0700, error));
+    CELLA_TRY(container_make_folder(chosen, 0700, error));
     if (!realpath(chosen, ret_path)) {
         return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", chosen);
     }
-    return !options->platform && geteuid() == 0 ? give_folder(ret_path, user, error) : CELLA_OK;
+    /* `cella platform` may have written some of it. */
+    return !options->platform && geteuid() == 0 ? container_give(chosen, user, error) : CELLA_OK;
 }
 
 /* ------------------------------------------------------------------------- starting */
 
 /* Words for exec: owned, ended by NULL. */
 struct words {
-    char *list[512];
+    char *list[1024];
     unsigned count;
+    bool full; /* one did not fit */
 };
 
 static void put_word(struct words *words, const char *format, ...)
@@ -292,6 +125,7 @@ static void put_word(struct words *words, const char *format, ...)
     if (vasprintf(&word, format, arguments) >= 0 && words->count + 1 < CELLA_COUNT(words->list)) {
         words->list[words->count++] = word;
     } else {
+        words->full = true;
         free(word);
     }
     va_end(arguments);
@@ -307,38 +141,60 @@ static void put_extra(struct words *words, const struct container_options *optio
 static cella_result hand_over(const struct runtime *runtime, struct words *words,
                               struct cella_error *error)
 {
+    if (words->full) {
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: more than %zu words",
+                               runtime->name, CELLA_COUNT(words->list));
+    }
     words->list[words->count] = NULL;
     fflush(stdout);
     execv(runtime->path, words->list);
     return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", runtime->path);
 }
 
-static cella_result start_bundle(const struct runtime *runtime, const struct image_job *job,
-                                 const struct container_options *options,
-                                 const struct bundle *bundle, const char *folder,
-                                 struct cella_error *error)
+/* Only what is written is under the lock: a runtime that waits for its container must keep nobody waiting. */
+static cella_result write_bundle(const struct image_job *job,
+                                 const struct container_options *options, struct bundle *bundle,
+                                 const char *folder, char ret_path[CONTAINER_PLACE_MAX],
+                                 char ret_id[CONTAINER_ID_MAX], struct cella_error *error)
 {
-    char path[PLACE_MAX];
+    char name[64];
+    snprintf(name, sizeof(name), CONTAINER_ROOTFS_PREFIX "%.16s", job->image.manifest.digest);
+    CELLA_TRY(container_lay_out(job, folder, name, error));
+    if (options->bundle_only) {
+        snprintf(bundle->rootfs, sizeof(bundle->rootfs), "%s", name);
+        snprintf(ret_path, CONTAINER_PLACE_MAX, "%s", folder);
+    } else {
+        snprintf(bundle->rootfs, sizeof(bundle->rootfs), "%s/%s", folder, name);
+        CELLA_TRY(container_run_folder(folder, ret_path, ret_id, error));
+    }
+    return bundle_write(bundle, ret_path, error);
+}
+
+static cella_result start_bundle(const struct runtime *runtime, const struct image_job *job,
+                                 const struct container_options *options, struct bundle *bundle,
+                                 const char *folder, int lock, struct cella_error *error)
+{
+    char path[CONTAINER_PLACE_MAX], state[CONTAINER_PLACE_MAX], id[CONTAINER_ID_MAX];
     struct words words = {.count = 0};
-    CELLA_TRY(lay_out(job, folder, bundle->rootfs, error));
-    CELLA_TRY(bundle_write(bundle, folder, error));
+    CELLA_TRY(write_bundle(job, options, bundle, folder, path, id, error));
+    close(lock);
     if (options->bundle_only) {
         puts(folder);
         return CELLA_OK;
     }
-    snprintf(path, sizeof(path), "%s/state", folder);
-    CELLA_TRY(make_folder(path, 0700, error));
+    snprintf(state, sizeof(state), "%s/state", folder);
+    CELLA_TRY(container_make_folder(state, 0700, error));
     put_word(&words, "%s", runtime->name);
     put_word(&words, "--root");
-    put_word(&words, "%s", path);
+    put_word(&words, "%s", state);
     if (strcmp(runtime->name, "crun") == 0 && geteuid() != 0) {
         put_word(&words, "--cgroup-manager=disabled");
     }
     put_word(&words, "run");
     put_extra(&words, options);
     put_word(&words, "--bundle");
-    put_word(&words, "%s", folder);
-    put_word(&words, "cella-%ld", (long)getpid());
+    put_word(&words, "%s", path);
+    put_word(&words, "%s", id);
     return hand_over(runtime, &words, error);
 }
 
@@ -388,13 +244,14 @@ static void engine_options(struct words *words, const struct container_options *
 
 static cella_result start_engine(const struct runtime *runtime, const struct image_job *job,
                                  const struct container_options *options,
-                                 const struct bundle *bundle, const char *folder,
+                                 const struct bundle *bundle, const char *folder, int lock,
                                  struct cella_error *error)
 {
-    char archive[PLACE_MAX];
+    char archive[CONTAINER_PLACE_MAX];
     struct words words = {.count = 0};
     snprintf(archive, sizeof(archive), "%s/image.tar", folder);
     CELLA_TRY(oci_image_write_archive(&job->image, job->options.epoch, archive, error));
+    close(lock);
     put_word(&words, "%s", runtime->name);
     engine_options(&words, options, bundle);
     if (strcmp(runtime->name, "podman") == 0) {
@@ -420,8 +277,6 @@ static cella_result settle_bundle(const struct image_job *job,
                                   .volumes = options->volumes,
                                   .volume_count = options->volume_count,
                                   .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
-    snprintf(ret_bundle->rootfs, sizeof(ret_bundle->rootfs), ROOTFS_PREFIX "%.16s",
-             job->image.manifest.digest);
     for (unsigned i = 0; i < options->volume_count; i++) {
         struct bundle_volume volume;
         CELLA_TRY(bundle_volume_parse(options->volumes[i], &volume, error));
@@ -449,7 +304,8 @@ cella_result container_run(const struct project *project, const struct compile_r
     static struct bundle bundle;
     struct container_options options = *given;
     struct runtime runtime;
-    char cache[8192], folder[PATH_MAX], path[PLACE_MAX];
+    char cache[8192], folder[PATH_MAX], path[CONTAINER_PLACE_MAX];
+    int lock;
     CELLA_TRY(check_network(&options, error));
     if (options.network && strcmp(options.network, "none") == 0) {
         options.network = NULL;
@@ -463,12 +319,13 @@ cella_result container_run(const struct project *project, const struct compile_r
     CELLA_TRY(image_options_settle(&job.options, error));
     CELLA_TRY(image_job_make(&job, cache, error));
     snprintf(path, sizeof(path), "%s/build/container", project->folder);
-    CELLA_TRY(make_folder(path, 0755, error));
+    CELLA_TRY(container_make_folder(path, 0755, error));
     if (!realpath(path, folder)) {
         return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
     }
+    CELLA_TRY(container_lock(folder, &lock, error)); /* until something is started, or we end */
     CELLA_TRY(settle_bundle(&job, &options, folder, &bundle, error));
     return runtime.kind == RUNTIME_OCI || options.bundle_only
-               ? start_bundle(&runtime, &job, &options, &bundle, folder, error)
-               : start_engine(&runtime, &job, &options, &bundle, folder, error);
+               ? start_bundle(&runtime, &job, &options, &bundle, folder, lock, error)
+               : start_engine(&runtime, &job, &options, &bundle, folder, lock, error);
 }

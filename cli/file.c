@@ -35,10 +35,11 @@ void cella_file_done(struct cella_file *file)
 cella_result cella_file_read(const char *path, size_t limit, struct cella_file *ret_file,
                              struct cella_error *error)
 {
-    CELLA_CLEANUP(close_cleanup) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CELLA_CLEANUP(close_cleanup) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
     struct stat status;
 
+    /* O_NONBLOCK: a pipe of that name, which is refused below, must not keep anybody waiting. */
     if (fd < 0 || fstat(fd, &status) != 0) {
         return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
     }

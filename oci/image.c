@@ -5,10 +5,12 @@
 #include "oci/image.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -217,13 +219,31 @@ static cella_result make_layers(const struct oci_tree *tree, int64_t epoch, cons
     return result;
 }
 
+/* One image at a time uses a cache: another would remove what this one is about to use. */
+static int cache_lock(const char *folder)
+{
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        flock(fd, LOCK_EX);
+    }
+    return fd; /* where there are no locks, a layer that is gone is made anew */
+}
+
+static void cache_unlock(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+    }
+}
+
 cella_result oci_image_make(struct oci_tree *tree, const struct oci_config *config,
                             const char *cache, struct oci_image *ret_image,
                             struct cella_error *error)
 {
     char keys[OCI_LAYERS][OCI_HEX_SIZE] = {{0}};
     *ret_image = (struct oci_image){0};
-    oci_tree_sort(tree);
+    CELLA_CLEANUP(cache_unlock) int lock = cache ? cache_lock(cache) : -1;
+    CELLA_TRY(oci_tree_sort(tree, error));
     CELLA_TRY(make_layers(tree, config->epoch, cache, ret_image, keys, error));
     if (cache) {
         cache_prune(cache, keys);

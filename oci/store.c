@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,10 +34,62 @@ static unsigned blobs_of(const struct oci_image *image, const struct oci_blob *r
     return count;
 }
 
-static cella_result make_folder(const char *path, struct cella_error *error)
+static void close_folder(int *fd)
 {
-    if (mkdir(path, 0777) < 0 && errno != EEXIST) {
-        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
+    if (*fd >= 0) {
+        close(*fd);
+    }
+}
+
+/* A folder of ours below `at`, made when it is not there. A link in its place could lead to another layout's blobs. */
+static cella_result open_folder(int at, const char *name, int *ret_fd, const char *folder,
+                                struct cella_error *error)
+{
+    if (mkdirat(at, name, 0777) < 0 && errno != EEXIST) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s/%s", folder, name);
+    }
+    *ret_fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*ret_fd < 0) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s/%s", folder, name);
+    }
+    return CELLA_OK;
+}
+
+/* The layout's folder itself may be behind a link: its name is the user's own. One writer at a time. */
+static cella_result open_layout(const char *folder, int *ret_fd, struct cella_error *error)
+{
+    if (mkdir(folder, 0777) < 0 && errno != EEXIST) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", folder);
+    }
+    *ret_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*ret_fd < 0 || flock(*ret_fd, LOCK_EX) < 0) {
+        return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", folder);
+    }
+    return CELLA_OK;
+}
+
+/* Whole or not at all, and never through a link of that name. */
+static cella_result write_file(int at, const char *name, const void *data, size_t size,
+                               const char *folder, struct cella_error *error)
+{
+    static const char temporary[] = ".new"; /* under the lock there is one writer */
+    unlinkat(at, temporary, 0);
+    CELLA_CLEANUP(close_folder)
+    int fd = openat(at, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    const uint8_t *from = data;
+    size_t left = size;
+    while (fd >= 0 && left > 0) {
+        const ssize_t put = write(fd, from, left);
+        if (put < 0 && errno != EINTR) {
+            break;
+        }
+        from += put > 0 ? put : 0;
+        left -= put > 0 ? (size_t)put : 0;
+    }
+    if (fd < 0 || left > 0 || fchmod(fd, 0644) < 0 || renameat(at, temporary, at, name) < 0) {
+        const int saved = errno;
+        unlinkat(at, temporary, 0);
+        return cella_error_errno(error, CELLA_RESULT(IO), saved, "%s/%s", folder, name);
     }
     return CELLA_OK;
 }
@@ -66,8 +119,14 @@ static cella_result check_folder(const char *folder, struct cella_error *error)
                                "%s: is there, and is no image: choose another name", folder);
     }
     json_t *json = json_loadb((const char *)file.data, file.size, 0, NULL);
-    const size_t count = json_array_size(json_object_get(json, "manifests"));
+    const json_t *list = json_object_get(json, "manifests");
+    const bool is_index = json_is_array(list);
+    const size_t count = json_array_size(list);
     json_decref(json);
+    if (!is_index) {
+        return cella_error_set(error, CELLA_RESULT(ALREADY_EXISTS),
+                               "%s: its index.json is of no image: choose another name", folder);
+    }
     if (count > 1) {
         return cella_error_set(error, CELLA_RESULT(ALREADY_EXISTS),
                                "%s: has %zu images, which would be lost: choose another name",
@@ -76,13 +135,14 @@ static cella_result check_folder(const char *folder, struct cella_error *error)
     return CELLA_OK;
 }
 
-/* Blobs of the image that was there before. */
-static void prune(const char *folder, const struct oci_image *image)
+/* Blobs of the image that was there before. Takes `fd`. */
+static void prune(int fd, const struct oci_image *image)
 {
     const struct oci_blob *blobs[BLOBS_MAX];
     const unsigned count = blobs_of(image, blobs);
-    DIR *handle = opendir(folder);
+    DIR *handle = fdopendir(fd);
     if (!handle) {
+        close(fd);
         return;
     }
     for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
@@ -102,37 +162,47 @@ static bool is_there(const char *path, const struct oci_blob *blob)
 {
     CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
     struct cella_error ignored = {0};
-    return cella_is_ok(cella_file_read(path, blob->size, &file, &ignored)) &&
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+           cella_is_ok(cella_file_read(path, blob->size, &file, &ignored)) &&
            file.size == blob->size && memcmp(file.data, blob->data, blob->size) == 0;
+}
+
+static cella_result write_blobs(const struct oci_image *image, const char *folder, int below,
+                                struct cella_error *error)
+{
+    char path[OCI_PATH_MAX];
+    const struct oci_blob *blobs[BLOBS_MAX];
+    const unsigned count = blobs_of(image, blobs);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "%s/blobs/sha256/%s", folder, blobs[i]->digest);
+        if (!is_there(path, blobs[i])) {
+            CELLA_TRY(
+                write_file(below, blobs[i]->digest, blobs[i]->data, blobs[i]->size, folder, error));
+        }
+    }
+    return CELLA_OK;
 }
 
 cella_result oci_image_write_layout(const struct oci_image *image, const char *folder,
                                     struct cella_error *error)
 {
-    char path[OCI_PATH_MAX];
-    const struct oci_blob *blobs[BLOBS_MAX];
-    const unsigned count = blobs_of(image, blobs);
+    CELLA_CLEANUP(close_folder) int layout = -1;
+    CELLA_CLEANUP(close_folder) int blobs = -1;
+    CELLA_CLEANUP(close_folder) int below = -1;
     if (strlen(folder) > OCI_PATH_MAX - 128) {
         return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "%s: path too long", folder);
     }
+    CELLA_TRY(open_layout(folder, &layout, error));
     CELLA_TRY(check_folder(folder, error));
-    CELLA_TRY(make_folder(folder, error));
-    snprintf(path, sizeof(path), "%s/blobs", folder);
-    CELLA_TRY(make_folder(path, error));
-    snprintf(path, sizeof(path), "%s/blobs/sha256", folder);
-    CELLA_TRY(make_folder(path, error));
-    for (unsigned i = 0; i < count; i++) {
-        snprintf(path, sizeof(path), "%s/blobs/sha256/%s", folder, blobs[i]->digest);
-        if (!is_there(path, blobs[i])) {
-            CELLA_TRY(cella_file_write(path, blobs[i]->data, blobs[i]->size, 0644, error));
-        }
-    }
-    snprintf(path, sizeof(path), "%s/oci-layout", folder);
-    CELLA_TRY(cella_file_write(path, LAYOUT_TEXT, strlen(LAYOUT_TEXT), 0644, error));
-    snprintf(path, sizeof(path), "%s/index.json", folder);
-    CELLA_TRY(cella_file_write(path, image->index.data, image->index.size, 0644, error));
-    snprintf(path, sizeof(path), "%s/blobs/sha256", folder);
-    prune(path, image);
+    CELLA_TRY(open_folder(layout, "blobs", &blobs, folder, error));
+    CELLA_TRY(open_folder(blobs, "sha256", &below, folder, error));
+    CELLA_TRY(write_blobs(image, folder, below, error));
+    CELLA_TRY(write_file(layout, "oci-layout", LAYOUT_TEXT, strlen(LAYOUT_TEXT), folder, error));
+    CELLA_TRY(
+        write_file(layout, "index.json", image->index.data, image->index.size, folder, error));
+    prune(below, image);
+    below = -1;
     return CELLA_OK;
 }
 

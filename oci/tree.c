@@ -186,9 +186,19 @@ static int compare(const void *left, const void *right)
     return of_a - of_b;
 }
 
-void oci_tree_sort(struct oci_tree *tree)
+cella_result oci_tree_sort(struct oci_tree *tree, struct cella_error *error)
 {
     if (tree->count > 1) {
         qsort(tree->entries, tree->count, sizeof(tree->entries[0]), compare);
     }
+    for (size_t i = 1; i < tree->count; i++) {
+        const struct oci_entry *above = &tree->entries[i - 1], *entry = &tree->entries[i];
+        const size_t length = strlen(above->path);
+        if (above->kind != OCI_FOLDER && strncmp(entry->path, above->path, length) == 0 &&
+            entry->path[length] == '/') {
+            return cella_error_set(error, CELLA_RESULT(ALREADY_EXISTS),
+                                   "/%s: /%s is no folder in the image", entry->path, above->path);
+        }
+    }
+    return CELLA_OK;
 }

@@ -80,8 +80,8 @@ CELLA_MUST_USE cella_result oci_tree_add_file(struct oci_tree *tree, enum oci_la
 CELLA_MUST_USE cella_result oci_tree_add_needs(struct oci_tree *tree, const char *program,
                                                const char *project, struct cella_error *error);
 
-/* Sorts by path, so that the same content gives the same image. */
-void oci_tree_sort(struct oci_tree *tree);
+/* Sorts by path, so that the same content gives the same image. ALREADY_EXISTS: something would be in what is no folder. */
+CELLA_MUST_USE cella_result oci_tree_sort(struct oci_tree *tree, struct cella_error *error);
 
 CELLA_MUST_USE cella_result oci_sha256(const void *data, size_t size, uint8_t ret_digest[32]);
 
