@@ -32,6 +32,7 @@
 #define CELLA_ABORT_EXIT 3      /* exit_group() outside DESTROY */
 #define CELLA_ABORT_CANARY 4    /* stack protector */
 #define CELLA_ABORT_HOST 5      /* the host broke the protocol where nothing else is possible */
+#define CELLA_ABORT_SIGNAL 6    /* a program ended by a signal, its number in bits 8..15 */
 
 /* Ocall numbers with this bit are the kernel's own; the others index the application's table. */
 #define CELLA_OCALL_SYSTEM 0x80000000u
@@ -62,6 +63,7 @@
 #define CELLA_OCALL_UNAME (CELLA_OCALL_SYSTEM + 22)     /* out: i64, char[6][65] and 2 zeros */
 #define CELLA_OCALL_PROTECT (CELLA_OCALL_SYSTEM + 23)   /* in: u64 offset, length, permissions */
 #define CELLA_OCALL_QUOTE (CELLA_OCALL_SYSTEM + 24)     /* abi/service.h */
+#define CELLA_OCALL_KICK (CELLA_OCALL_SYSTEM + 25)      /* in: u32 slot[]: look at your signals */
 
 #define CELLA_OCALL_NAMES                                                                          \
     (CELLA_OCALL_SYSTEM + 0x100) /* in: what ecall 0 answers: struct cella_bridge_names … */

@@ -5,28 +5,13 @@
  * Never believes the host that something happened: without a valid EXITINFO the thread simply goes on.
  */
 #include "enclave/kernel.h"
+#include "enclave/trap.h"
 
 #define HANDLER_MAX 32u
 #define RED_ZONE 128u
 #define XSAVE_HEADER 512u
 #define RFLAGS_CLEAR 0x44400ull /* AC, NT, DF */
 
-enum trap_kind {
-    TRAP_EXCEPTION,
-    TRAP_SYSCALL,
-};
-
-/* Laid on the interrupted thread's stack, 64-byte aligned; the XSAVE area follows at 256 (entry.S). */
-struct cella_trap {
-    struct cella_regs regs;
-    uint32_t kind;
-    uint32_t vector;
-    uint32_t error;
-    uint32_t reserved;
-    uint64_t address;
-    uint8_t reserved2[256 - REGS_SIZE - 24];
-};
-_Static_assert(sizeof(struct cella_trap) == 256, "entry.S");
 _Static_assert(sizeof(struct cella_registers) == sizeof(struct cella_regs), "the API's registers");
 
 static struct cella_lock handler_lock;
@@ -163,13 +148,16 @@ static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *e
 {
     const uint64_t size = sizeof(struct cella_trap) + cella_xsave_size;
     const uint64_t below = gpr->rsp - RED_ZONE;
-    const uint64_t at = (below - size) & ~63ull;
-    if (in_entry_text(gpr->rip) || !cella_inside(at, below - at)) {
+    uint64_t at = (below - size) & ~63ull;
+    if (cella_program_is_in && cella_program_is_in(gpr->rip)) {
+        at = cella_td_self()->kernel_stack; /* a program's own stack may be too small, or gone */
+    } else if (in_entry_text(gpr->rip) || !cella_inside(at, below - at)) {
         return false;
     }
     struct cella_trap *trap = (struct cella_trap *)at;
     regs_from_gpr(&trap->regs, gpr);
-    trap->kind = vector == SGX_VECTOR_UD && is_syscall(gpr) ? TRAP_SYSCALL : TRAP_EXCEPTION;
+    trap->kind =
+        vector == SGX_VECTOR_UD && is_syscall(gpr) ? CELLA_TRAP_SYSCALL : CELLA_TRAP_EXCEPTION;
     trap->vector = vector;
     trap->error = 0;
     trap->address = 0;
@@ -182,6 +170,25 @@ static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *e
     gpr->rsp = at;
     gpr->rflags &= ~RFLAGS_CLEAR;
     return true;
+}
+
+/*
+ * An entry that no exception explains: a thread of a program is to look at its signals. In the program a trap is laid;
+ * on the last steps of a system call or of a trap these begin again; elsewhere the kernel will look by itself.
+ */
+static uint64_t program_interrupt(struct cella_td *td, struct sgx_gprsgx *gpr)
+{
+    if (!cella_program_is_in || td->kernel_stack == 0 || atomic_load(&td->attention) == 0) {
+        return 0;
+    }
+    if (cella_program_is_in(gpr->rip)) {
+        if (!stage_two_prepare(gpr, NULL, 0)) {
+            return 0;
+        }
+        ((struct cella_trap *)td->kernel_stack)->kind = CELLA_TRAP_ATTENTION;
+        return 1;
+    }
+    return cella_program_rewind(td, gpr);
 }
 
 static struct cella_pair stage_one_end(uint64_t exit_code, uint64_t value)
@@ -207,15 +214,17 @@ struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc)
             ? (const struct sgx_exinfo *)(end - sizeof(*gpr) - sizeof(struct sgx_exinfo))
             : NULL;
     const uint32_t info = gpr->exit_info;
-    if ((info & SGX_EXITINFO_VALID) == 0) {
-        return stage_one_end(CELLA_EXIT_RESUME, 0); /* an interrupt, or a host that lies */
+    if ((info & SGX_EXITINFO_VALID) == 0) { /* an interrupt, or a host that lies */
+        return stage_one_end(CELLA_EXIT_RESUME, program_interrupt(td, gpr));
     }
     gpr->exit_info = 0; /* one exception is delivered once */
     const uint32_t vector = info & SGX_EXITINFO_VECTOR_MASK;
     if (vector == SGX_VECTOR_UD && emulate(gpr, tsc)) {
         return stage_one_end(CELLA_EXIT_RESUME, 1);
     }
-    if (host_access_failed(gpr, vector)) {
+    const bool is_programs = vector == SGX_VECTOR_PF && exinfo && cella_program_is_in &&
+                             cella_program_is_in(exinfo->maddr);
+    if (!is_programs && host_access_failed(gpr, vector)) {
         return stage_one_end(CELLA_EXIT_RESUME, 1);
     }
     if (cella_exception_depth(td, gpr->rsp) >= TD_EXCEPTIONS_MAX ||
@@ -262,7 +271,11 @@ void cella_kernel_handle_trap(struct cella_trap *trap)
 {
     struct cella_td *td = cella_td_self();
     struct cella_regs *regs = &trap->regs;
-    if (trap->kind == TRAP_SYSCALL) {
+    if (cella_program_trap && td->kernel_stack != 0) {
+        cella_program_trap(td, trap);
+        return;
+    }
+    if (trap->kind == CELLA_TRAP_SYSCALL) {
         regs->rip += 2;
         regs->rcx = regs->rip;
         regs->r11 = regs->rflags;

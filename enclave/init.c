@@ -161,7 +161,7 @@ struct cella_pair cella_kernel_init(uint64_t init, uint64_t size)
     if (!atomic_compare_exchange_strong(&cella_kernel_state, &fresh, KERNEL_STARTING)) {
         return (struct cella_pair){.first = CELLA_CODE_WRONG_STATE, .second = 0};
     }
-    cella_kernel.base = (uint64_t)__ehdr_start;
+    cella_kernel.base = (uint64_t)__ehdr_start - cella_image_info.kernel_offset;
     cella_kernel.size = cella_image_info.enclave_size;
     cella_kernel.has_libc = cella_image_info.libc_entry != 0;
     struct cella_td *td = cella_td_self();

@@ -130,6 +130,9 @@ static inline uint32_t cella_ecall_slots(void)
 /* Tells the host the names of calls, once, while the enclave starts. false: not now, or the host does not take them. */
 bool cella_names_offer(void);
 
+/* Signals that the host was asked to pass on, as a mask; taken. Believed for nothing but that. */
+CELLA_KERNEL uint64_t cella_program_signals(void);
+
 /* cpuid.c */
 CELLA_KERNEL cella_result cella_cpuid_init(uint64_t table, uint32_t count);
 CELLA_KERNEL void cella_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t ret_regs[4]);

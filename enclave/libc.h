@@ -41,16 +41,24 @@ CELLA_KERNEL void cella_libc_start_thread(struct cella_td *td);
 /* libc_futex.c */
 CELLA_KERNEL long cella_futex(struct cella_regs *regs);
 CELLA_KERNEL void cella_futex_wake(uint64_t address, uint32_t count);
-/* Sleeps without a word to wait for. 0, or -EINTR never: a host that wakes early is waited for again by the caller. */
+/* For the kernel's own words: no signal ends it. */
+CELLA_KERNEL void cella_futex_wait_uninterrupted(uint64_t address, uint32_t value);
+/* linux/, where it is linked in: whether the calling thread has a signal to look at. */
+CELLA_KERNEL bool cella_linux_interrupted(void) __attribute__((weak));
+/* Sleeps without a word to wait for. 0; -EINTR only where there are signals. */
 CELLA_KERNEL long cella_sleep(uint32_t clock, const struct libc_timespec *time);
 
 /* Host results as errno values. */
 CELLA_KERNEL long cella_errno_of(cella_result result);
 
+/* linux/, where it is linked in: whether a program has memory there, or the kernel. */
+CELLA_KERNEL bool cella_program_range(uint64_t address, uint64_t size) __attribute__((weak));
+
 /* Whether the libc may read or write there: enclave memory only, so that no pointer leads out. */
 static inline bool cella_user_range(uint64_t address, uint64_t size)
 {
-    return cella_inside(address, size);
+    return cella_inside(address, size) &&
+           (!cella_program_range || cella_program_range(address, size));
 }
 
 #endif

@@ -126,7 +126,7 @@ static cella_result host_wait(uint32_t clock, const struct libc_timespec *time)
 
 /* Sleeps until woken or out of time. A host that answers at once costs time, nothing else. */
 static long waiter_sleep(struct cella_futex_waiter *waiter, uint32_t clock,
-                         const struct libc_timespec *time)
+                         const struct libc_timespec *time, bool can_be_interrupted)
 {
     for (uint32_t i = 0; i < SPINS; i++) {
         if (atomic_load(&waiter->state) == WAITER_WOKEN) {
@@ -137,13 +137,16 @@ static long waiter_sleep(struct cella_futex_waiter *waiter, uint32_t clock,
     uint32_t spinning = WAITER_SPINNING;
     atomic_compare_exchange_strong(&waiter->state, &spinning, WAITER_ASLEEP);
     while (atomic_load(&waiter->state) != WAITER_WOKEN) {
-        cella_result result = host_wait(clock, time);
-        if (clock != CELLA_WAIT_FOREVER && result.code == CELLA_CODE_BUSY) {
+        const bool interrupted =
+            can_be_interrupted && cella_linux_interrupted && cella_linux_interrupted();
+        cella_result result = interrupted ? CELLA_OK : host_wait(clock, time);
+        const bool over = clock != CELLA_WAIT_FOREVER && result.code == CELLA_CODE_BUSY;
+        if (over || interrupted) {
             cella_lock_take(&futex_lock);
             const bool was_waiting = waiter_remove(waiter);
             cella_lock_give(&futex_lock);
             if (was_waiting) {
-                return -ETIMEDOUT;
+                return over ? -ETIMEDOUT : -EINTR;
             }
         }
     }
@@ -151,7 +154,7 @@ static long waiter_sleep(struct cella_futex_waiter *waiter, uint32_t clock,
 }
 
 static long wait(uint64_t address, uint32_t value, uint32_t bits, uint32_t clock,
-                 const struct libc_timespec *time)
+                 const struct libc_timespec *time, bool can_be_interrupted)
 {
     struct cella_futex_waiter waiter = {
         .address = address, .slot = cella_td_self()->slot, .bits = bits};
@@ -162,7 +165,12 @@ static long wait(uint64_t address, uint32_t value, uint32_t bits, uint32_t clock
     }
     waiter_append(&waiter);
     cella_lock_give(&futex_lock);
-    return waiter_sleep(&waiter, clock, time);
+    return waiter_sleep(&waiter, clock, time, can_be_interrupted);
+}
+
+void cella_futex_wait_uninterrupted(uint64_t address, uint32_t value)
+{
+    wait(address, value, FUTEX_ANY, CELLA_WAIT_FOREVER, NULL, false);
 }
 
 static long requeue(uint64_t from, uint64_t to, uint32_t wake_count, uint32_t move_count,
@@ -215,7 +223,7 @@ static long wait_call(const struct cella_regs *regs, uint32_t operation, bool re
                 : realtime              ? CELLA_WAIT_UNTIL_REALTIME
                                         : CELLA_WAIT_UNTIL_MONOTONIC;
     }
-    return bits == 0 ? -EINVAL : wait(ARG0(regs), (uint32_t)ARG2(regs), bits, clock, &limit);
+    return bits == 0 ? -EINVAL : wait(ARG0(regs), (uint32_t)ARG2(regs), bits, clock, &limit, true);
 }
 
 long cella_futex(struct cella_regs *regs)
@@ -251,6 +259,9 @@ long cella_sleep(uint32_t clock, const struct libc_timespec *time)
      * most one such wake; a relative sleep that a host cuts short again and again ends.
      */
     for (uint32_t rounds = 0; cella_is_ok(host_wait(clock, time)); rounds++) {
+        if (cella_linux_interrupted && cella_linux_interrupted()) {
+            return -EINTR;
+        }
         if (clock == CELLA_WAIT_RELATIVE && rounds == 2) {
             break;
         }

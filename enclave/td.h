@@ -22,6 +22,10 @@
 #define TD_SCRATCH 84
 #define TD_JUMP_RIP 88
 #define TD_JUMP_RSP 96
+#define TD_PROGRAM_ENTRY 104 /* CELLA_PROGRAM_SYSCALL_GS */
+#define TD_KERNEL_STACK 112
+#define TD_USER_RSP 120
+#define TD_ATTENTION 128
 
 /* TD_STATE */
 #define TD_UNTOUCHED 0 /* as loaded: zeros */
@@ -80,6 +84,7 @@ struct cella_pending_call {
 };
 
 struct cella_futex_waiter;
+struct linux_thread;
 
 #define TD_EXCEPTIONS_MAX 16u
 
@@ -100,6 +105,12 @@ struct cella_td {
     uint32_t scratch;
     uint64_t jump_rip; /* last steps of a context restore */
     uint64_t jump_rsp;
+    uint64_t program_entry; /* where system calls of a whole program arrive (linux/entry.S) */
+    uint64_t
+        kernel_stack; /* of a program's thread: its traps lie from here on, its calls below; 64-byte aligned */
+    uint64_t user_rsp;
+    _Atomic uint32_t attention; /* look at signals before going on in the program */
+    uint32_t reserved;
     uint64_t arena; /* host address of the first slice byte, 0 until known */
     uint64_t arena_size;
     uint64_t arena_used;
@@ -122,6 +133,7 @@ struct cella_td {
     uint64_t call_buffer_size;
     uint32_t outstanding; /* the generated ocall that is being waited for, plus 1; 0: none */
     uint64_t exception_at[TD_EXCEPTIONS_MAX]; /* frames of the levels of in_exception */
+    struct linux_thread *program_thread;      /* linux/: the program's thread on this TCS */
 };
 
 #define TD_AT(member, at) _Static_assert(offsetof(struct cella_td, member) == (at), "entry.S")
@@ -141,6 +153,10 @@ TD_AT(host_mxcsr, TD_HOST_MXCSR);
 TD_AT(scratch, TD_SCRATCH);
 TD_AT(jump_rip, TD_JUMP_RIP);
 TD_AT(jump_rsp, TD_JUMP_RSP);
+TD_AT(program_entry, TD_PROGRAM_ENTRY);
+TD_AT(kernel_stack, TD_KERNEL_STACK);
+TD_AT(user_rsp, TD_USER_RSP);
+TD_AT(attention, TD_ATTENTION);
 #undef TD_AT
 
 static inline struct cella_td *cella_td_self(void)

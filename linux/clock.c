@@ -1,0 +1,245 @@
+/*
+ * Time for the program: the host's clock, carried on by the time stamp counter between two looks.
+ * Side: enclave. Called for the program's system calls. There is no trusted time: what hour it is, the host decides.
+ * Never lets the monotonic clock go back, nor a field out of its range, whatever host and counter say.
+ */
+#include "linux/linux.h"
+
+#define CLOCK_REALTIME_ID 0u
+#define CLOCK_MONOTONIC_ID 1u
+#define CLOCK_PROCESS_CPU_ID 2u
+#define CLOCK_THREAD_CPU_ID 3u
+#define CLOCK_RAW_ID 4u
+#define CLOCK_REALTIME_COARSE_ID 5u
+#define CLOCK_MONOTONIC_COARSE_ID 6u
+#define CLOCK_BOOT_ID 7u
+#define CLOCK_COUNT 12u
+#define NANOSECONDS 1000000000ull
+#define SECONDS_MAX (1ll << 33)
+#define LOOK_AGAIN_SHIFT 5u /* after a 32nd of a second the host is asked again */
+#define HZ_MIN 100000000ull
+#define HZ_MAX 20000000000ull
+#define TIMER_ABSTIME 1u
+
+/* One look at the host: counter and clocks at the same moment, as far as that can be had. */
+struct look {
+    uint64_t tsc, monotonic, realtime;
+};
+
+static _Atomic uint32_t look_turn; /* odd: being written */
+static struct look latest_look;
+static _Atomic uint64_t latest_monotonic;
+
+static uint64_t tsc_read(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+/* A clock of the host in nanoseconds; 0: it gave none that can be. */
+static uint64_t host_clock(uint64_t clock)
+{
+    struct libc_timespec time = {0};
+    size_t size = 0;
+    cella_result result =
+        cella_system_ocall(CELLA_OCALL_CLOCK, &clock, sizeof(clock), &time, sizeof(time), &size);
+    if (!cella_is_ok(result) || size != sizeof(time) || time.seconds < 0 ||
+        time.seconds > SECONDS_MAX || time.nanoseconds < 0 ||
+        time.nanoseconds >= (int64_t)NANOSECONDS) {
+        return 0;
+    }
+    return (uint64_t)time.seconds * NANOSECONDS + (uint64_t)time.nanoseconds;
+}
+
+static bool look_get(struct look *ret_look)
+{
+    const uint32_t turn = atomic_load_explicit(&look_turn, memory_order_acquire);
+    *ret_look = latest_look;
+    atomic_thread_fence(memory_order_acquire);
+    return turn != 0 && (turn & 1) == 0 &&
+           atomic_load_explicit(&look_turn, memory_order_relaxed) == turn;
+}
+
+static struct look look_anew(void)
+{
+    struct look look = {.realtime = host_clock(CLOCK_REALTIME_ID)};
+    look.tsc = tsc_read();
+    look.monotonic = host_clock(CLOCK_MONOTONIC_ID);
+    uint32_t turn = atomic_load(&look_turn);
+    if ((turn & 1) == 0 && atomic_compare_exchange_strong(&look_turn, &turn, turn + 1)) {
+        latest_look = look;
+        atomic_store_explicit(&look_turn, turn + 2, memory_order_release);
+    }
+    return look;
+}
+
+static uint64_t forward(uint64_t now)
+{
+    uint64_t before = atomic_load_explicit(&latest_monotonic, memory_order_relaxed);
+    while (now > before) {
+        if (atomic_compare_exchange_weak(&latest_monotonic, &before, now)) {
+            return now;
+        }
+    }
+    return before;
+}
+
+uint64_t linux_clock_now(bool realtime)
+{
+    const uint64_t hz = cella_kernel.tsc_hz;
+    struct look look;
+    uint64_t passed = 0;
+    bool usable = hz >= HZ_MIN && hz <= HZ_MAX && look_get(&look);
+    if (usable) {
+        passed = tsc_read() - look.tsc;
+        usable = passed < hz >> LOOK_AGAIN_SHIFT;
+    }
+    if (!usable) {
+        look = look_anew();
+        passed = 0;
+    }
+    const uint64_t since = passed == 0 ? 0 : passed * NANOSECONDS / hz;
+    return realtime ? look.realtime + since : forward(look.monotonic + since);
+}
+
+/* Nanoseconds of a clock of clock_gettime(2); an errno below zero. */
+static int64_t clock_value(uint64_t clock)
+{
+    switch (clock) {
+    case CLOCK_REALTIME_ID:
+    case CLOCK_REALTIME_COARSE_ID:
+        return (int64_t)linux_clock_now(true);
+    case CLOCK_MONOTONIC_ID:
+    case CLOCK_RAW_ID:
+    case CLOCK_MONOTONIC_COARSE_ID:
+    case CLOCK_BOOT_ID:
+        return (int64_t)linux_clock_now(false);
+    default:
+        break;
+    }
+    const int32_t dynamic = (int32_t)clock;
+    if (dynamic < 0) { /* of a process or thread by number: ours */
+        clock = (dynamic & 4) != 0 ? CLOCK_THREAD_CPU_ID : CLOCK_PROCESS_CPU_ID;
+    }
+    if (clock >= CLOCK_COUNT) {
+        return -EINVAL;
+    }
+    return (int64_t)host_clock(clock);
+}
+
+static long time_write(uint64_t to, int64_t value, uint64_t unit)
+{
+    if (!cella_user_range(to, 16)) {
+        return -EFAULT;
+    }
+    ((int64_t *)to)[0] = value / (int64_t)NANOSECONDS;
+    ((int64_t *)to)[1] = value % (int64_t)NANOSECONDS / (int64_t)unit;
+    return 0;
+}
+
+static long call_get(uint64_t clock, uint64_t to)
+{
+    const int64_t value = clock_value(clock);
+    return value < 0 ? (long)value : time_write(to, value, 1);
+}
+
+static long call_resolution(uint64_t clock, uint64_t to)
+{
+    if ((int32_t)clock >= (int32_t)CLOCK_COUNT) {
+        return -EINVAL;
+    }
+    return to == 0 ? 0 : time_write(to, 1, 1);
+}
+
+static long sleep_result(long slept, uint64_t end, uint64_t remaining)
+{
+    if (slept == -EINTR && remaining != 0) {
+        const uint64_t now = linux_clock_now(false);
+        const long written = time_write(remaining, now < end ? (int64_t)(end - now) : 0, 1);
+        return written != 0 ? written : -EINTR;
+    }
+    return slept;
+}
+
+static long call_sleep(uint64_t clock, bool absolute, uint64_t at, uint64_t remaining)
+{
+    if (!cella_user_range(at, sizeof(struct libc_timespec))) {
+        return -EFAULT;
+    }
+    const struct libc_timespec time = *(const struct libc_timespec *)at;
+    if (time.seconds < 0 || time.nanoseconds < 0 || time.nanoseconds >= (int64_t)NANOSECONDS ||
+        clock >= CLOCK_COUNT) {
+        return -EINVAL;
+    }
+    if (absolute) {
+        return cella_sleep(clock == CLOCK_REALTIME_ID ? CELLA_WAIT_UNTIL_REALTIME
+                                                      : CELLA_WAIT_UNTIL_MONOTONIC,
+                           &time);
+    }
+    const uint64_t span = time.seconds < SECONDS_MAX
+                              ? (uint64_t)time.seconds * NANOSECONDS + (uint64_t)time.nanoseconds
+                              : (uint64_t)SECONDS_MAX * NANOSECONDS;
+    if (span == 0) {
+        return 0;
+    }
+    const uint64_t end = remaining != 0 ? linux_clock_now(false) + span : 0;
+    return sleep_result(cella_sleep(CELLA_WAIT_RELATIVE, &time), end, remaining);
+}
+
+static long call_day(uint64_t to, uint64_t zone)
+{
+    const int64_t value = (int64_t)linux_clock_now(true);
+    if (zone != 0) {
+        if (!cella_user_range(zone, 8)) {
+            return -EFAULT;
+        }
+        *(uint64_t *)zone = 0;
+    }
+    return to == 0 ? 0 : time_write(to, value, 1000);
+}
+
+static long call_time(uint64_t to)
+{
+    const int64_t seconds = (int64_t)(linux_clock_now(true) / NANOSECONDS);
+    if (to != 0) {
+        if (!cella_user_range(to, 8)) {
+            return -EFAULT;
+        }
+        *(int64_t *)to = seconds;
+    }
+    return seconds;
+}
+
+bool linux_clock_syscall(struct cella_regs *regs, long *ret_result)
+{
+    switch (regs->rax) {
+    case __NR_clock_gettime:
+        *ret_result = call_get(ARG0(regs), ARG1(regs));
+        return true;
+    case __NR_clock_getres:
+        *ret_result = call_resolution(ARG0(regs), ARG1(regs));
+        return true;
+    case __NR_gettimeofday:
+        *ret_result = call_day(ARG0(regs), ARG1(regs));
+        return true;
+    case __NR_time:
+        *ret_result = call_time(ARG0(regs));
+        return true;
+    case __NR_nanosleep:
+        *ret_result = call_sleep(CLOCK_MONOTONIC_ID, false, ARG0(regs), ARG1(regs));
+        return true;
+    case __NR_clock_nanosleep:
+        *ret_result =
+            call_sleep(ARG0(regs), (ARG1(regs) & TIMER_ABSTIME) != 0, ARG2(regs), ARG3(regs));
+        return true;
+    case __NR_clock_settime:
+    case __NR_settimeofday:
+    case __NR_clock_adjtime:
+    case __NR_adjtimex:
+        *ret_result = -EPERM;
+        return true;
+    default:
+        return false;
+    }
+}

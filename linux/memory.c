@@ -1,0 +1,662 @@
+/*
+ * mmap and its kin: what the program does with its address space, and page faults.
+ * Side: enclave. Called for the program's system calls and by traps. Source: mmap(2), madvise(2), brk(2), mremap(2).
+ * Never maps memory of the host, never touches the program's memory with the lock held.
+ */
+#include "enclave/descriptors.h"
+#include "linux/linux.h"
+
+#define MAP_TYPE 0xFu
+#define MAP_SHARED 1u
+#define MAP_SHARED_VALIDATE 3u
+#define MAP_FIXED 0x10u
+#define MAP_ANONYMOUS 0x20u
+#define MAP_POPULATE 0x8000u
+#define MAP_STACK 0x20000u
+#define MAP_FIXED_NOREPLACE 0x100000u
+#define MREMAP_MAYMOVE 1u
+#define MREMAP_FIXED 2u
+#define MADV_DONTNEED 4u
+#define MADV_REMOVE 9u
+#define MADV_FREE 8u
+#define MADV_COLLAPSE 25u
+#define MS_ALL 7u
+#define RIGHTS_ALL 7u
+#define FAULT_WINDOW (16u * SGX_PAGE_SIZE) /* pages made at one fault: so many around it */
+#define STACK_GAP (1u << 20)
+#define SEGV_MAPERR 1
+#define SEGV_ACCERR 2
+#define BREAK_MAX (1ull << 34)
+
+static struct linux_mutex memory_lock;
+static uint64_t place_limit; /* mmap finds places below it */
+static uint64_t break_now;
+
+static bool in_space(uint64_t start, uint64_t size)
+{
+    return start >= CELLA_PROGRAM_LOW && start <= CELLA_PROGRAM_KERNEL &&
+           size <= CELLA_PROGRAM_KERNEL - start;
+}
+
+/* The processor has no pages that can be written and not read. */
+static uint32_t page_rights(uint32_t rights)
+{
+    return rights != 0 ? rights | LINUX_PROT_READ : 0;
+}
+
+static bool rights_are_allowed(uint64_t rights)
+{
+    return (rights & (LINUX_PROT_WRITE | LINUX_PROT_EXEC)) !=
+               (LINUX_PROT_WRITE | LINUX_PROT_EXEC) ||
+           (cella_linux_program->flags & CELLA_PROGRAM_EXEC_MEMORY) != 0;
+}
+
+static struct cella_program_load load_at(uint32_t index)
+{
+    return ((const struct cella_program_load *)((const uint8_t *)cella_linux_program +
+                                                cella_linux_program->loads.offset))[index];
+}
+
+cella_result linux_memory_init(uint64_t *ret_stack_top)
+{
+    CELLA_TRY(linux_space_init());
+    CELLA_TRY(linux_pages_init());
+    for (uint32_t i = 0; i < cella_linux_program->loads.count; i++) {
+        const struct cella_program_load load = load_at(i);
+        const struct linux_area area = {
+            .start = load.address,
+            .end = load.address + load.size,
+            .rights = load.rights,
+            .flags = load.kind != CELLA_PROGRAM_LOAD_ZERO ? LINUX_AREA_IMAGE : LINUX_AREA_BREAK};
+        CELLA_ENSURE(in_space(load.address, load.size) && linux_space_insert(&area), BAD_FIELD);
+        if (load.kind != CELLA_PROGRAM_LOAD_ZERO) {
+            linux_pages_are_loaded(area.start, area.end, load.rights);
+        }
+    }
+    const uint64_t top = CELLA_PROGRAM_KERNEL - STACK_GAP;
+    const struct linux_area stack = {.start = top - LINUX_PAGE_UP(cella_linux_program->stack_size),
+                                     .end = top,
+                                     .rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
+                                     .flags = LINUX_AREA_STACK};
+    CELLA_ENSURE(linux_space_insert(&stack), OUT_OF_MEMORY);
+    place_limit = stack.start - STACK_GAP;
+    break_now = cella_linux_program->break_start;
+    *ret_stack_top = top;
+    return CELLA_OK;
+}
+
+bool cella_program_is_in(uint64_t address)
+{
+    return address - cella_kernel.base < CELLA_PROGRAM_KERNEL;
+}
+
+bool cella_program_range(uint64_t address, uint64_t size)
+{
+    if (address >= CELLA_PROGRAM_KERNEL || size == 0) {
+        return true; /* the kernel's own buffers come by here, too */
+    }
+    if (!in_space(address, size)) {
+        return false;
+    }
+    linux_mutex_take(&memory_lock);
+    const bool covered = linux_space_covers(address, address + size, LINUX_PROT_READ);
+    linux_mutex_give(&memory_lock);
+    return covered;
+}
+
+int linux_memory_fault(uint64_t address, uint32_t error)
+{
+    const uint32_t wanted = (error & SGX_PF_WRITE) != 0   ? LINUX_PROT_WRITE
+                            : (error & SGX_PF_FETCH) != 0 ? LINUX_PROT_EXEC
+                                                          : LINUX_PROT_READ;
+    int code = 0;
+    linux_mutex_take(&memory_lock);
+    const struct linux_area *area = linux_space_find(address);
+    if (!area || area->start > address) {
+        code = SEGV_MAPERR;
+    } else if ((page_rights(area->rights) & wanted) == 0) {
+        code = SEGV_ACCERR;
+    } else {
+        const uint64_t page = LINUX_PAGE_DOWN(address);
+        uint64_t start = page, end = page + SGX_PAGE_SIZE;
+        if (!linux_page_exists(page)) {
+            start = address & ~(uint64_t)(FAULT_WINDOW - 1);
+            end = start + FAULT_WINDOW;
+            start = start > area->start ? start : area->start;
+            end = end < area->end ? end : area->end;
+        }
+        const uint32_t rights = page_rights(area->rights);
+        if (!linux_pages_commit(start, end, rights) ||
+            !linux_pages_rights(page, page + SGX_PAGE_SIZE, rights)) {
+            code = -ENOMEM;
+        }
+    }
+    linux_mutex_give(&memory_lock);
+    return code;
+}
+
+/* Under the lock: [start, end) is free afterwards. */
+static bool vacate(uint64_t start, uint64_t end)
+{
+    if (!linux_space_remove(start, end)) {
+        return false;
+    }
+    linux_pages_drop(start, end);
+    return true;
+}
+
+/* Where a mapping of `size` goes, which becomes free; 0 or an errno. Under the lock. */
+static long place_find(uint64_t hint, uint64_t size, uint64_t flags, uint64_t *ret_at)
+{
+    if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0) {
+        if (hint % SGX_PAGE_SIZE != 0) {
+            return -EINVAL;
+        }
+        if (!in_space(hint, size)) {
+            return hint < CELLA_PROGRAM_LOW ? -EPERM : -ENOMEM;
+        }
+        *ret_at = hint;
+        if ((flags & MAP_FIXED_NOREPLACE) != 0) {
+            return linux_space_is_free(hint, hint + size) ? 0 : -EEXIST;
+        }
+        return vacate(hint, hint + size) ? 0 : -ENOMEM;
+    }
+    hint = LINUX_PAGE_UP(hint);
+    if (hint != 0 && in_space(hint, size) && hint + size <= place_limit &&
+        linux_space_is_free(hint, hint + size)) {
+        *ret_at = hint;
+        return 0;
+    }
+    *ret_at = linux_space_place(size, place_limit);
+    return *ret_at != 0 ? 0 : -ENOMEM;
+}
+
+/* Maps memory of zeros; `area` says what kind. `extra` bytes behind it are kept free of others. */
+static long map_zeros(uint64_t hint, uint64_t size, uint64_t flags, struct linux_area area)
+{
+    uint64_t at = 0;
+    linux_mutex_take(&memory_lock);
+    long result = place_find(hint, size, flags, &at);
+    if (result == 0) {
+        area.start = at;
+        area.end = at + size;
+        result = !linux_space_insert(&area) ? -ENOMEM : 0;
+        if (result == 0 && (flags & MAP_POPULATE) != 0 && area.rights != 0 &&
+            !linux_pages_commit(area.start, area.end, page_rights(area.rights))) {
+            (void)vacate(area.start, area.end);
+            result = -ENOMEM;
+        }
+    }
+    linux_mutex_give(&memory_lock);
+    return result != 0 ? result : (long)at;
+}
+
+static bool protect(uint64_t start, uint64_t end, uint32_t rights)
+{
+    linux_mutex_take(&memory_lock);
+    const bool done = linux_space_protect(start, end, rights) &&
+                      linux_pages_rights(start, end, page_rights(rights));
+    linux_mutex_give(&memory_lock);
+    return done;
+}
+
+static void unmap(uint64_t start, uint64_t end)
+{
+    linux_mutex_take(&memory_lock);
+    (void)vacate(start, end);
+    linux_mutex_give(&memory_lock);
+}
+
+/* ------------------------------------------------------------------ files */
+
+static const void *described(uint32_t offset)
+{
+    return (const uint8_t *)cella_linux_program + offset;
+}
+
+/* The bytes of a file into memory that is writable; where the file ends, zeros stay. 0 or an errno. */
+static long file_fill(struct cella_open *open, uint64_t offset, uint64_t size, uint64_t to)
+{
+    while (size > 0) {
+        const uint64_t part = size < CELLA_PIECE_MAX ? size : CELLA_PIECE_MAX;
+        const long count = cella_linux_file_read(open, offset, part, (void *)to);
+        if (count <= 0) {
+            return count;
+        }
+        offset += (uint64_t)count;
+        to += (uint64_t)count;
+        size -= (uint64_t)count;
+    }
+    return 0;
+}
+
+/* Lays the trampolines of an ELF file behind its first mapping, at `at`. */
+static void trampolines_map(const struct cella_program_patches *patches, uint64_t at)
+{
+    const uint64_t size = LINUX_PAGE_UP(patches->trampolines_size);
+    const struct linux_area area = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
+                                    .flags = LINUX_AREA_IMAGE};
+    if (map_zeros(at, size, MAP_FIXED_NOREPLACE, area) != (long)at) {
+        return; /* its system calls will trap */
+    }
+    __builtin_memcpy((void *)at, described(patches->trampolines_offset), patches->trampolines_size);
+    (void)protect(at, at + size, LINUX_PROT_READ | LINUX_PROT_EXEC);
+}
+
+static bool trampolines_are_at(uint64_t at)
+{
+    linux_mutex_take(&memory_lock);
+    const struct linux_area *area = linux_space_find(at);
+    const bool are = area && area->start == at && (area->flags & LINUX_AREA_IMAGE) != 0 &&
+                     area->rights == (LINUX_PROT_READ | LINUX_PROT_EXEC);
+    linux_mutex_give(&memory_lock);
+    return are;
+}
+
+/* Rewrites the sites of a mapped piece, as the image says, where the trampolines are in place. */
+static void sites_write(const struct cella_program_patches *patches, uint64_t at, uint64_t offset,
+                        uint64_t size)
+{
+    const struct cella_program_site *sites = described(patches->sites.offset);
+    for (uint32_t i = 0; i < patches->sites.count; i++) {
+        const struct cella_program_site *site = &sites[i];
+        const uint64_t place = site->file_offset - offset;
+        if (site->file_offset < offset || place > size || site->size > size - place) {
+            continue;
+        }
+        const uint64_t base = at + place - site->address;
+        if (trampolines_are_at(base + patches->trampolines_at)) {
+            __builtin_memcpy((void *)(at + place), site->bytes, site->size);
+        }
+    }
+}
+
+static long file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
+{
+    const uint64_t offset = ARG5(regs);
+    const uint64_t flags = ARG3(regs);
+    CELLA_OPEN_GET(open, (uint32_t)ARG4(regs));
+    if (!open) {
+        return -EBADF;
+    }
+    const uint32_t access = open->flags & LINUX_O_ACCMODE;
+    const bool shared = (flags & MAP_TYPE) != 2;
+    if (access == LINUX_O_WRONLY ||
+        (shared && (rights & LINUX_PROT_WRITE) != 0 && access != LINUX_O_RDWR)) {
+        return -EACCES;
+    }
+    if (shared && (rights & LINUX_PROT_WRITE) != 0) {
+        return -ENODEV; /* what is written would have to come back into the file */
+    }
+    if (!open->class->seek || open->class->ready) {
+        return -ENODEV;
+    }
+    const struct cella_program_patches *patches = cella_linux_file_patches(open);
+    const bool first = patches && offset == 0 && (flags & MAP_FIXED) == 0;
+    uint64_t hint = ARG0(regs);
+    uint64_t fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+    if (first) { /* room for the trampolines behind it */
+        linux_mutex_take(&memory_lock);
+        hint = linux_space_place(patches->span + LINUX_PAGE_UP(patches->trampolines_size),
+                                 place_limit);
+        linux_mutex_give(&memory_lock);
+        fixed = hint != 0 && size <= patches->span ? MAP_FIXED_NOREPLACE : 0;
+    }
+    struct linux_area area = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
+                              .flags = shared ? LINUX_AREA_SHARED : 0,
+                              .file = open,
+                              .offset = offset};
+    atomic_fetch_add(&open->references, 1);
+    const long at = map_zeros(hint, size, fixed | MAP_POPULATE, area);
+    if (at < 0 && at >= -4095) {
+        cella_open_put(open);
+        return at;
+    }
+    const long filled = file_fill(open, offset, ARG1(regs), (uint64_t)at);
+    if (filled < 0) {
+        unmap((uint64_t)at, (uint64_t)at + size);
+        return filled;
+    }
+    if (first && fixed != 0) {
+        trampolines_map(patches, (uint64_t)at + patches->trampolines_at);
+    }
+    if (patches && (rights & LINUX_PROT_EXEC) != 0) {
+        sites_write(patches, (uint64_t)at, offset, size);
+    }
+    if (rights != area.rights && !protect((uint64_t)at, (uint64_t)at + size, rights)) {
+        unmap((uint64_t)at, (uint64_t)at + size);
+        return -ENOMEM;
+    }
+    return at;
+}
+
+/* ------------------------------------------------------------------ calls */
+
+static long call_mmap(struct cella_regs *regs)
+{
+    const uint64_t flags = ARG3(regs);
+    const uint32_t rights = (uint32_t)ARG2(regs) & RIGHTS_ALL;
+    const uint64_t type = flags & MAP_TYPE;
+    if (ARG1(regs) == 0 || type == 0 || type > MAP_SHARED_VALIDATE) {
+        return -EINVAL;
+    }
+    if (ARG1(regs) > CELLA_PROGRAM_KERNEL) {
+        return -ENOMEM;
+    }
+    if (!rights_are_allowed(rights)) {
+        return -EACCES;
+    }
+    const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
+    if ((flags & MAP_ANONYMOUS) == 0) {
+        return ARG5(regs) % SGX_PAGE_SIZE != 0 || (int64_t)ARG5(regs) < 0
+                   ? -EINVAL
+                   : file_map(regs, size, rights);
+    }
+    const struct linux_area area = {.rights = rights, .flags = type != 2 ? LINUX_AREA_SHARED : 0};
+    return map_zeros(ARG0(regs), size, flags, area);
+}
+
+static long call_munmap(const struct cella_regs *regs)
+{
+    const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
+    if (ARG0(regs) % SGX_PAGE_SIZE != 0 || size == 0 || !in_space(ARG0(regs), size)) {
+        return -EINVAL;
+    }
+    unmap(ARG0(regs), ARG0(regs) + size);
+    return 0;
+}
+
+static long call_mprotect(const struct cella_regs *regs)
+{
+    const uint64_t start = ARG0(regs);
+    const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
+    const uint32_t rights = (uint32_t)ARG2(regs) & RIGHTS_ALL;
+    if (start % SGX_PAGE_SIZE != 0) {
+        return -EINVAL;
+    }
+    if (size == 0) {
+        return 0;
+    }
+    if (!in_space(start, size)) {
+        return -ENOMEM;
+    }
+    if (!rights_are_allowed(rights)) {
+        return -EACCES;
+    }
+    linux_mutex_take(&memory_lock);
+    long result = -ENOMEM;
+    if (linux_space_covers(start, start + size, 0)) {
+        result = linux_space_protect(start, start + size, rights) &&
+                         linux_pages_rights(start, start + size, page_rights(rights))
+                     ? 0
+                     : -ENOMEM;
+    }
+    linux_mutex_give(&memory_lock);
+    return result;
+}
+
+/* Anonymous memory becomes zeros; the pages come back when they are touched. */
+static long advise_drop(uint64_t start, uint64_t end)
+{
+    long result = 0;
+    linux_mutex_take(&memory_lock);
+    for (uint64_t at = start; at < end;) {
+        const struct linux_area *area = linux_space_find(at);
+        if (!area || area->start >= end) {
+            result = -ENOMEM;
+            break;
+        }
+        if (area->start > at) {
+            result = -ENOMEM; /* the rest is done all the same */
+            at = area->start;
+        }
+        const uint64_t until = area->end < end ? area->end : end;
+        if (!area->file && (area->flags & LINUX_AREA_IMAGE) == 0) {
+            linux_pages_drop(at, until);
+        }
+        at = until;
+    }
+    linux_mutex_give(&memory_lock);
+    return result;
+}
+
+static long call_madvise(const struct cella_regs *regs)
+{
+    const uint64_t start = ARG0(regs);
+    const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
+    if (start % SGX_PAGE_SIZE != 0 || (size != 0 && !in_space(start, size))) {
+        return -EINVAL;
+    }
+    switch (ARG2(regs)) {
+    case MADV_DONTNEED:
+    case MADV_FREE:
+        return advise_drop(start, start + size);
+    case 0: /* NORMAL, RANDOM, SEQUENTIAL, WILLNEED */
+    case 1:
+    case 2:
+    case 3:
+    case 10: /* DONTFORK, DOFORK */
+    case 11:
+    case 12: /* MERGEABLE and its opposite */
+    case 13:
+    case 14: /* HUGEPAGE and its opposite */
+    case 15:
+    case 16: /* DONTDUMP, DODUMP */
+    case 17:
+    case 20: /* COLD, PAGEOUT */
+    case 21:
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+/* The break, or where it was when it can't be moved. */
+static long call_brk(uint64_t wanted)
+{
+    const uint64_t start = cella_linux_program->break_start;
+    linux_mutex_take(&memory_lock);
+    if (wanted >= start && wanted - start <= BREAK_MAX) {
+        const uint64_t old_end = LINUX_PAGE_UP(break_now), end = LINUX_PAGE_UP(wanted);
+        const struct linux_area more = {.start = old_end,
+                                        .end = end,
+                                        .rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
+                                        .flags = LINUX_AREA_BREAK};
+        if (end <= old_end) {
+            if (end == old_end || vacate(end, old_end)) {
+                break_now = wanted;
+            }
+        } else if (linux_space_is_free(old_end, end) && linux_space_insert(&more)) {
+            break_now = wanted;
+        }
+    }
+    const uint64_t now = break_now;
+    linux_mutex_give(&memory_lock);
+    return (long)now;
+}
+
+/* An area that holds all of [start, end); its kind in *ret_area. */
+static bool area_of(uint64_t start, uint64_t end, struct linux_area *ret_area)
+{
+    linux_mutex_take(&memory_lock);
+    const struct linux_area *area = linux_space_find(start);
+    const bool whole = area && area->start <= start && area->end >= end;
+    if (whole) {
+        *ret_area = *area;
+    }
+    linux_mutex_give(&memory_lock);
+    return whole;
+}
+
+static long remap_move(uint64_t from, uint64_t old_size, uint64_t size, uint64_t to, bool fixed,
+                       struct linux_area area)
+{
+    const uint32_t rights = area.rights;
+    struct linux_area fresh = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
+                               .flags = area.flags & ~LINUX_AREA_BREAK};
+    const long at = map_zeros(to, size, fixed ? MAP_FIXED : 0, fresh);
+    if (at < 0 && at >= -4095) {
+        return at;
+    }
+    const uint64_t shorter = old_size < size ? old_size : size;
+    for (uint64_t done = 0; done < shorter; done += SGX_PAGE_SIZE) {
+        linux_mutex_take(&memory_lock);
+        const bool exists = linux_page_exists(from + done);
+        linux_mutex_give(&memory_lock);
+        if (exists && (rights & LINUX_PROT_READ) != 0) {
+            __builtin_memcpy((void *)((uint64_t)at + done), (const void *)(from + done),
+                             SGX_PAGE_SIZE);
+        }
+    }
+    unmap(from, from + old_size);
+    if (rights != fresh.rights) {
+        (void)protect((uint64_t)at, (uint64_t)at + size, rights);
+    }
+    return at;
+}
+
+static long call_mremap(const struct cella_regs *regs)
+{
+    const uint64_t from = ARG0(regs), flags = ARG3(regs);
+    const uint64_t old_size = LINUX_PAGE_UP(ARG1(regs)), size = LINUX_PAGE_UP(ARG2(regs));
+    struct linux_area area;
+    if (from % SGX_PAGE_SIZE != 0 || size == 0 || old_size == 0 ||
+        (flags & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED)) != 0 || !in_space(from, old_size)) {
+        return -EINVAL;
+    }
+    if (!area_of(from, from + old_size, &area)) {
+        return -EFAULT;
+    }
+    if ((flags & MREMAP_FIXED) != 0) {
+        const uint64_t to = ARG4(regs);
+        if ((flags & MREMAP_MAYMOVE) == 0 || to % SGX_PAGE_SIZE != 0 || !in_space(to, size) ||
+            (to < from + old_size && from < to + size)) {
+            return -EINVAL;
+        }
+        return remap_move(from, old_size, size, to, true, area);
+    }
+    if (size <= old_size) {
+        if (size < old_size) {
+            unmap(from + size, from + old_size);
+        }
+        return (long)from;
+    }
+    const struct linux_area more = {.rights = area.rights, .flags = area.flags};
+    const uint64_t end = from + old_size;
+    if (!area.file && map_zeros(end, size - old_size, MAP_FIXED_NOREPLACE, more) == (long)end) {
+        return (long)from;
+    }
+    if ((flags & MREMAP_MAYMOVE) == 0) {
+        return -ENOMEM;
+    }
+    return remap_move(from, old_size, size, 0, false, area);
+}
+
+static long call_mincore(const struct cella_regs *regs)
+{
+    const uint64_t start = ARG0(regs);
+    const uint64_t count = LINUX_PAGE_UP(ARG1(regs)) / SGX_PAGE_SIZE;
+    if (start % SGX_PAGE_SIZE != 0) {
+        return -EINVAL;
+    }
+    if (!cella_user_range(ARG2(regs), count)) {
+        return -EFAULT;
+    }
+    linux_mutex_take(&memory_lock);
+    const bool covered = in_space(start, count * SGX_PAGE_SIZE) &&
+                         linux_space_covers(start, start + count * SGX_PAGE_SIZE, 0);
+    linux_mutex_give(&memory_lock);
+    if (!covered) {
+        return -ENOMEM;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        ((uint8_t *)ARG2(regs))[i] = 1; /* nothing is ever swapped as far as a program can see */
+    }
+    return 0;
+}
+
+static long range_check(const struct cella_regs *regs)
+{
+    const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
+    if (ARG0(regs) % SGX_PAGE_SIZE != 0) {
+        return -EINVAL;
+    }
+    linux_mutex_take(&memory_lock);
+    const bool covered = size == 0 || (in_space(ARG0(regs), size) &&
+                                       linux_space_covers(ARG0(regs), ARG0(regs) + size, 0));
+    linux_mutex_give(&memory_lock);
+    return covered ? 0 : -ENOMEM;
+}
+
+bool linux_memory_syscall(struct cella_regs *regs, long *ret_result)
+{
+    switch (regs->rax) {
+    case __NR_brk:
+        *ret_result = call_brk(ARG0(regs));
+        return true;
+    case __NR_mmap:
+        *ret_result = call_mmap(regs);
+        return true;
+    case __NR_munmap:
+        *ret_result = call_munmap(regs);
+        return true;
+    case __NR_mremap:
+        *ret_result = call_mremap(regs);
+        return true;
+    case __NR_mprotect:
+        *ret_result = call_mprotect(regs);
+        return true;
+    case __NR_madvise:
+        *ret_result = call_madvise(regs);
+        return true;
+    case __NR_mincore:
+        *ret_result = call_mincore(regs);
+        return true;
+    case __NR_msync:
+        *ret_result = (ARG2(regs) & ~(uint64_t)MS_ALL) != 0 ? -EINVAL : range_check(regs);
+        return true;
+    case __NR_mlock:
+    case __NR_mlock2:
+    case __NR_munlock:
+    case __NR_mlockall:
+    case __NR_munlockall:
+        *ret_result = 0; /* enclave pages are the driver's to swap, and encrypted where they go */
+        return true;
+    case __NR_pkey_alloc:
+    case __NR_pkey_free:
+        *ret_result = -ENOSPC;
+        return true;
+    case __NR_get_mempolicy:
+    case __NR_set_mempolicy:
+    case __NR_mbind:
+    case __NR_remap_file_pages:
+        *ret_result = -ENOSYS;
+        return true;
+    default:
+        return false;
+    }
+}
+
+uint64_t cella_linux_user_pages(uint64_t size)
+{
+    const struct linux_area area = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE};
+    const long at = map_zeros(0, LINUX_PAGE_UP(size), 0, area);
+    return at < 0 && at >= -4095 ? 0 : (uint64_t)at;
+}
+
+void cella_linux_user_pages_free(uint64_t at, uint64_t size)
+{
+    unmap(at, at + LINUX_PAGE_UP(size));
+}
+
+bool cella_linux_area_get(uint32_t index, struct linux_area *ret_area)
+{
+    linux_mutex_take(&memory_lock);
+    const struct linux_area *area = linux_space_at(index);
+    if (area) {
+        *ret_area = *area;
+        ret_area->file = NULL;
+    }
+    linux_mutex_give(&memory_lock);
+    return area != NULL;
+}

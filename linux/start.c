@@ -1,0 +1,368 @@
+/*
+ * From the ecall that runs a program to its first instruction: description, memory, arguments, environment, stack.
+ * Side: enclave. The program kernel's one ecall. Source of the stack's layout: System V ABI for x86-64, 3.4.1.
+ * Never lets a word of the host's into the program but where the description says so.
+ */
+#include "linux/linux.h"
+
+#include <elf.h>
+
+#define AT_MINSIGSTKSZ_TYPE 51
+#define AT_HWCAP2_FSGSBASE 2u
+#define AUXILIARY_MAX 24u
+#define CPU_COUNT_MAX 1024u
+#define CLOCK_TICKS 100u
+
+const struct cella_program *cella_linux_program;
+uint32_t cella_linux_flags;
+uint64_t cella_linux_auxv[64];
+uint32_t cella_linux_auxv_count;
+uint64_t cella_linux_start_time;
+
+static struct cella_program_description description;
+static uint32_t cpu_count = 1;
+static const char *environment_text, *argument_text;
+static uint64_t environment_size, argument_size;
+
+const char *cella_linux_text(struct cella_program_text text, uint32_t *ret_size)
+{
+    *ret_size = text.size;
+    return (const char *)cella_linux_program + text.offset;
+}
+
+uint32_t cella_linux_cpu_count(void)
+{
+    return cpu_count;
+}
+
+const char *cella_linux_environment(uint64_t *ret_size)
+{
+    *ret_size = environment_size;
+    return environment_text;
+}
+
+const char *cella_linux_arguments(uint64_t *ret_size)
+{
+    *ret_size = argument_size;
+    return argument_text;
+}
+
+const struct cella_program_description *cella_linux_description(void)
+{
+    return &description;
+}
+
+/* The stack, filled from its top: texts first, the vector of words below them. */
+struct stack {
+    uint64_t at;    /* lowest byte that is taken */
+    uint64_t floor; /* never below */
+};
+
+static uint64_t stack_bytes(struct stack *stack, const void *bytes, uint64_t size)
+{
+    if (stack->at - stack->floor < size) {
+        return 0;
+    }
+    stack->at -= size;
+    __builtin_memcpy((void *)stack->at, bytes, size);
+    return stack->at;
+}
+
+/* `text` without a zero, which is added; `before` and '=' in front of it when there is a name. */
+static uint64_t stack_text(struct stack *stack, struct cella_bytes name, const void *text,
+                           uint64_t size)
+{
+    const char end = 0, equals = '=';
+    bool done = stack_bytes(stack, &end, 1) != 0 && stack_bytes(stack, text, size) != 0;
+    if (name.size > 0) {
+        done = done && stack_bytes(stack, &equals, 1) != 0 &&
+               stack_bytes(stack, name.data, name.size) != 0;
+    }
+    return done ? stack->at : 0;
+}
+
+/* What the host has given: zero-terminated texts, arguments first. */
+struct given {
+    const char *texts;
+    uint64_t size;
+    uint32_t argument_count, environment_count;
+};
+
+/* The text at `*at`, which moves behind it; false: there is none. */
+static bool given_next(const struct given *given, uint64_t *at, const char **ret_text,
+                       uint64_t *ret_size)
+{
+    uint64_t size = 0;
+    while (*at + size < given->size && given->texts[*at + size] != 0) {
+        size++;
+    }
+    if (*at + size >= given->size) {
+        return false;
+    }
+    *ret_text = given->texts + *at;
+    *ret_size = size;
+    *at += size + 1;
+    return true;
+}
+
+/* The host's value of a variable. */
+static bool given_value(const struct given *given, struct cella_bytes name, const char **ret_value,
+                        uint64_t *ret_size)
+{
+    uint64_t at = 0, size;
+    const char *text;
+    for (uint32_t i = 0; i < given->argument_count; i++) {
+        if (!given_next(given, &at, &text, &size)) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < given->environment_count && given_next(given, &at, &text, &size);
+         i++) {
+        if (size > name.size && text[name.size] == '=' && cella_equal(text, name.data, name.size)) {
+            *ret_value = text + name.size + 1;
+            *ret_size = size - name.size - 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Arguments or variables on their way to the stack: first what they are, then where they lie. */
+struct item {
+    struct cella_bytes name; /* of a variable; empty: an argument */
+    const void *text;
+    uint64_t size;
+    uint64_t at;
+};
+
+struct items {
+    struct item *list;
+    uint64_t count;
+};
+
+static void item_add(struct items *items, struct cella_bytes name, const void *text, uint64_t size)
+{
+    items->list[items->count++] = (struct item){.name = name, .text = text, .size = size};
+}
+
+static void arguments_collect(const struct given *given, struct items *items)
+{
+    const struct cella_bytes none = {0};
+    for (uint32_t i = 0; i < description.head.arguments.count; i++) {
+        const struct cella_bytes text =
+            cella_program_text(&description, cella_program_argument_at(&description, i));
+        item_add(items, none, text.data, text.size);
+    }
+    uint64_t at = 0, size;
+    const char *text;
+    const bool wanted = (description.head.flags & CELLA_PROGRAM_ARGS_FROM_HOST) != 0;
+    for (uint32_t i = 0;
+         wanted && i < given->argument_count && given_next(given, &at, &text, &size); i++) {
+        item_add(items, none, text, size);
+    }
+}
+
+static void environment_collect(const struct given *given, struct items *items)
+{
+    for (uint32_t i = 0; i < description.head.environment.count; i++) {
+        const struct cella_program_variable variable = cella_program_variable_at(&description, i);
+        const struct cella_bytes name = cella_program_text(&description, variable.name);
+        const struct cella_bytes own = cella_program_text(&description, variable.value);
+        const char *value = (const char *)own.data;
+        uint64_t size = own.size;
+        const bool from_host = variable.from_host != 0 && given_value(given, name, &value, &size);
+        if (from_host || variable.from_host == 0 || variable.value.offset != 0) {
+            item_add(items, name, value, size);
+        }
+    }
+}
+
+/* Last ones first, so that they lie in order: programs that change their title count on it. */
+static bool items_lay(struct stack *stack, struct items *items)
+{
+    for (uint64_t i = items->count; i-- > 0;) {
+        struct item *item = &items->list[i];
+        item->at = stack_text(stack, item->name, item->text, item->size);
+        if (item->at == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void auxiliary(uint64_t type, uint64_t value)
+{
+    cella_linux_auxv[cella_linux_auxv_count++] = type;
+    cella_linux_auxv[cella_linux_auxv_count++] = value;
+}
+
+static bool auxiliary_make(struct stack *stack)
+{
+    static const char platform[] = "x86_64";
+    const struct cella_bytes none = {0};
+    const struct cella_program *head = &description.head;
+    uint8_t random[16];
+    uint32_t cpuid[4];
+    cella_cpuid(1, 0, cpuid);
+    if (!cella_is_ok(cella_random(random, sizeof(random)))) {
+        return false;
+    }
+    const struct cella_bytes path = cella_program_text(&description, head->executable);
+    const uint64_t path_at = stack_text(stack, none, path.data, path.size);
+    const uint64_t platform_at = stack_bytes(stack, platform, sizeof(platform));
+    const uint64_t random_at = stack_bytes(stack, random, sizeof(random));
+    if (path_at == 0 || platform_at == 0 || random_at == 0) {
+        return false;
+    }
+    auxiliary(AT_HWCAP, cpuid[3]);
+    auxiliary(AT_PAGESZ, SGX_PAGE_SIZE);
+    auxiliary(AT_CLKTCK, CLOCK_TICKS);
+    if (head->phdr_address != 0) {
+        auxiliary(AT_PHDR, head->phdr_address);
+        auxiliary(AT_PHENT, sizeof(Elf64_Phdr));
+        auxiliary(AT_PHNUM, head->phdr_count);
+    }
+    auxiliary(AT_BASE, head->interpreter_base);
+    auxiliary(AT_FLAGS, 0);
+    auxiliary(AT_ENTRY, head->program_entry);
+    auxiliary(AT_UID, head->user);
+    auxiliary(AT_EUID, head->user);
+    auxiliary(AT_GID, head->group);
+    auxiliary(AT_EGID, head->group);
+    auxiliary(AT_SECURE, 0);
+    auxiliary(AT_RANDOM, random_at);
+    auxiliary(AT_HWCAP2, AT_HWCAP2_FSGSBASE);
+    auxiliary(AT_EXECFN, path_at);
+    auxiliary(AT_PLATFORM, platform_at);
+    auxiliary(AT_MINSIGSTKSZ_TYPE, 1024 + cella_xsave_size);
+    auxiliary(AT_NULL, 0);
+    return true;
+}
+
+/* argc, argv, envp, auxv below the texts. 0: they do not fit. */
+static uint64_t vector_lay(struct stack *stack, const struct items *arguments,
+                           const struct items *environment)
+{
+    const uint64_t words =
+        1 + arguments->count + 1 + environment->count + 1 + cella_linux_auxv_count;
+    if (stack->at - stack->floor < words * 8 + 16) {
+        return 0;
+    }
+    uint64_t *at = (uint64_t *)((stack->at - words * 8) & ~15ull);
+    const uint64_t start = (uint64_t)at;
+    *at++ = arguments->count;
+    for (uint64_t i = 0; i < arguments->count; i++) {
+        *at++ = arguments->list[i].at;
+    }
+    *at++ = 0;
+    for (uint64_t i = 0; i < environment->count; i++) {
+        *at++ = environment->list[i].at;
+    }
+    *at++ = 0;
+    for (uint32_t i = 0; i < cella_linux_auxv_count; i++) {
+        *at++ = cella_linux_auxv[i];
+    }
+    return start;
+}
+
+static uint64_t stack_lay(uint64_t top, const struct given *given)
+{
+    struct stack stack = {.at = top - 8, .floor = top - description.head.stack_size / 2};
+    const uint64_t argument_max =
+        (uint64_t)description.head.arguments.count + given->argument_count;
+    const uint64_t size = (argument_max + description.head.environment.count) * sizeof(struct item);
+    struct item *list = cella_pages_new(size + 1);
+    uint64_t start = 0;
+    if (!list) {
+        return 0;
+    }
+    struct items arguments = {.list = list};
+    struct items environment = {.list = list + argument_max};
+    arguments_collect(given, &arguments);
+    environment_collect(given, &environment);
+    bool done = auxiliary_make(&stack);
+    const uint64_t environment_end = stack.at;
+    done = done && items_lay(&stack, &environment);
+    environment_text = (const char *)stack.at;
+    environment_size = environment_end - stack.at;
+    done = done && items_lay(&stack, &arguments);
+    argument_text = (const char *)stack.at;
+    argument_size = (uint64_t)environment_text - stack.at;
+    if (done) {
+        start = vector_lay(&stack, &arguments, &environment);
+    }
+    cella_pages_free(list, size + 1);
+    return start;
+}
+
+static cella_result given_take(const void *in, size_t in_size, struct given *ret_given)
+{
+    struct cella_call_program call;
+    CELLA_ENSURE(in_size >= sizeof(call), TRUNCATED);
+    __builtin_memcpy(&call, in, sizeof(call));
+    CELLA_ENSURE(call.argument_count <= in_size && call.environment_count <= in_size, HOST_VALUE);
+    *ret_given = (struct given){.texts = (const char *)in + sizeof(call),
+                                .size = in_size - sizeof(call),
+                                .argument_count = call.argument_count,
+                                .environment_count = call.environment_count};
+    const uint32_t max = description.head.cpu_max;
+    const uint32_t offered = call.cpu_count < 1               ? 1
+                             : call.cpu_count > CPU_COUNT_MAX ? CPU_COUNT_MAX
+                                                              : call.cpu_count;
+    cpu_count = max != 0 && max < offered ? max : offered;
+    if (cella_is_debug()) {
+        cella_linux_flags = call.flags & CELLA_CALL_PROGRAM_TRACE;
+    }
+    return CELLA_OK;
+}
+
+static cella_result program_run(const void *in, size_t in_size, void *out, size_t out_capacity,
+                                size_t *ret_size)
+{
+    static _Atomic bool is_started;
+    struct given given;
+    uint64_t stack_top = 0;
+    (void)out;
+    (void)out_capacity;
+    (void)ret_size;
+    CELLA_ENSURE(!atomic_exchange(&is_started, true), WRONG_STATE);
+    CELLA_ENSURE(cella_image_info.program_offset != 0, UNSUPPORTED);
+    CELLA_ENSURE((cella_kernel.features & CELLA_INIT_SGX2) != 0 &&
+                     (cella_kernel.misc_select & SGX_MISC_EXINFO) != 0,
+                 UNSUPPORTED);
+    const struct cella_bytes bytes = {
+        .data = (const uint8_t *)(cella_kernel.base + cella_image_info.program_offset),
+        .size = cella_image_info.program_size};
+    const char *part = "";
+    cella_result taken = cella_program_description_take(bytes, &description, &part);
+    if (!cella_is_ok(taken)) {
+        cella_trace(part, taken.code);
+        return taken;
+    }
+    cella_linux_program = (const struct cella_program *)bytes.data;
+    CELLA_TRY(given_take(in, in_size, &given));
+    CELLA_TRY(linux_memory_init(&stack_top));
+    CELLA_TRY(linux_threads_init());
+    cella_linux_start_time = linux_clock_now(false);
+    const struct cella_td *td = cella_td_self();
+    linux_signal_thread_new(td->program_thread);
+    ((struct cella_td *)td)->kernel_stack =
+        1; /* faults of the kernel on the program's stack are ours from now on */
+    const uint64_t stack = stack_lay(stack_top, &given);
+    CELLA_ENSURE(stack != 0, OUT_OF_MEMORY);
+    CELLA_TRY(cella_linux_fs_init());
+    const struct cella_regs regs = {.rip = description.head.entry, .rsp = stack, .rflags = 0x202};
+    ((struct cella_td *)td)->fs_base = 0;
+    linux_thread_enter((struct cella_td *)td, &regs);
+}
+
+CELLA_ECALLS({program_run, CELLA_CALL_PROGRAM_MAX, 0});
+
+static bool console_syscall(struct cella_regs *regs, long *ret_result)
+{
+    return cella_libc_console(regs, ret_result);
+}
+
+static const struct cella_module console_module = {
+    .name = "program console", .last = true, .syscall = console_syscall};
+CELLA_MODULE(console_module);

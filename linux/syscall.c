@@ -1,0 +1,179 @@
+/*
+ * The program's system calls: who answers them.
+ * Side: enclave. Called by entry.S and by traps. The table is the switch statements of the parts, asked in order.
+ * Never lets one through to the host: what nobody answers is ENOSYS, and named in the trace of a debug enclave.
+ */
+#include "linux/linux.h"
+
+#define SIGILL_NUMBER 4u
+#define SIGTRAP_NUMBER 5u
+#define SIGBUS_NUMBER 7u
+#define SIGFPE_NUMBER 8u
+#define SIGSEGV_NUMBER 11u
+#define ILL_ILLOPN 2
+#define TRAP_BRKPT 1
+#define BUS_ADRALN 1
+#define FPE_INTDIV 1
+#define FPE_FLTINV 7
+#define SI_KERNEL 0x80
+#define KERNEL_TEXT_MAX (1u << 24)
+
+static long call_answer(struct cella_regs *regs)
+{
+    long result = 0;
+    if (linux_thread_syscall(regs, &result) || linux_memory_syscall(regs, &result) ||
+        linux_signal_syscall(regs, &result) || linux_clock_syscall(regs, &result) ||
+        linux_timer_syscall(regs, &result) || cella_linux_ego(regs, &result) ||
+        cella_linux_fs(regs, &result) || linux_process_syscall(regs, &result)) {
+        return result;
+    }
+    return cella_kernel_syscall(regs);
+}
+
+static void call_trace(const struct cella_regs *regs, uint64_t number, long result)
+{
+    const uint64_t words[] = {ARG0(regs), ARG1(regs), ARG2(regs), ARG3(regs), (uint64_t)result};
+    static const char digits[] = "0123456789abcdef";
+    char line[160];
+    size_t used = 0;
+    line[used++] = 't';
+    const uint64_t heads[] = {cella_td_self()->tid, number};
+    for (uint32_t i = 0; i < CELLA_COUNT(heads) + CELLA_COUNT(words); i++) {
+        const uint64_t word = i < 2 ? heads[i] : words[i - 2];
+        line[used++] = ' ';
+        int shift = 60;
+        while (shift > 0 && (word >> shift) == 0) {
+            shift -= 4;
+        }
+        for (; shift >= 0; shift -= 4) {
+            line[used++] = digits[(word >> shift) & 15];
+        }
+    }
+    cella_ignore(cella_system_ocall(CELLA_OCALL_TRACE, line, used, NULL, 0, NULL));
+}
+
+void cella_linux_syscall(struct cella_regs *regs)
+{
+    struct linux_thread *thread = linux_thread_self();
+    thread->call = regs->rax;
+    const long result = call_answer(regs);
+    if (__builtin_expect((cella_linux_flags & CELLA_CALL_PROGRAM_TRACE) != 0, 0)) {
+        call_trace(regs, thread->call, result);
+    }
+    if (result == -EINTR) {
+        thread->is_interrupted = true;
+        atomic_store(&thread->td->attention, 1);
+    }
+    regs->rax = (uint64_t)result;
+}
+
+/* ------------------------------------------------------------------ traps */
+
+/* The kernel itself touched memory of the program, or the host's. Not mended: the enclave's end. */
+static void kernel_fault(struct cella_trap *trap)
+{
+    struct cella_regs *regs = &trap->regs;
+    if (trap->vector == SGX_VECTOR_PF && cella_program_is_in(trap->address)) {
+        if (linux_memory_fault(trap->address, trap->error) == 0) {
+            return;
+        }
+        if (regs->rip >= (uint64_t)cella_host_access &&
+            regs->rip < (uint64_t)cella_host_access_end) {
+            regs->rip = (uint64_t)cella_host_access_failed;
+            return;
+        }
+    }
+    cella_trace("fault in the program kernel: vector", trap->vector);
+    cella_trace("  at", regs->rip);
+    cella_trace("  address", trap->address);
+    cella_trace("  system call", linux_thread_self()->call);
+    linux_process_end(CELLA_ABORT_EXCEPTION | (uint64_t)trap->vector << 8);
+}
+
+static void program_page_fault(struct cella_trap *trap)
+{
+    const int code = cella_program_is_in(trap->address)
+                         ? linux_memory_fault(trap->address, trap->error)
+                         : 1 /* SEGV_MAPERR */;
+    if (code < 0) {
+        cella_trace("no enclave memory is left; pages in use:", linux_pages_used());
+        linux_process_end(CELLA_ABORT_SIGNAL | 9u << 8);
+    }
+    if (code > 0) {
+        linux_signal_fault(trap, SIGSEGV_NUMBER, code, trap->address);
+    }
+}
+
+static void program_exception(struct cella_trap *trap)
+{
+    switch (trap->vector) {
+    case SGX_VECTOR_PF:
+        program_page_fault(trap);
+        break;
+    case SGX_VECTOR_UD:
+        linux_signal_fault(trap, SIGILL_NUMBER, ILL_ILLOPN, trap->regs.rip);
+        break;
+    case SGX_VECTOR_DE:
+        linux_signal_fault(trap, SIGFPE_NUMBER, FPE_INTDIV, trap->regs.rip);
+        break;
+    case SGX_VECTOR_MF:
+    case SGX_VECTOR_XM:
+        linux_signal_fault(trap, SIGFPE_NUMBER, FPE_FLTINV, trap->regs.rip);
+        break;
+    case SGX_VECTOR_BP:
+    case SGX_VECTOR_DB:
+        trap->regs.rip += trap->vector == SGX_VECTOR_BP ? 1 : 0;
+        linux_signal_fault(trap, SIGTRAP_NUMBER, SI_KERNEL, 0);
+        break;
+    case SGX_VECTOR_AC:
+        linux_signal_fault(trap, SIGBUS_NUMBER, BUS_ADRALN, 0);
+        break;
+    default:
+        linux_signal_fault(trap, SIGSEGV_NUMBER, SI_KERNEL, 0);
+        break;
+    }
+}
+
+void cella_program_trap(struct cella_td *td, struct cella_trap *trap)
+{
+    struct cella_regs *regs = &trap->regs;
+    if ((uint64_t)trap != td->kernel_stack) {
+        kernel_fault(trap);
+        return;
+    }
+    switch (trap->kind) {
+    case CELLA_TRAP_SYSCALL:
+        regs->rip += 2;
+        regs->rcx = regs->rip;
+        regs->r11 = regs->rflags;
+        td->trapped = true;
+        cella_linux_syscall(regs);
+        if (atomic_load(&td->attention) != 0) {
+            cella_linux_trap_attention(trap);
+        }
+        td->trapped = false;
+        trap->kind = CELLA_TRAP_ATTENTION; /* what comes later is no part of the call */
+        break;
+    case CELLA_TRAP_EXCEPTION:
+        program_exception(trap);
+        break;
+    default:
+        break;
+    }
+    cella_linux_return(trap);
+}
+
+uint64_t cella_program_rewind(struct cella_td *td, struct sgx_gprsgx *gpr)
+{
+    if (gpr->rip >= (uint64_t)cella_linux_exit && gpr->rip < (uint64_t)cella_linux_exit_end) {
+        gpr->rip = (uint64_t)cella_linux_exit;
+        gpr->rsp = td->kernel_stack - REGS_SIZE;
+        return 1;
+    }
+    if (gpr->rip >= (uint64_t)cella_linux_back && gpr->rip < (uint64_t)cella_linux_back_end) {
+        gpr->rip = (uint64_t)cella_linux_back;
+        gpr->rsp = td->kernel_stack;
+        return 1;
+    }
+    return 0;
+}
