@@ -15,9 +15,9 @@
 enum cella_call_blocks_operation {
     CELLA_BLOCKS_OPEN = 1, /* offset: CELLA_BLOCKS_*; out: handle, size, spans */
     CELLA_BLOCKS_CLOSE,
-    CELLA_BLOCKS_READ, /* into the span */
+    CELLA_BLOCKS_READ, /* into the span; then, after the answer, `ahead` bytes more may be read into the next one */
     CELLA_BLOCKS_WRITE, /* from the span; may go on after the answer, but then the next span is free */
-    CELLA_BLOCKS_SETTLE, /* every write is done; those that failed were tried again */
+    CELLA_BLOCKS_SETTLE, /* nothing goes on any more, and writes that failed were tried again */
     CELLA_BLOCKS_SYNC,   /* the same, and on the disk */
     CELLA_BLOCKS_RESIZE, /* offset: the new size */
     CELLA_BLOCKS_REMOVE, /* path */
@@ -36,12 +36,13 @@ struct cella_call_blocks {
     int32_t handle;
     uint64_t offset;
     uint64_t size;
-    uint32_t span; /* below CELLA_BLOCKS_SPANS; behind the last one is the first */
-    uint32_t reserved;
+    uint32_t span;  /* below CELLA_BLOCKS_SPANS; behind the last one is the first */
+    uint32_t ahead; /* READ: bytes behind these that will be wanted next; 0: none */
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_call_blocks) == 32);
 CELLA_ABI_AT(cella_call_blocks, offset, 8);
 CELLA_ABI_AT(cella_call_blocks, span, 24);
+CELLA_ABI_AT(cella_call_blocks, ahead, 28);
 
 struct cella_call_blocks_answer {
     int64_t value; /* a count, a handle, or an errno value, negative */

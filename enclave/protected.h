@@ -14,8 +14,6 @@
 #include "enclave/protected_format.h"
 
 #define PROTECTED_BATCH 51u /* nodes of one transfer at most: half an index node's children */
-/* nodes read at once: they must still be in the second-level cache when they are decrypted */
-#define PROTECTED_READ_BATCH 32u
 #define PROTECTED_READERS 8u
 
 /* store.open's flags */
@@ -34,8 +32,17 @@ struct protected_store {
                          uint64_t *ret_size);
     /* All `size` bytes or TRUNCATED. */
     cella_result (*read)(void *handle, uint64_t offset, void *to, size_t size);
+    /*
+     * The same in parts, so that each is decrypted while it is in the nearest cache: _bring is as _read, up to
+     * PROTECTED_BATCH blocks; _take copies what lies at `at` of them, until the next call of another kind.
+     */
+    cella_result (*bring)(void *handle, uint64_t offset, size_t size);
+    cella_result (*take)(void *handle, size_t at, void *to, size_t size);
     /* May be under way when it returns; on failure nothing was taken. */
     cella_result (*write)(void *handle, uint64_t offset, const void *from, size_t size);
+    /* The same in parts: _put each, without calls of other kinds in between, then _send all, as _write does. */
+    cella_result (*put)(void *handle, size_t at, const void *from, size_t size);
+    cella_result (*send)(void *handle, uint64_t offset, size_t size);
     /* All that was taken is in the file; taken writes that failed were tried again. */
     cella_result (*settle)(void *handle);
     /* The same, and on the disk. */
@@ -143,8 +150,7 @@ struct cella_protected_file {
 
     struct protected_cache cache;
     struct protected_space space;
-    uint8_t *staging; /* PROTECTED_BATCH blocks of ciphertext, or NULL */
-    uint8_t block[PROTECTED_BLOCK];
+    _Alignas(64) uint8_t block[PROTECTED_BLOCK]; /* ciphertext on its way */
 };
 
 /* protected_file.c: opens in any store. `imported` may be NULL. */
@@ -278,7 +284,12 @@ CELLA_MUST_USE cella_result protected_read_nodes(cella_protected_file *file, uin
 /* One node into the cache, with those that follow when reading goes on from the last one. Unpinned. */
 CELLA_MUST_USE cella_result protected_read_ahead(cella_protected_file *file, uint64_t index);
 
-/* The buffer for ciphertext: its size in blocks, at least 1. */
-size_t protected_staging(cella_protected_file *file, uint8_t **ret_buffer);
+/* How many nodes may travel at once: no more than a part of the cache. */
+static inline uint64_t protected_batch(const cella_protected_file *file, uint64_t wanted)
+{
+    const uint64_t part = file->cache.capacity / 4;
+    const uint64_t most = part < PROTECTED_BATCH ? part : PROTECTED_BATCH;
+    return wanted < most ? wanted : most;
+}
 
 #endif

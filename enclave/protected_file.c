@@ -220,7 +220,6 @@ static void file_free(cella_protected_file *file)
     protected_space_done(&file->space);
     protected_crypto_done(file);
     pthread_mutex_destroy(&file->lock);
-    free(file->staging);
     OPENSSL_cleanse(file, sizeof(*file));
     free(file);
 }
@@ -254,8 +253,9 @@ cella_result cella_protected_open_in(const struct protected_store *store, void *
                                      const struct protected_secret *imported,
                                      cella_protected_file **ret_file)
 {
-    cella_protected_file *file = calloc(1, sizeof(*file));
+    cella_protected_file *file = aligned_alloc(_Alignof(cella_protected_file), sizeof(*file));
     CELLA_ENSURE(file != NULL, OUT_OF_MEMORY);
+    memset(file, 0, sizeof(*file));
     pthread_mutex_init(&file->lock, NULL);
     file->store = store;
     if (imported) {
@@ -272,13 +272,14 @@ cella_result cella_protected_open_in(const struct protected_store *store, void *
 
 /* ------------------------------------------------------------------------- reading and writing */
 
+/* `least`: how many whole nodes make a large read. */
 static cella_result read_piece(cella_protected_file *file, uint64_t offset, uint8_t *to,
-                               size_t size, size_t *ret_done)
+                               size_t size, size_t least, size_t *ret_done)
 {
     struct protected_node *node;
     const uint64_t index = offset / PROTECTED_BLOCK;
     const size_t inside = (size_t)(offset % PROTECTED_BLOCK);
-    if (inside == 0 && size / PROTECTED_BLOCK >= DIRECT_MIN) {
+    if (inside == 0 && size / PROTECTED_BLOCK >= least) {
         uint64_t done;
         CELLA_TRY(protected_read_nodes(file, index, size / PROTECTED_BLOCK, to, &done));
         *ret_done = (size_t)done * PROTECTED_BLOCK;
@@ -308,10 +309,11 @@ static cella_result read_locked(cella_protected_file *file, uint64_t offset, voi
     }
     const uint64_t there = offset < file->root.size ? file->root.size - offset : 0;
     const size_t wanted = size < there ? size : (size_t)there;
+    const size_t least = wanted / PROTECTED_BLOCK > DIRECT_MIN ? 1 : DIRECT_MIN;
     for (size_t done = 0; done < wanted; *ret_size = done) {
         size_t part = 0;
         cella_result result =
-            read_piece(file, offset + done, (uint8_t *)to + done, wanted - done, &part);
+            read_piece(file, offset + done, (uint8_t *)to + done, wanted - done, least, &part);
         if (!cella_is_ok(result)) {
             OPENSSL_cleanse((uint8_t *)to + done, wanted - done);
             return call_failed(file, result);

@@ -39,29 +39,31 @@ static uint64_t row_length(cella_protected_file *file, const struct protected_no
     return count;
 }
 
-/* How many nodes may be read at once. */
-static uint64_t row_limit(cella_protected_file *file, uint64_t wanted)
-{
-    uint8_t *staging;
-    const size_t batch = protected_staging(file, &staging);
-    const uint64_t limit = batch < PROTECTED_READ_BATCH ? batch : PROTECTED_READ_BATCH;
-    return wanted < limit ? wanted : limit;
-}
-
-/*
- * Decrypted where it is wanted: a buffer in between would push the ciphertext out of the nearest cache. On failure what
- * is there is the caller's to wipe.
- */
-static cella_result row_read(cella_protected_file *file, const struct protected_node *leaf,
-                             uint64_t index, uint64_t count, uint8_t *to)
+/* Nodes that lie in a row, on their way from the host. */
+static cella_result row_bring(cella_protected_file *file, const struct protected_node *leaf,
+                              uint64_t index, uint64_t count)
 {
     const struct protected_entry *entry = entry_at(file, leaf, index);
     CELLA_ENSURE(block_possible(entry), AUTH_FAILED);
-    CELLA_TRY(file->store->read(file->handle, entry->block * PROTECTED_BLOCK, to,
-                                (size_t)count * PROTECTED_BLOCK));
+    return file->store->bring(file->handle, entry->block * PROTECTED_BLOCK,
+                              (size_t)count * PROTECTED_BLOCK);
+}
+
+/* Node number `i` of the row from `index` on. On failure what is there is zero, or the caller's to wipe. */
+static cella_result row_take(cella_protected_file *file, const struct protected_node *leaf,
+                             uint64_t index, uint64_t i, uint8_t *to)
+{
+    CELLA_TRY(
+        file->store->take(file->handle, (size_t)i * PROTECTED_BLOCK, file->block, PROTECTED_BLOCK));
+    return protected_decrypt(file, file->block, to, entry_at(file, leaf, index + i));
+}
+
+static cella_result row_read(cella_protected_file *file, const struct protected_node *leaf,
+                             uint64_t index, uint64_t count, uint8_t *to)
+{
+    CELLA_TRY(row_bring(file, leaf, index, count));
     for (uint64_t i = 0; i < count; i++) {
-        uint8_t *node = to + i * PROTECTED_BLOCK;
-        CELLA_TRY(protected_decrypt(file, node, node, entry_at(file, leaf, index + i)));
+        CELLA_TRY(row_take(file, leaf, index, i, to + i * PROTECTED_BLOCK));
     }
     return CELLA_OK;
 }
@@ -102,7 +104,7 @@ static cella_result some_read(cella_protected_file *file, const struct protected
         return CELLA_OK;
     }
     const uint64_t left = leaf ? PROTECTED_FANOUT - index % PROTECTED_FANOUT : 1;
-    *ret_done = row_length(file, leaf, index, row_limit(file, count < left ? count : left));
+    *ret_done = row_length(file, leaf, index, protected_batch(file, count < left ? count : left));
     return row_read(file, leaf, index, *ret_done, to);
 }
 
@@ -120,17 +122,17 @@ cella_result protected_read_nodes(cella_protected_file *file, uint64_t index, ui
     return CELLA_OK;
 }
 
-/* Puts nodes that were read together into the cache, as long as there is room without writing. */
+/* Reads nodes that lie in a row into the cache, as long as there is room without writing. */
 static cella_result row_keep(cella_protected_file *file, struct protected_node *leaf,
-                             uint64_t index, uint64_t count, const uint8_t *staging)
+                             uint64_t index, uint64_t count)
 {
+    CELLA_TRY(row_bring(file, leaf, index, count));
     for (uint64_t i = 0; i < count; i++) {
         struct protected_node *node = protected_cache_new(&file->cache);
         if (!node) {
             return CELLA_OK;
         }
-        cella_result result = protected_decrypt(file, staging + i * PROTECTED_BLOCK, node->data,
-                                                entry_at(file, leaf, index + i));
+        cella_result result = row_take(file, leaf, index, i, node->data);
         if (!cella_is_ok(result)) {
             protected_cache_free(&file->cache, node);
             return result;
@@ -143,7 +145,6 @@ static cella_result row_keep(cella_protected_file *file, struct protected_node *
 cella_result protected_read_ahead(cella_protected_file *file, uint64_t index)
 {
     struct protected_node *leaf;
-    uint8_t *staging;
     const uint64_t end = (file->root.size + PROTECTED_BLOCK - 1) / PROTECTED_BLOCK;
     const bool streaming = file->last_read == index && index > 0;
     if (protected_cache_find(&file->cache, 0, index)) {
@@ -155,18 +156,12 @@ cella_result protected_read_ahead(cella_protected_file *file, uint64_t index)
         return CELLA_OK;
     }
     CELLA_TRY(leaf_get(file, index, &leaf));
-    protected_staging(file, &staging);
     const uint64_t left = PROTECTED_FANOUT - index % PROTECTED_FANOUT;
-    const uint64_t limit = row_limit(file, end - index < left ? end - index : left);
+    const uint64_t limit = protected_batch(file, end - index < left ? end - index : left);
     const struct protected_entry *entry = entry_at(file, leaf, index);
     cella_result result = CELLA_OK;
     if (block_possible(entry) && limit > 1) {
-        const uint64_t count = row_length(file, leaf, index, limit);
-        result = file->store->read(file->handle, entry->block * PROTECTED_BLOCK, staging,
-                                   (size_t)count * PROTECTED_BLOCK);
-        if (cella_is_ok(result)) {
-            result = row_keep(file, leaf, index, count, staging);
-        }
+        result = row_keep(file, leaf, index, row_length(file, leaf, index, limit));
     }
     leaf_put(leaf);
     return result;

@@ -12,6 +12,7 @@
 
 #define PATH_SIZE_MAX 4096u
 #define ERRNO_MAX 4095
+_Static_assert(PROTECTED_BATCH *PROTECTED_BLOCK <= CELLA_BLOCKS_SPAN_SIZE, "a batch fits a span");
 
 extern const char cella_module_protected;
 const char cella_module_protected = 1;
@@ -22,7 +23,12 @@ void free(void *at);
 
 struct host_file {
     int32_t handle;
-    uint32_t turn; /* the span that is used next */
+    uint32_t turn;        /* the span that is written next */
+    uint32_t brought;     /* the span of the last _bring */
+    size_t brought_size;  /* what it has; 0: nothing any more */
+    size_t brought_last;  /* the size of the last _bring all the same */
+    uint64_t brought_end; /* the offset behind it, where reading in order goes on; 0: nowhere */
+    bool reading_ahead;   /* the host may be reading into some span */
     uint64_t spans[CELLA_BLOCKS_SPANS];
 };
 
@@ -121,24 +127,84 @@ static cella_result host_open(void *context, const char *path, uint32_t flags, v
     return CELLA_OK;
 }
 
-static cella_result host_read(void *handle, uint64_t offset, void *to, size_t size)
+/* Into a span: all `size` bytes, and perhaps `ahead` that follow into the next span. */
+static cella_result ask_read(const struct host_file *file, uint64_t offset, size_t size,
+                             uint32_t span, uint32_t ahead)
 {
-    struct host_file *file = handle;
     struct cella_call_blocks_answer answer;
     const struct cella_call_blocks request = {
         .operation = CELLA_BLOCKS_READ,
         .handle = file->handle,
         .offset = offset,
         .size = size,
-        .span = file->turn,
+        .span = span,
+        .ahead = ahead,
     };
     CELLA_ENSURE(size <= CELLA_BLOCKS_SPAN_SIZE, INTERNAL);
     CELLA_TRY(ask(&request, sizeof(request), (int64_t)size, &answer));
     CELLA_ENSURE((uint64_t)answer.value == size, TRUNCATED);
-    return cella_copy_in(to, cella_host_pointer(file->spans[file->turn]), size);
+    return CELLA_OK;
 }
 
-static cella_result host_write(void *handle, uint64_t offset, const void *from, size_t size)
+/* Into the span of the last _bring: what is read ahead lies in the next one. */
+static cella_result host_read(void *handle, uint64_t offset, void *to, size_t size)
+{
+    struct host_file *file = handle;
+    file->brought_size = 0;
+    CELLA_TRY(ask_read(file, offset, size, file->brought, 0));
+    return cella_copy_in(to, cella_host_pointer(file->spans[file->brought]), size);
+}
+
+/*
+ * When reading goes on where it ended, the host may read as much again into the next span while what was brought is
+ * decrypted. Whether it does, and what lies there then, is believed as little as everything else in its memory. The larger
+ * of the last two sizes: rows are cut short where a call or an index node ends.
+ */
+static cella_result host_bring(void *handle, uint64_t offset, size_t size)
+{
+    struct host_file *file = handle;
+    size_t ahead = 0;
+    file->brought_size = 0;
+    if (offset == file->brought_end) {
+        ahead = size > file->brought_last ? size : file->brought_last;
+        file->brought = (file->brought + 1) % CELLA_BLOCKS_SPANS;
+        file->reading_ahead = true;
+    }
+    CELLA_TRY(ask_read(file, offset, size, file->brought, (uint32_t)ahead));
+    file->brought_size = size;
+    file->brought_last = size;
+    file->brought_end = offset + size;
+    return CELLA_OK;
+}
+
+static cella_result host_take(void *handle, size_t at, void *to, size_t size)
+{
+    const struct host_file *file = handle;
+    CELLA_ENSURE(at <= file->brought_size && size <= file->brought_size - at, INTERNAL);
+    return cella_copy_in(to, cella_host_pointer(file->spans[file->brought] + at), size);
+}
+
+/* A span that the host still reads into would not keep what is put there. */
+static cella_result reading_end(struct host_file *file)
+{
+    if (file->reading_ahead) {
+        CELLA_TRY(ask_plain(file, CELLA_BLOCKS_SETTLE, 0));
+        file->reading_ahead = false;
+        file->brought_end = 0;
+    }
+    return CELLA_OK;
+}
+
+static cella_result host_put(void *handle, size_t at, const void *from, size_t size)
+{
+    struct host_file *file = handle;
+    CELLA_ENSURE(at <= CELLA_BLOCKS_SPAN_SIZE && size <= CELLA_BLOCKS_SPAN_SIZE - at, INTERNAL);
+    CELLA_TRY(reading_end(file));
+    file->brought_size = 0;
+    return cella_copy_out(cella_host_pointer_out(file->spans[file->turn] + at), from, size);
+}
+
+static cella_result host_send(void *handle, uint64_t offset, size_t size)
 {
     struct host_file *file = handle;
     struct cella_call_blocks_answer answer;
@@ -150,11 +216,16 @@ static cella_result host_write(void *handle, uint64_t offset, const void *from, 
         .span = file->turn,
     };
     CELLA_ENSURE(size <= CELLA_BLOCKS_SPAN_SIZE, INTERNAL);
-    CELLA_TRY(cella_copy_out(cella_host_pointer_out(file->spans[file->turn]), from, size));
     CELLA_TRY(ask(&request, sizeof(request), (int64_t)size, &answer));
     CELLA_ENSURE((uint64_t)answer.value == size, HOST_VALUE);
     file->turn = (file->turn + 1) % CELLA_BLOCKS_SPANS;
     return CELLA_OK;
+}
+
+static cella_result host_write(void *handle, uint64_t offset, const void *from, size_t size)
+{
+    CELLA_TRY(host_put(handle, 0, from, size));
+    return host_send(handle, offset, size);
 }
 
 static cella_result host_settle(void *handle)
@@ -188,7 +259,11 @@ static cella_result host_remove(void *context, const char *path)
 const struct protected_store protected_host_store = {
     .open = host_open,
     .read = host_read,
+    .bring = host_bring,
+    .take = host_take,
     .write = host_write,
+    .put = host_put,
+    .send = host_send,
     .settle = host_settle,
     .sync = host_sync,
     .resize = host_resize,

@@ -8,19 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t protected_staging(cella_protected_file *file, uint8_t **ret_buffer)
-{
-    const size_t capacity = file->cache.capacity;
-    if (!file->staging) {
-        file->staging = aligned_alloc(64, (size_t)PROTECTED_BATCH * PROTECTED_BLOCK);
-    }
-    *ret_buffer = file->staging ? file->staging : file->block;
-    if (!file->staging) {
-        return 1;
-    }
-    return capacity / 4 < PROTECTED_BATCH ? capacity / 4 : PROTECTED_BATCH;
-}
-
 /* The node is at another place now; the old one is free. Its parent changes with it. */
 static void entry_set(cella_protected_file *file, struct protected_entry *entry, uint32_t level,
                       uint64_t index, const struct protected_entry *value)
@@ -40,29 +27,28 @@ struct run {
     uint64_t count;
 };
 
-static cella_result run_encrypt(cella_protected_file *file, struct run *run, uint64_t first,
-                                uint8_t *staging)
+static cella_result run_encrypt(cella_protected_file *file, struct run *run, uint64_t first)
 {
     for (uint64_t i = 0; i < run->count; i++) {
         const uint8_t *plain =
             run->contiguous ? run->contiguous + i * PROTECTED_BLOCK : run->nodes[i]->data;
         run->entries[i].block = first + i;
-        CELLA_TRY(protected_encrypt(file, plain, staging + i * PROTECTED_BLOCK, &run->entries[i]));
+        CELLA_TRY(protected_encrypt(file, plain, file->block, &run->entries[i]));
+        CELLA_TRY(file->store->put(file->handle, (size_t)i * PROTECTED_BLOCK, file->block,
+                                   PROTECTED_BLOCK));
     }
-    return file->store->write(file->handle, first * PROTECTED_BLOCK, staging,
-                              (size_t)run->count * PROTECTED_BLOCK);
+    return file->store->send(file->handle, first * PROTECTED_BLOCK,
+                             (size_t)run->count * PROTECTED_BLOCK);
 }
 
 /* At most run->count nodes; run->count says how many. */
 static cella_result run_write(cella_protected_file *file, struct run *run)
 {
-    uint8_t *staging;
     uint64_t first;
-    const size_t batch = protected_staging(file, &staging);
-    run->count = run->count < batch ? run->count : batch;
+    run->count = protected_batch(file, run->count);
     CELLA_TRY(protected_space_reserve(&file->space, (size_t)run->count));
     CELLA_TRY(protected_space_take(&file->space, run->count, &first, &run->count));
-    cella_result result = run_encrypt(file, run, first, staging);
+    cella_result result = run_encrypt(file, run, first);
     if (!cella_is_ok(result)) {
         protected_space_untake(&file->space, first, run->count);
         return result;

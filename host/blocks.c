@@ -1,6 +1,6 @@
 /*
- * Files in blocks, for the enclave's protected files: reads and writes over a few spans, which a thread of the file
- * writes while the enclave fills the next.
+ * Files in blocks, for the enclave's protected files: reads and writes over a few spans. A thread of the file writes one
+ * while the enclave fills the next, or reads the next while the enclave decrypts one.
  * Side: host. Called by service.c. Source of the operations: abi/blocks.h.
  * Never follows a path out of the enclave's file root; never drops a write that failed: it is tried again.
  */
@@ -30,13 +30,15 @@
 
 enum job_state {
     JOB_NONE,
-    JOB_WAITING, /* for the thread, or being done */
+    JOB_WAITING, /* for the thread */
+    JOB_RUNNING,
     JOB_DONE,
 };
 
-/* A write that the thread does, or has done, out of a span. */
+/* A write out of a span that the thread does, or has done; or reading ahead into it. */
 struct job {
     enum job_state state;
+    bool reading;
     uint64_t turn; /* the lowest that waits is done first */
     uint64_t offset;
     size_t size;
@@ -55,6 +57,7 @@ struct blocks_file {
     struct job jobs[CELLA_BLOCKS_SPANS];
     uint64_t turns; /* jobs so far */
     bool has_thread, no_thread, ending;
+    bool started; /* a job; the thread is to be told once the lock is free */
     pthread_t thread;
 };
 
@@ -94,15 +97,14 @@ static void reserve_end(struct blocks_file *file)
 }
 
 /* All of it, or up to the end of the file when reading. */
-static int64_t move(const struct blocks_file *file, uint32_t span, const struct job *job,
-                    bool writing)
+static int64_t move(const struct blocks_file *file, uint32_t span, const struct job *job)
 {
     uint8_t *at = span_of(file, span);
     size_t done = 0;
     while (done < job->size) {
         const off_t offset = (off_t)(job->offset + done);
-        const ssize_t part = writing ? pwrite(file->fd, at + done, job->size - done, offset)
-                                     : pread(file->fd, at + done, job->size - done, offset);
+        const ssize_t part = job->reading ? pread(file->fd, at + done, job->size - done, offset)
+                                          : pwrite(file->fd, at + done, job->size - done, offset);
         if (part < 0 && errno == EINTR) {
             continue;
         }
@@ -139,9 +141,10 @@ static void *thread_main(void *argument)
             pthread_cond_wait(&file->changed, &file->lock);
             continue;
         }
+        file->jobs[span].state = JOB_RUNNING;
         const struct job job = file->jobs[span];
         pthread_mutex_unlock(&file->lock);
-        const int64_t result = move(file, (uint32_t)span, &job, true);
+        const int64_t result = move(file, (uint32_t)span, &job);
         pthread_mutex_lock(&file->lock);
         file->jobs[span].result = result;
         file->jobs[span].state = JOB_DONE;
@@ -175,23 +178,29 @@ static void job_start(struct blocks_file *file, uint32_t span, const struct job 
     file->jobs[span] = *job;
     file->jobs[span].state = JOB_WAITING;
     file->jobs[span].turn = file->turns++;
-    pthread_cond_broadcast(&file->changed);
+    file->started = true;
 }
 
 static void job_wait(struct blocks_file *file, uint32_t span)
 {
-    while (file->jobs[span].state == JOB_WAITING) {
+    if (file->jobs[span].state == JOB_WAITING && file->jobs[span].reading) {
+        file->jobs[span].state = JOB_NONE; /* not begun: it is not worth waiting for */
+    }
+    while (file->jobs[span].state == JOB_WAITING || file->jobs[span].state == JOB_RUNNING) {
         pthread_cond_wait(&file->changed, &file->lock);
     }
 }
 
-/* Waits; a write that failed is tried once more, and stays when it fails again. 0 or -errno. */
+/*
+ * Waits; a write that failed is tried once more, and stays when it fails again; what was read ahead is forgotten.
+ * 0 or -errno.
+ */
 static int64_t job_finish(struct blocks_file *file, uint32_t span)
 {
     struct job *job = &file->jobs[span];
     job_wait(file, span);
-    if (job->state == JOB_DONE && job->result != (int64_t)job->size) {
-        job->result = move(file, span, job, true);
+    if (job->state == JOB_DONE && !job->reading && job->result != (int64_t)job->size) {
+        job->result = move(file, span, job);
         if (job->result != (int64_t)job->size) {
             return job->result < 0 ? job->result : -EIO;
         }
@@ -200,6 +209,7 @@ static int64_t job_finish(struct blocks_file *file, uint32_t span)
     return 0;
 }
 
+/* Nothing is under way then, and nothing that was read ahead is used any more. */
 static int64_t settle(struct blocks_file *file)
 {
     int64_t result = 0;
@@ -210,19 +220,58 @@ static int64_t settle(struct blocks_file *file)
     return result;
 }
 
+static int64_t writes_settle(struct blocks_file *file)
+{
+    int64_t result = 0;
+    for (uint32_t span = 0; span < CELLA_BLOCKS_SPANS; span++) {
+        const int64_t finished = file->jobs[span].reading ? 0 : job_finish(file, span);
+        result = result < 0 ? result : finished;
+    }
+    return result;
+}
+
+static void reads_forget(struct blocks_file *file)
+{
+    for (uint32_t span = 0; span < CELLA_BLOCKS_SPANS; span++) {
+        if (file->jobs[span].reading) {
+            (void)job_finish(file, span);
+        }
+    }
+}
+
 /* ------------------------------------------------------------------------- operations */
 
-/* At once: bytes that another processor has just written take longer to fetch than a thread saves. */
+/*
+ * Writes first. What lies in the span already, read ahead, is not read again; the thread was told in time, and when no
+ * processor had time for it this one reads. Other spans stay as they are.
+ */
 static int64_t blocks_read(struct blocks_file *file, const struct cella_call_blocks *call)
 {
-    const struct job job = {.offset = call->offset, .size = (size_t)call->size};
-    const int64_t settled = settle(file);
-    return settled < 0 ? settled : move(file, call->span, &job, false);
+    struct job *job = &file->jobs[call->span];
+    const uint32_t next = (call->span + 1) % CELLA_BLOCKS_SPANS;
+    const struct job wanted = {.reading = true, .offset = call->offset, .size = (size_t)call->size};
+    int64_t result = writes_settle(file);
+    if (result < 0) {
+        return result;
+    }
+    job_wait(file, call->span);
+    const bool there = job->state == JOB_DONE && job->offset == wanted.offset &&
+                       job->result >= (int64_t)wanted.size;
+    job->state = JOB_NONE;
+    result = there ? (int64_t)wanted.size : move(file, call->span, &wanted);
+    if (result == (int64_t)wanted.size && call->ahead > 0 && thread_ready(file)) {
+        const struct job ahead = {
+            .reading = true, .offset = wanted.offset + wanted.size, .size = call->ahead};
+        job_wait(file, next);
+        job_start(file, next, &ahead);
+    }
+    return result;
 }
 
 static int64_t blocks_write(struct blocks_file *file, const struct cella_call_blocks *call)
 {
     const struct job job = {.offset = call->offset, .size = (size_t)call->size};
+    reads_forget(file);
     if (job.size >= THREAD_MIN && thread_ready(file)) {
         /* This span's write and the next one's, which the enclave is about to fill. */
         const int64_t own = job_finish(file, call->span);
@@ -236,7 +285,7 @@ static int64_t blocks_write(struct blocks_file *file, const struct cella_call_bl
         return (int64_t)job.size;
     }
     const int64_t settled = settle(file);
-    const int64_t done = settled < 0 ? settled : move(file, call->span, &job, true);
+    const int64_t done = settled < 0 ? settled : move(file, call->span, &job);
     return done < 0 || done == (int64_t)job.size ? done : -EIO;
 }
 
@@ -256,7 +305,7 @@ static int64_t on_file(struct blocks_file *file, const struct cella_call_blocks 
 {
     int64_t result = -EINVAL;
     if (call->span >= CELLA_BLOCKS_SPANS || call->size > CELLA_BLOCKS_SPAN_SIZE ||
-        call->offset > INT64_MAX / 2) {
+        call->ahead > CELLA_BLOCKS_SPAN_SIZE || call->offset > INT64_MAX / 2) {
         return -EINVAL;
     }
     pthread_mutex_lock(&file->lock);
@@ -279,7 +328,12 @@ static int64_t on_file(struct blocks_file *file, const struct cella_call_blocks 
     default:
         break;
     }
+    const bool started = file->started;
+    file->started = false;
     pthread_mutex_unlock(&file->lock);
+    if (started) { /* without the lock: the thread would only wake up to wait for it */
+        pthread_cond_broadcast(&file->changed);
+    }
     return result;
 }
 

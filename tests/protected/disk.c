@@ -159,9 +159,19 @@ void disk_crash(struct disk *disk, uint64_t choice)
     stable_take(disk);
 }
 
+/* What the core promises to its store. */
+static void must(bool kept)
+{
+    if (!kept) {
+        abort();
+    }
+}
+
 static cella_result operation(struct disk *disk)
 {
     disk->operations++;
+    disk->brought_size = 0;
+    disk->put_size = 0;
     CELLA_ENSURE(!disk->dead, IO);
     if (disk->fail_count > 0 && disk->operations >= disk->fail_at &&
         disk->operations - disk->fail_at < disk->fail_count) {
@@ -205,6 +215,30 @@ static cella_result disk_read(void *handle, uint64_t offset, void *to, size_t si
     return CELLA_OK;
 }
 
+static cella_result disk_bring(void *handle, uint64_t offset, size_t size)
+{
+    struct disk *disk = handle;
+    CELLA_TRY(operation(disk));
+    must(size <= sizeof(disk->put));
+    CELLA_ENSURE(offset <= disk->size && size <= disk->size - offset, TRUNCATED);
+    disk->reads++;
+    disk->brought_at = offset;
+    disk->brought_size = size;
+    return CELLA_OK;
+}
+
+static cella_result disk_take(void *handle, size_t at, void *to, size_t size)
+{
+    struct disk *disk = handle;
+    must(at <= disk->brought_size && size <= disk->brought_size - at);
+    const size_t lie = (size_t)(disk->brought_at / 3 % disk->brought_size);
+    memcpy(to, disk->bytes + disk->brought_at + at, size);
+    if (disk->reads == disk->lie_at && lie >= at && lie - at < size) {
+        ((uint8_t *)to)[lie - at] ^= 4;
+    }
+    return CELLA_OK;
+}
+
 static cella_result disk_write(void *handle, uint64_t offset, const void *from, size_t size)
 {
     struct disk *disk = handle;
@@ -228,6 +262,24 @@ static cella_result disk_write(void *handle, uint64_t offset, const void *from, 
     room(disk, (size_t)offset + size);
     memcpy(disk->bytes + offset, from, size);
     return CELLA_OK;
+}
+
+static cella_result disk_put(void *handle, size_t at, const void *from, size_t size)
+{
+    struct disk *disk = handle;
+    disk->brought_size = 0;
+    disk->put_size = at == 0 ? 0 : disk->put_size; /* anew, after a failure */
+    must(at == disk->put_size && size <= sizeof(disk->put) - at);
+    memcpy(disk->put + at, from, size);
+    disk->put_size = at + size;
+    return CELLA_OK;
+}
+
+static cella_result disk_send(void *handle, uint64_t offset, size_t size)
+{
+    struct disk *disk = handle;
+    must(size == disk->put_size);
+    return disk_write(handle, offset, disk->put, size);
 }
 
 static cella_result disk_settle(void *handle)
@@ -278,7 +330,11 @@ static cella_result disk_remove(void *context, const char *path)
 const struct protected_store disk_store = {
     .open = disk_open,
     .read = disk_read,
+    .bring = disk_bring,
+    .take = disk_take,
     .write = disk_write,
+    .put = disk_put,
+    .send = disk_send,
     .settle = disk_settle,
     .sync = disk_sync,
     .resize = disk_resize,

@@ -40,6 +40,11 @@ struct disk {
     /* lying: flips a bit of what a read gives when its number is lie_at */
     uint64_t lie_at;
     uint64_t reads;
+    /* what was brought, until the next operation; what was put, all of it in order, before it is sent */
+    uint64_t brought_at;
+    size_t brought_size;
+    uint8_t put[PROTECTED_BATCH * PROTECTED_BLOCK];
+    size_t put_size;
 };
 
 extern const struct protected_store disk_store;
