@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "image/check.h"
+#include "image/build_inside.h"
 #include "image/pages.h"
 #include "image/relocate.h"
 #include "image/sections.h"
@@ -92,9 +92,8 @@ static CELLA_MUST_USE cella_result append_segment(
     return CELLA_OK;
 }
 
-static CELLA_MUST_USE cella_result append_note(struct cella_buffer *output,
-                                               const struct cella_image_config *config,
-                                               uint64_t info_address)
+cella_result cella_build_note(struct cella_buffer *output, const struct cella_image_config *config,
+                              uint64_t info_address)
 {
     struct cella_image_note note = {
         .name_size = 6,
@@ -110,7 +109,7 @@ static CELLA_MUST_USE cella_result append_note(struct cella_buffer *output,
     return cella_buffer_append(output, &note, sizeof(note));
 }
 
-static void info_from_config(struct cella_image_info *info, const struct cella_image_config *config)
+void cella_build_info(struct cella_image_info *info, const struct cella_image_config *config)
 {
     info->heap_size = config->heap_size;
     info->heap_initial =
@@ -125,14 +124,28 @@ static void info_from_config(struct cella_image_info *info, const struct cella_i
     info->svn = config->svn;
 }
 
+void cella_build_segments(struct cella_image_info *info, const struct cella_elf *elf)
+{
+    Elf64_Phdr phdr;
+
+    if (cella_is_ok(cella_elf_phdr_find(elf, PT_TLS, &phdr))) {
+        info->tls_offset = phdr.p_vaddr;
+        info->tls_file_size = phdr.p_filesz;
+        info->tls_size = phdr.p_memsz;
+        info->tls_align = phdr.p_align;
+    }
+    if (cella_is_ok(cella_elf_phdr_find(elf, PT_GNU_RELRO, &phdr))) {
+        info->relro_offset = phdr.p_vaddr;
+        info->relro_size = phdr.p_memsz;
+    }
+}
+
 static CELLA_MUST_USE cella_result info_from_elf(struct cella_image_info *info,
                                                  const struct cella_elf *elf,
                                                  const struct cella_image_facts *facts,
                                                  const struct cella_addition *addition,
                                                  struct cella_error *error)
 {
-    Elf64_Phdr phdr;
-
     info->entry = facts->entry;
     info->libc_entry = facts->libc_entry;
     info->rela_offset = facts->rela_offset;
@@ -145,7 +158,7 @@ static CELLA_MUST_USE cella_result info_from_elf(struct cella_image_info *info,
         info->flags |= CELLA_IMAGE_REWRITTEN;
     } else {
         const struct cella_image_segment *first = &facts->segments[0];
-        uint64_t end = elf->header.e_phoff + (uint64_t)info->phdr_count * sizeof(phdr);
+        uint64_t end = elf->header.e_phoff + (uint64_t)info->phdr_count * sizeof(Elf64_Phdr);
         info->image_size = facts->image_end;
         if (elf->header.e_phoff < first->file_offset ||
             end > first->file_offset + first->file_size) {
@@ -156,16 +169,7 @@ static CELLA_MUST_USE cella_result info_from_elf(struct cella_image_info *info,
         }
         info->phdr_offset = elf->header.e_phoff - first->file_offset + first->offset;
     }
-    if (cella_is_ok(cella_elf_phdr_find(elf, PT_TLS, &phdr))) {
-        info->tls_offset = phdr.p_vaddr;
-        info->tls_file_size = phdr.p_filesz;
-        info->tls_size = phdr.p_memsz;
-        info->tls_align = phdr.p_align;
-    }
-    if (cella_is_ok(cella_elf_phdr_find(elf, PT_GNU_RELRO, &phdr))) {
-        info->relro_offset = phdr.p_vaddr;
-        info->relro_size = phdr.p_memsz;
-    }
+    cella_build_segments(info, elf);
     return CELLA_OK;
 }
 
@@ -195,8 +199,7 @@ static CELLA_MUST_USE cella_result rewrite(const struct cella_elf *elf,
     return append_segment(elf, facts, output, code, addition, error);
 }
 
-/* Where the file bytes of the last segment (and of the headers) end. */
-static uint64_t loaded_end_of(const struct cella_elf *elf, const struct cella_image_facts *facts)
+uint64_t cella_build_loaded_end(const struct cella_elf *elf, const struct cella_image_facts *facts)
 {
     uint64_t end = elf->header.e_phoff + elf->header.e_phnum * sizeof(Elf64_Phdr);
 
@@ -218,19 +221,19 @@ cella_result cella_image_build(struct cella_bytes input, const struct cella_imag
     struct cella_elf elf;
 
     CELLA_TRY(cella_elf_parse(input, &elf, error));
-    CELLA_TRY(cella_image_check(&elf, &facts, error));
-    uint64_t loaded_end = loaded_end_of(&elf, &facts);
+    CELLA_TRY(cella_image_check(&elf, 0, &facts, error));
+    uint64_t loaded_end = cella_build_loaded_end(&elf, &facts);
     CELLA_TRY(cella_buffer_append(output, input.data, loaded_end));
     CELLA_TRY(cella_relocate_settle(&elf, &facts, output, error));
     if (facts.syscall_entry && !build->keep_syscalls) {
         CELLA_TRY(rewrite(&elf, &facts, build, output, &code, &addition, error));
     }
-    info_from_config(&info, config);
+    cella_build_info(&info, config);
     CELLA_TRY(info_from_elf(&info, &elf, &facts, &addition, error));
     CELLA_TRY(cella_layout_compute(&info, error));
     memcpy(output->data + facts.info_file_offset, &info, sizeof(info));
     CELLA_TRY(cella_sections_append(&elf, loaded_end, &addition, output, error));
-    return append_note(output, config, facts.info_address);
+    return cella_build_note(output, config, facts.info_address);
 }
 
 cella_result cella_image_put_sigstruct(struct cella_buffer *image,

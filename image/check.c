@@ -291,8 +291,8 @@ static CELLA_MUST_USE cella_result find_info(const struct cella_elf *elf,
     return CELLA_OK;
 }
 
-cella_result cella_image_check(const struct cella_elf *elf, struct cella_image_facts *ret_facts,
-                               struct cella_error *error)
+cella_result cella_image_check(const struct cella_elf *elf, uint64_t start,
+                               struct cella_image_facts *ret_facts, struct cella_error *error)
 {
     struct cella_image_facts *facts = ret_facts;
     Elf64_Shdr section;
@@ -307,6 +307,7 @@ cella_result cella_image_check(const struct cella_elf *elf, struct cella_image_f
     }
     CELLA_TRY(check_headers(elf, error));
     CELLA_TRY(cella_elf_segments(elf, true, facts->segments, &facts->segment_count, error));
+    CELLA_TRY(cella_elf_starts_at(facts->segments, start, error));
     const struct cella_image_segment *last = &facts->segments[facts->segment_count - 1];
     facts->image_end = cella_page_up(last->offset + last->size);
     CELLA_TRY(check_dynamic(elf, error));

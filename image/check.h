@@ -23,7 +23,8 @@ struct cella_image_facts {
     uint32_t plt_count;
 };
 
-CELLA_MUST_USE cella_result cella_image_check(const struct cella_elf *elf,
+/* `start`: the address of the first segment. */
+CELLA_MUST_USE cella_result cella_image_check(const struct cella_elf *elf, uint64_t start,
                                               struct cella_image_facts *ret_facts,
                                               struct cella_error *error);
 

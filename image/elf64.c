@@ -36,8 +36,25 @@ static void sections_count(struct cella_elf *elf)
     elf->names_index = header->e_shstrndx == SHN_XINDEX ? first.sh_link : header->e_shstrndx;
 }
 
-cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
-                             struct cella_error *error)
+static CELLA_MUST_USE cella_result type_check(const Elf64_Ehdr *header, bool any,
+                                              struct cella_error *error)
+{
+    if (any && header->e_type != ET_EXEC && header->e_type != ET_DYN) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "ELF header: type %u; expected a linked program, ET_EXEC (2) or "
+                               "ET_DYN (3)",
+                               header->e_type);
+    }
+    if (!any && header->e_type != ET_DYN) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "ELF header: type %u; expected ET_DYN (3): link with -static-pie",
+                               header->e_type);
+    }
+    return CELLA_OK;
+}
+
+static CELLA_MUST_USE cella_result parse(struct cella_bytes file, bool any,
+                                         struct cella_elf *ret_elf, struct cella_error *error)
 {
     struct cella_elf elf = {.file = file};
     cella_result result = record_get(file, 0, &elf.header, sizeof(elf.header));
@@ -59,11 +76,7 @@ cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
                                header->e_ident[EI_CLASS], header->e_ident[EI_DATA],
                                header->e_machine);
     }
-    if (header->e_type != ET_DYN) {
-        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "ELF header: type %u; expected ET_DYN (3): link with -static-pie",
-                               header->e_type);
-    }
+    CELLA_TRY(type_check(header, any, error));
     if (header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum == 0 ||
         header->e_phnum > CELLA_IMAGE_PHDR_MAX) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
@@ -80,6 +93,18 @@ cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
     sections_count(&elf);
     *ret_elf = elf;
     return CELLA_OK;
+}
+
+cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
+                             struct cella_error *error)
+{
+    return parse(file, false, ret_elf, error);
+}
+
+cella_result cella_elf_parse_program(struct cella_bytes file, struct cella_elf *ret_elf,
+                                     struct cella_error *error)
+{
+    return parse(file, true, ret_elf, error);
 }
 
 cella_result cella_elf_phdr(const struct cella_elf *elf, unsigned index, Elf64_Phdr *ret_phdr)
@@ -320,12 +345,19 @@ cella_result cella_elf_segments(const struct cella_elf *elf, bool congruent,
     if (count == 0) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD), "no PT_LOAD segment");
     }
-    if (cella_page_down(ret_segments[0].offset) != 0) {
-        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
-                               "first PT_LOAD segment at 0x%llx; expected address 0",
-                               (unsigned long long)ret_segments[0].offset);
-    }
     *ret_count = count;
+    return CELLA_OK;
+}
+
+cella_result cella_elf_starts_at(const struct cella_image_segment *segments, uint64_t address,
+                                 struct cella_error *error)
+{
+    if (cella_page_down(segments[0].offset) != address) {
+        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                               "first PT_LOAD segment at 0x%llx; expected address %s%llx",
+                               (unsigned long long)segments[0].offset, address ? "0x" : "",
+                               (unsigned long long)address);
+    }
     return CELLA_OK;
 }
 

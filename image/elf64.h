@@ -25,6 +25,11 @@ struct cella_elf {
 CELLA_MUST_USE cella_result cella_elf_parse(struct cella_bytes file, struct cella_elf *ret_elf,
                                             struct cella_error *error);
 
+/* The same for an ordinary program: ET_EXEC too. */
+CELLA_MUST_USE cella_result cella_elf_parse_program(struct cella_bytes file,
+                                                    struct cella_elf *ret_elf,
+                                                    struct cella_error *error);
+
 /* Program header `index`, which must be below header.e_phnum. */
 CELLA_MUST_USE cella_result cella_elf_phdr(const struct cella_elf *elf, unsigned index,
                                            Elf64_Phdr *ret_phdr);
@@ -70,13 +75,17 @@ CELLA_MUST_USE cella_result cella_elf_dynamic(const struct cella_elf *elf, int64
                                               uint64_t *ret_value);
 
 /*
- * The PT_LOAD segments, checked: ascending, file bytes in the file, no two on one page, first at
- * address 0, at most CELLA_IMAGE_SEGMENT_MAX. Empty ones are left out. `congruent`: offset and
+ * The PT_LOAD segments, checked: ascending, file bytes in the file, no two on one page, at least
+ * one, at most CELLA_IMAGE_SEGMENT_MAX. Empty ones are left out. `congruent`: offset and
  * address must agree modulo 4096.
  */
 CELLA_MUST_USE cella_result cella_elf_segments(const struct cella_elf *elf, bool congruent,
                                                struct cella_image_segment *ret_segments,
                                                uint32_t *ret_count, struct cella_error *error);
+
+/* BAD_FIELD unless the page of the first segment is `address`. */
+CELLA_MUST_USE cella_result cella_elf_starts_at(const struct cella_image_segment *segments,
+                                                uint64_t address, struct cella_error *error);
 
 /* Where [address, address + size) lies in the file, if it lies whole in one segment's file bytes;
  * else NOT_FOUND. */

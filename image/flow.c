@@ -160,7 +160,7 @@ static void mark_blindly(struct cella_flow *flow, uint64_t start, uint64_t end)
     }
 }
 
-static void region_scan(struct cella_flow *flow, struct cella_flow_region *region)
+void cella_flow_region_scan(struct cella_flow *flow, struct cella_flow_region *region)
 {
     uint64_t address = region->start;
 
@@ -219,6 +219,8 @@ static void regions_merge(struct cella_flow *flow)
         struct cella_flow_region *last = kept ? &flow->regions[kept - 1] : NULL;
         if (last && region->start < last->end) {
             last->end = region->end > last->end ? region->end : last->end;
+            last->name = last->name[0] ? last->name : region->name;
+            last->described = last->described || region->described;
         } else if (region->start < region->end) {
             flow->regions[kept++] = *region;
         }
@@ -226,17 +228,41 @@ static void regions_merge(struct cella_flow *flow)
     flow->region_count = kept;
 }
 
-/* Function symbols become regions; every symbol in code is a target. */
-static CELLA_MUST_USE cella_result symbols_read(struct cella_flow *flow,
-                                                const struct cella_elf *elf)
+cella_result cella_flow_region_add(struct cella_flow *flow, const struct cella_flow_region *region)
+{
+    if (!text_of(flow, region->start)) {
+        return CELLA_OK;
+    }
+    if (flow->region_count == flow->region_capacity) {
+        uint32_t capacity = flow->region_capacity ? flow->region_capacity * 2 : 256;
+        CELLA_ENSURE(capacity <= CELLA_ELF_SYMBOL_MAX * 4, LIMIT_EXCEEDED);
+        struct cella_flow_region *regions =
+            realloc(flow->regions, capacity * sizeof(*flow->regions));
+        CELLA_ENSURE(regions != NULL, OUT_OF_MEMORY);
+        flow->regions = regions;
+        flow->region_capacity = capacity;
+    }
+    flow->regions[flow->region_count++] = *region;
+    return CELLA_OK;
+}
+
+void cella_flow_regions_settle(struct cella_flow *flow)
+{
+    if (flow->region_count) {
+        qsort(flow->regions, flow->region_count, sizeof(*flow->regions), region_compare);
+    }
+    regions_close(flow);
+    regions_merge(flow);
+}
+
+cella_result cella_flow_symbols_read(struct cella_flow *flow, const struct cella_elf *elf,
+                                     uint32_t type)
 {
     struct cella_elf_symbols symbols;
 
-    if (!cella_is_ok(cella_elf_symbols(elf, SHT_SYMTAB, &symbols))) {
+    if (!cella_is_ok(cella_elf_symbols(elf, type, &symbols))) {
         return CELLA_OK; /* stripped: no regions, every site is left alone */
     }
-    flow->regions = calloc(symbols.count ? symbols.count : 1, sizeof(*flow->regions));
-    CELLA_ENSURE(flow->regions != NULL, OUT_OF_MEMORY);
     for (uint32_t i = 1; i < symbols.count; i++) {
         Elf64_Sym symbol;
         const char *name;
@@ -246,19 +272,15 @@ static CELLA_MUST_USE cella_result symbols_read(struct cella_flow *flow,
             continue;
         }
         cella_flow_mark(flow, symbol.st_value);
-        unsigned type = ELF64_ST_TYPE(symbol.st_info);
-        if ((type == STT_FUNC || type == STT_GNU_IFUNC) &&
+        unsigned kind = ELF64_ST_TYPE(symbol.st_info);
+        if ((kind == STT_FUNC || kind == STT_GNU_IFUNC) &&
             symbol.st_size <= UINT64_MAX - symbol.st_value) {
-            flow->regions[flow->region_count++] = (struct cella_flow_region){
-                .start = symbol.st_value,
-                .end = symbol.st_value + symbol.st_size,
-                .name = name,
-            };
+            CELLA_TRY(cella_flow_region_add(
+                flow, &(struct cella_flow_region){.start = symbol.st_value,
+                                                  .end = symbol.st_value + symbol.st_size,
+                                                  .name = name}));
         }
     }
-    qsort(flow->regions, flow->region_count, sizeof(*flow->regions), region_compare);
-    regions_close(flow);
-    regions_merge(flow);
     return CELLA_OK;
 }
 
@@ -306,7 +328,7 @@ static CELLA_MUST_USE cella_result texts_init(struct cella_flow *flow, const str
 }
 
 /* Code that no function symbol covers. */
-static void gaps_mark(struct cella_flow *flow)
+void cella_flow_gaps_mark(struct cella_flow *flow)
 {
     uint32_t region = 0;
 
@@ -325,7 +347,7 @@ static void gaps_mark(struct cella_flow *flow)
     }
 }
 
-cella_result cella_flow_init(struct cella_flow *flow, const struct cella_elf *elf,
+cella_result cella_flow_open(struct cella_flow *flow, const struct cella_elf *elf,
                              const struct cella_image_segment *segments, uint32_t segment_count,
                              struct cella_error *error)
 {
@@ -335,15 +357,23 @@ cella_result cella_flow_init(struct cella_flow *flow, const struct cella_elf *el
     }
     flow->scratch = cs_malloc(flow->capstone);
     CELLA_ENSURE(flow->scratch != NULL, OUT_OF_MEMORY);
-    CELLA_TRY(texts_init(flow, elf, segments, segment_count));
-    CELLA_TRY(symbols_read(flow, elf));
+    return texts_init(flow, elf, segments, segment_count);
+}
+
+cella_result cella_flow_init(struct cella_flow *flow, const struct cella_elf *elf,
+                             const struct cella_image_segment *segments, uint32_t segment_count,
+                             struct cella_error *error)
+{
+    CELLA_TRY(cella_flow_open(flow, elf, segments, segment_count, error));
+    CELLA_TRY(cella_flow_symbols_read(flow, elf, SHT_SYMTAB));
+    cella_flow_regions_settle(flow);
     cella_flow_mark(flow, elf->header.e_entry);
     relocations_mark(flow, elf, segments, segment_count, DT_RELA, DT_RELASZ);
     relocations_mark(flow, elf, segments, segment_count, DT_JMPREL, DT_PLTRELSZ);
     for (uint32_t i = 0; i < flow->region_count; i++) {
-        region_scan(flow, &flow->regions[i]);
+        cella_flow_region_scan(flow, &flow->regions[i]);
     }
-    gaps_mark(flow);
+    cella_flow_gaps_mark(flow);
     flow->unwind_unknown = !cella_is_ok(cella_flow_mark_landing_pads(flow, elf));
     return CELLA_OK;
 }

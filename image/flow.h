@@ -26,6 +26,8 @@ struct cella_flow_region {
     const char *name;
     bool undecodable;
     bool indirect_jump;
+    bool
+        described; /* by call frame information or Go's function table: unwinders do not look at its bytes */
 };
 
 /* Zero-initialise; freed by _done. */
@@ -34,7 +36,12 @@ struct cella_flow {
     uint32_t text_count;
     struct cella_flow_region *regions; /* ascending, disjoint */
     uint32_t region_count;
+    uint32_t region_capacity;
+    bool is_program;     /* call frame information names functions too */
     bool unwind_unknown; /* landing pads may be anywhere */
+    bool tables_unknown; /* too many that could be jump tables */
+    bool text_moves;     /* relocations change code */
+    uint64_t table_budget;
     csh capstone;
     cs_insn *scratch;
 };
@@ -42,6 +49,16 @@ struct cella_flow {
 CELLA_MUST_USE cella_result cella_flow_init(struct cella_flow *flow, const struct cella_elf *elf,
                                             const struct cella_image_segment *segments,
                                             uint32_t segment_count, struct cella_error *error);
+/*
+ * The same for a program that was not linked to become an enclave: any size, stripped or not, position-dependent or not,
+ * C or Go. Functions come from symbols, dynamic symbols, call frame information and Go's function table; every address
+ * that code or data forms in a way known to compilers counts as one where control may arrive (flow_program.c).
+ */
+CELLA_MUST_USE cella_result cella_flow_init_program(struct cella_flow *flow,
+                                                    const struct cella_elf *elf,
+                                                    const struct cella_image_segment *segments,
+                                                    uint32_t segment_count,
+                                                    struct cella_error *error);
 void cella_flow_done(struct cella_flow *flow);
 
 bool cella_flow_is_target(const struct cella_flow *flow, uint64_t address);
@@ -71,9 +88,28 @@ enum cella_flow_kind {
 /* Of the instruction in flow->scratch. `ret_target`: of a direct jump, branch or call; else 0. */
 enum cella_flow_kind cella_flow_kind_of(const struct cella_flow *flow, uint64_t *ret_target);
 
-/* Marks the landing pads of .gcc_except_table, found through .eh_frame. Fails on what it does not
- * understand. */
+/*
+ * Marks the landing pads of .gcc_except_table, found through .eh_frame; in a program, its functions become regions. Fails
+ * on what it does not understand.
+ */
 CELLA_MUST_USE cella_result cella_flow_mark_landing_pads(struct cella_flow *flow,
                                                          const struct cella_elf *elf);
+
+/* ------------------------------------------------------------------- between the flow_*.c files */
+
+CELLA_MUST_USE cella_result cella_flow_open(struct cella_flow *flow, const struct cella_elf *elf,
+                                            const struct cella_image_segment *segments,
+                                            uint32_t segment_count, struct cella_error *error);
+/* Adds a region; one that starts outside the code is ignored. `end` == `start`: its size is not known. */
+CELLA_MUST_USE cella_result cella_flow_region_add(struct cella_flow *flow,
+                                                  const struct cella_flow_region *region);
+/* Puts the regions in order: sorted, closed, those that overlap made one. */
+void cella_flow_regions_settle(struct cella_flow *flow);
+/* Function symbols of a table become regions, and every symbol in code a target. */
+CELLA_MUST_USE cella_result cella_flow_symbols_read(struct cella_flow *flow,
+                                                    const struct cella_elf *elf, uint32_t type);
+/* Decodes a region and marks what its instructions refer to. */
+void cella_flow_region_scan(struct cella_flow *flow, struct cella_flow_region *region);
+void cella_flow_gaps_mark(struct cella_flow *flow);
 
 #endif

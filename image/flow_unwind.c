@@ -204,15 +204,25 @@ static CELLA_MUST_USE cella_result lsda_mark(struct cella_flow *flow, const stru
 static CELLA_MUST_USE cella_result fde_mark(struct cella_flow *flow, const struct cella_elf *elf,
                                             struct reader *reader, const struct cie *cie)
 {
+    bool has_lsda = cie->has_augmentation && cie->lsda_encoding != DW_EH_PE_OMIT;
     uint64_t function;
+    uint64_t size;
     uint64_t ignored;
     uint64_t lsda;
 
-    if (!cie->has_augmentation || cie->lsda_encoding == DW_EH_PE_OMIT) {
+    if (!has_lsda && !flow->is_program) {
         return CELLA_OK;
     }
     CELLA_TRY(read_encoded(reader, cie->pointer_encoding, &function));
-    CELLA_TRY(read_encoded(reader, cie->pointer_encoding & 0x0F, &ignored));
+    CELLA_TRY(read_encoded(reader, cie->pointer_encoding & 0x0F, &size));
+    if (flow->is_program && function && size && size <= UINT64_MAX - function) {
+        CELLA_TRY(cella_flow_region_add(
+            flow, &(struct cella_flow_region){
+                      .start = function, .end = function + size, .name = "", .described = true}));
+    }
+    if (!has_lsda) {
+        return CELLA_OK;
+    }
     CELLA_TRY(read_uleb(reader, &ignored));
     CELLA_TRY(read_encoded(reader, cie->lsda_encoding, &lsda));
     return lsda ? lsda_mark(flow, elf, lsda, function) : CELLA_OK;
@@ -249,17 +259,41 @@ static CELLA_MUST_USE cella_result record_mark(struct cella_flow *flow, const st
     return fde_mark(flow, elf, &record, &cie);
 }
 
+/* Without section headers: PT_GNU_EH_FRAME says where the records begin, their terminator where they end. */
+static CELLA_MUST_USE cella_result frame_find(const struct cella_elf *elf, struct reader *ret_frame)
+{
+    struct reader header;
+    Elf64_Phdr phdr;
+    uint8_t version;
+    uint8_t encoding;
+    uint64_t frame;
+
+    CELLA_TRY(cella_elf_phdr_find(elf, PT_GNU_EH_FRAME, &phdr));
+    CELLA_TRY(reader_at(elf, phdr.p_vaddr, &header));
+    CELLA_TRY(cella_cursor_u8(&header.cursor, &version));
+    CELLA_ENSURE(version == 1, UNSUPPORTED);
+    CELLA_TRY(cella_cursor_u8(&header.cursor, &encoding));
+    CELLA_TRY(cella_cursor_skip(&header.cursor, 2));
+    CELLA_TRY(read_encoded(&header, encoding, &frame));
+    return reader_at(elf, frame, ret_frame);
+}
+
 cella_result cella_flow_mark_landing_pads(struct cella_flow *flow, const struct cella_elf *elf)
 {
+    struct reader frame;
     Elf64_Shdr section;
     struct cella_bytes bytes;
     bool more = true;
 
-    if (!cella_is_ok(cella_elf_section_find(elf, ".eh_frame", &section))) {
-        return CELLA_OK;
+    if (cella_is_ok(cella_elf_section_find(elf, ".eh_frame", &section))) {
+        CELLA_TRY(cella_elf_section_bytes(elf, &section, &bytes));
+        frame = (struct reader){.cursor = cella_cursor_of(bytes), .address = section.sh_addr};
+    } else {
+        cella_result result = flow->is_program ? frame_find(elf, &frame) : CELLA_RESULT(NOT_FOUND);
+        if (!cella_is_ok(result)) {
+            return result.code == CELLA_CODE_NOT_FOUND ? CELLA_OK : result;
+        }
     }
-    CELLA_TRY(cella_elf_section_bytes(elf, &section, &bytes));
-    struct reader frame = {.cursor = cella_cursor_of(bytes), .address = section.sh_addr};
     for (uint32_t i = 0; more && cella_cursor_left(&frame.cursor) > 0; i++) {
         CELLA_ENSURE(i < UNWIND_RECORD_MAX, LIMIT_EXCEEDED);
         CELLA_TRY(record_mark(flow, elf, &frame, &more));

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "abi/program.h"
 #include "image/elf64.h"
 #include "image/pages.h"
 
@@ -93,7 +94,7 @@ static CELLA_MUST_USE cella_result info_check(const struct cella_image_info *inf
                                "or a reserved byte is not zero");
     }
     if (info->product_id > UINT16_MAX || info->svn > UINT16_MAX ||
-        (info->flags & ~CELLA_IMAGE_REWRITTEN) != 0) {
+        (info->flags & ~(CELLA_IMAGE_REWRITTEN | CELLA_IMAGE_BASE_ZERO)) != 0) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
                                "information object: product %u, svn %u, flags 0x%x out of range",
                                info->product_id, info->svn, info->flags);
@@ -107,6 +108,49 @@ static CELLA_MUST_USE cella_result info_check(const struct cella_image_info *inf
     CELLA_TRY(
         range_check("TLS template", info->tls_offset, info->tls_file_size, image_size, error));
     return range_check("RELRO", info->relro_offset, info->relro_size, image_size, error);
+}
+
+/* An image that runs no program starts at 0 and knows nothing of one; for one that does, linux/ checks the rest. */
+static CELLA_MUST_USE cella_result program_check(const struct cella_image *image,
+                                                 uint64_t image_size, struct cella_error *error)
+{
+    const struct cella_image_info *info = &image->info;
+    uint64_t at;
+
+    if (!(info->flags & CELLA_IMAGE_BASE_ZERO)) {
+        CELLA_TRY(cella_elf_starts_at(image->segments, 0, error));
+        if (info->kernel_offset || info->program_offset || info->program_size ||
+            info->space_offset || info->space_size) {
+            return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                                   "information object: it tells of a program, but not that the "
+                                   "enclave is at address 0");
+        }
+        return CELLA_OK;
+    }
+    if (image->segments[0].offset < CELLA_PROGRAM_LOW ||
+        info->kernel_offset != CELLA_PROGRAM_KERNEL || info->space_offset != CELLA_PROGRAM_LOW ||
+        info->space_size != CELLA_PROGRAM_KERNEL - CELLA_PROGRAM_LOW) {
+        return cella_error_set(
+            error, CELLA_RESULT(BAD_FIELD),
+            "information object: first segment at 0x%llx, kernel at 0x%llx, "
+            "space 0x%llx + 0x%llx; a program image has its program in "
+            "[0x%x, 0x%llx) and its kernel behind it",
+            (unsigned long long)image->segments[0].offset, (unsigned long long)info->kernel_offset,
+            (unsigned long long)info->space_offset, (unsigned long long)info->space_size,
+            CELLA_PROGRAM_LOW, (unsigned long long)CELLA_PROGRAM_KERNEL);
+    }
+    CELLA_TRY(range_check("program", info->program_offset, info->program_size, image_size, error));
+    if (info->program_offset < CELLA_PROGRAM_KERNEL ||
+        info->program_size < sizeof(struct cella_program) ||
+        !cella_is_ok(cella_elf_at(image->segments, image->segment_count, info->program_offset,
+                                  info->program_size, &at))) {
+        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                               "information object: the program's description 0x%llx + 0x%llx is "
+                               "not whole in a segment above the kernel",
+                               (unsigned long long)info->program_offset,
+                               (unsigned long long)info->program_size);
+    }
+    return CELLA_OK;
 }
 
 /* ADD_PAGES wants R; a page both writable and executable has no place in an enclave that was
@@ -173,7 +217,8 @@ cella_result cella_image_parse(struct cella_bytes file, struct cella_image *ret_
     ret_image->is_signed = !all_zero(note.sigstruct.signature, SGX_RSA_SIZE);
     memcpy(ret_image->name, note.image_name, sizeof(ret_image->name));
     CELLA_TRY(permissions_check(ret_image, error));
-    return info_check(&ret_image->info, image_size, error);
+    CELLA_TRY(info_check(&ret_image->info, image_size, error));
+    return program_check(ret_image, image_size, error);
 }
 
 /* The stages of the iterator, in adding order. The slot stages repeat for each thread. */

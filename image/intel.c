@@ -310,6 +310,7 @@ cella_result cella_intel_parse(struct cella_bytes file, uint32_t index,
     CELLA_TRY(cella_elf_parse(file, &elf, error));
     CELLA_TRY(block_find(&elf, index, &image->metadata, error));
     CELLA_TRY(cella_elf_segments(&elf, false, image->segments, &image->segment_count, error));
+    CELLA_TRY(cella_elf_starts_at(image->segments, 0, error));
     cella_result result = metadata_read(image);
     if (cella_is_ok(result)) {
         result = layout_check(image);

@@ -180,6 +180,7 @@ cella_result cella_oe_parse(struct cella_bytes file, struct cella_oe_image *ret_
                                "file");
     }
     CELLA_TRY(cella_elf_segments(&elf, false, image->segments, &image->segment_count, error));
+    CELLA_TRY(cella_elf_starts_at(image->segments, 0, error));
     image->file = file;
     image->entry = elf.header.e_entry;
     image->oeinfo_offset = section.sh_addr;

@@ -64,10 +64,13 @@ struct cella_program_config {
 
 /* What a build tells beside the image. */
 struct cella_program_report {
-    uint32_t site_count;        /* `syscall` instructions in the program and its interpreter */
-    uint32_t rewritten_count;   /* of these, those that became jumps */
+    uint32_t site_count;      /* `syscall` instructions in the program and its interpreter */
+    uint32_t rewritten_count; /* of these, those that became jumps */
+    uint32_t file_site_count; /* the same for the measured files that hold code */
+    uint32_t file_rewritten_count;
     cella_rewrite_site_fn site; /* may be NULL; called for each */
     void *site_context;
+    const char *file; /* whose site it is: "program", "interpreter", or a measured file's path */
 };
 
 /*

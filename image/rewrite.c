@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/program.h"
 #include "common/cleanup.h"
 #include "image/flow.h"
 #include "image/frame.h"
@@ -19,6 +20,7 @@
 #define REWRITE_JUMP_SIZE 5u
 #define REWRITE_NEIGHBOUR_MAX 5u
 #define REWRITE_SITE_MAX (1u << 16)
+#define REWRITE_PROGRAM_WINDOW_MAX sizeof(((struct cella_program_site *)0)->bytes)
 
 /* Instructions whose meaning is tied to the very site. */
 #define NR_RT_SIGRETURN 15u
@@ -55,6 +57,7 @@ struct rewriter {
     struct listing listing;
     struct cella_frame frame; /* of the trampoline at hand */
     uint64_t window_end;      /* of the last window: the next may not reach below */
+    uint64_t entry;           /* of the trampoline at hand: its `lea` */
 };
 
 static void rewriter_done(struct rewriter *rewriter)
@@ -89,18 +92,25 @@ static CELLA_MUST_USE cella_result listing_read(struct rewriter *rewriter,
     return CELLA_OK;
 }
 
+static void site_tell(struct rewriter *rewriter, const struct cella_rewrite_site *site)
+{
+    struct cella_rewrite *public = rewriter->public;
+
+    public->site_count++;
+    public->rewritten_count += site->left_because ? 0 : 1;
+    if (public->site) {
+        public->site(public->site_context, site);
+    }
+}
+
 static void site_report(struct rewriter *rewriter, uint64_t address, const char *function,
                         const char *left_because)
 {
-    struct cella_rewrite *public = rewriter->public;
-    struct cella_rewrite_site site = {
-        .address = address, .function = function, .left_because = left_because};
-
-    public->site_count++;
-    public->rewritten_count += left_because ? 0 : 1;
-    if (public->site) {
-        public->site(public->site_context, &site);
-    }
+    site_tell(rewriter, &(struct cella_rewrite_site){
+                            .address = address,
+                            .function = function,
+                            .left_because = left_because,
+                        });
 }
 
 /* mov $number,%eax or mov $number,%rax. */
@@ -153,7 +163,8 @@ static bool window_try(const struct rewriter *rewriter, uint32_t first, uint32_t
                             .end = tail->address + tail->size};
     bool ended = false;
 
-    if (window.end - window.start < REWRITE_JUMP_SIZE || window.start < rewriter->window_end) {
+    if (window.end - window.start < REWRITE_JUMP_SIZE || window.start < rewriter->window_end ||
+        (rewriter->public->is_program && window.end - window.start > REWRITE_PROGRAM_WINDOW_MAX)) {
         return false;
     }
     for (uint32_t i = first; i <= last; i++) {
@@ -196,12 +207,40 @@ static bool window_find(const struct rewriter *rewriter, uint32_t site, struct w
     return false;
 }
 
+/* The same for a site of a whole program. */
+static const char *refuse_program_site(const struct rewriter *rewriter,
+                                       const struct cella_flow_region *region, uint32_t site)
+{
+    const struct listing *listing = &rewriter->listing;
+
+    if (rewriter->flow.unwind_unknown) {
+        return "the unwind tables (.eh_frame) are not understood";
+    }
+    if (rewriter->flow.text_moves) {
+        return "relocations change the code (DT_TEXTREL)";
+    }
+    if (rewriter->flow.tables_unknown) {
+        return "there are too many places that may be jump tables";
+    }
+    if (listing->items[site].size != 2) {
+        return "the instruction has a prefix";
+    }
+    if (site > 0 && !region->described &&
+        loads_number(rewriter, &listing->items[site - 1], NR_RT_SIGRETURN)) {
+        return "signal return without call frame information: unwinders know it by its bytes";
+    }
+    return NULL;
+}
+
 /* Why a site is left before any window is looked for; NULL: go on. */
 static const char *refuse_site(const struct rewriter *rewriter,
                                const struct cella_flow_region *region, uint32_t site)
 {
     const struct listing *listing = &rewriter->listing;
 
+    if (rewriter->public->is_program) {
+        return refuse_program_site(rewriter, region, site);
+    }
     if (rewriter->public->target >= region->start && rewriter->public->target < region->end) {
         return "it belongs to the system call entry itself";
     }
@@ -349,6 +388,19 @@ static CELLA_MUST_USE cella_result put_call(struct rewriter *rewriter,
     return put(rewriter, up, sizeof(up));
 }
 
+/* Into the kernel of a program, which comes back to RCX. Nothing is pushed: there may be no stack. */
+static CELLA_MUST_USE cella_result put_enter(struct rewriter *rewriter)
+{
+    static const uint8_t enter[CELLA_PROGRAM_ENTER_SIZE] = {
+        0x48, 0x8D, 0x0D, 8,    0,
+        0,    0, /* lea 8(%rip),%rcx */
+        0x65, 0xFF, 0x24, 0x25, CELLA_PROGRAM_SYSCALL_GS,
+        0,    0,    0 /* jmp *%gs:… */
+    };
+    rewriter->entry = here(rewriter);
+    return put(rewriter, enter, sizeof(enter));
+}
+
 static CELLA_MUST_USE cella_result put_trampoline(struct rewriter *rewriter,
                                                   const struct window *window)
 {
@@ -358,7 +410,8 @@ static CELLA_MUST_USE cella_result put_trampoline(struct rewriter *rewriter,
     rewriter->frame.row_count = 0;
     for (uint32_t i = window->first; i <= window->last; i++) {
         if (i == window->site) {
-            CELLA_TRY(put_call(rewriter, &items[i]));
+            CELLA_TRY(rewriter->public->is_program ? put_enter(rewriter)
+                                                   : put_call(rewriter, &items[i]));
             continue;
         }
         note_row(rewriter, items[i].address, 0);
@@ -422,7 +475,13 @@ static CELLA_MUST_USE cella_result rewrite_site(struct rewriter *rewriter,
         CELLA_TRY(cella_frame_append(rewriter->public->frames, &rewriter->frame));
     }
     rewriter->window_end = window.end;
-    site_report(rewriter, address, region->name, NULL);
+    site_tell(rewriter, &(struct cella_rewrite_site){
+                            .address = address,
+                            .function = region->name,
+                            .window = window.start,
+                            .window_size = (uint32_t)(window.end - window.start),
+                            .entry = rewriter->entry,
+                        });
     return CELLA_OK;
 }
 
@@ -476,8 +535,8 @@ cella_result cella_rewrite_sites(struct cella_rewrite *rewrite, struct cella_buf
 
     rewrite->site_count = 0;
     rewrite->rewritten_count = 0;
-    CELLA_TRY(
-        cella_flow_init(flow, rewrite->elf, rewrite->segments, rewrite->segment_count, error));
+    CELLA_TRY((rewrite->is_program ? cella_flow_init_program : cella_flow_init)(
+        flow, rewrite->elf, rewrite->segments, rewrite->segment_count, error));
     for (uint32_t i = 0; i < flow->text_count; i++) {
         uint64_t at = flow->texts[i].address;
         uint64_t end = at + flow->texts[i].bytes.size;

@@ -7,6 +7,9 @@
  * registers of the system call and RSP 128 + 8 bytes below the site's (the red zone is kept):
  * returns by `ret`, result in RAX; RCX, R11 and the flags may change, nothing else. A child of
  * clone resumes at the same return address with RSP = its new stack - 128.
+ *
+ * In a whole program (`is_program`) there is no such target and nothing is pushed: trampolines are those of
+ * abi/program.h.
  */
 #ifndef CELLA_IMAGE_REWRITE_H
 #define CELLA_IMAGE_REWRITE_H
@@ -18,6 +21,10 @@ struct cella_rewrite_site {
     uint64_t address;
     const char *function;     /* "" when no symbol covers it */
     const char *left_because; /* NULL: rewritten */
+    /* Of a rewritten one: what was replaced, and (in a program) the trampoline's `lea`. */
+    uint64_t window;
+    uint32_t window_size;
+    uint64_t entry;
 };
 
 /* Hears of every site, in address order. */
@@ -30,6 +37,7 @@ struct cella_rewrite {
     uint32_t segment_count;
     uint64_t trampolines;       /* address where the trampolines will be */
     uint64_t target;            /* address of cella_syscall_entry */
+    bool is_program;            /* no target: see abi/program.h */
     cella_rewrite_site_fn site; /* may be NULL */
     void *site_context;
     struct cella_buffer *frames; /* call frame information of the trampolines; may be NULL */
