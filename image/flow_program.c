@@ -15,6 +15,7 @@
 #include "image/pclntab.h"
 
 #define SHORT_REACH 160u /* a rel8 branch, and the instructions it stands in and goes to */
+#define EXTENSION_MAX 4096u
 #define TABLE_STEPS_MAX (1ull << 26)
 
 struct scan {
@@ -133,6 +134,44 @@ static void regions_scan(struct cella_flow *flow)
     }
 }
 
+/* Whether the last instruction of a region goes on behind it. False too where it does not decode to its end. */
+static bool falls_through(struct cella_flow *flow, const struct cella_flow_region *region)
+{
+    uint64_t address = region->start;
+    enum cella_flow_kind kind = CELLA_FLOW_RETURN;
+
+    while (address < region->end) {
+        uint64_t ignored;
+        if (!cella_flow_decode(flow, address, region->end)) {
+            return false;
+        }
+        kind = cella_flow_kind_of(flow, &ignored);
+        address += flow->scratch->size;
+    }
+    return kind == CELLA_FLOW_PLAIN || kind == CELLA_FLOW_BRANCH;
+}
+
+/*
+ * Call frame information ends in the middle of some functions, where a child of clone would not unwind: what control
+ * falls into belongs to them, as far as it decodes.
+ */
+static void regions_extend(struct cella_flow *flow)
+{
+    for (uint32_t i = 0; i < flow->region_count; i++) {
+        struct cella_flow_region *region = &flow->regions[i];
+        uint64_t limit = i + 1 < flow->region_count ? flow->regions[i + 1].start : region->end;
+        uint64_t gap = limit - region->end;
+        const uint8_t *code = cella_flow_code(flow, region->end, gap);
+        if (gap == 0 || gap > EXTENSION_MAX || !code || !memmem(code, gap, "\x0F\x05", 2) ||
+            !falls_through(flow, region)) {
+            continue;
+        }
+        while (region->end < limit && cella_flow_decode(flow, region->end, limit)) {
+            region->end += flow->scratch->size;
+        }
+    }
+}
+
 static bool has_text_relocations(const struct cella_elf *elf)
 {
     uint64_t value;
@@ -156,6 +195,7 @@ cella_result cella_flow_init_program(struct cella_flow *flow, const struct cella
     CELLA_TRY(go_functions_read(&scan));
     flow->unwind_unknown = !cella_is_ok(cella_flow_mark_landing_pads(flow, elf));
     cella_flow_regions_settle(flow);
+    regions_extend(flow);
     cella_flow_mark(flow, elf->header.e_entry);
     code_mark(&scan);
     words_mark(&scan);

@@ -22,6 +22,7 @@ struct cie {
     uint8_t pointer_encoding;
     uint8_t lsda_encoding; /* DW_EH_PE_OMIT: none */
     bool has_augmentation;
+    bool is_signal; /* its FDEs begin one byte before their code */
 };
 
 static CELLA_MUST_USE cella_result read_uleb(struct reader *reader, uint64_t *ret_value)
@@ -152,6 +153,7 @@ static CELLA_MUST_USE cella_result cie_read(struct reader reader, struct cie *re
             CELLA_TRY(read_encoded(&reader, byte & 0x0F, &ignored));
             break;
         case 'S':
+            cie.is_signal = true;
             break;
         default:
             return CELLA_RESULT(UNSUPPORTED);
@@ -201,6 +203,27 @@ static CELLA_MUST_USE cella_result lsda_mark(struct cella_flow *flow, const stru
     return CELLA_OK;
 }
 
+/*
+ * A function of a program. Of a signal's return stub the start is not said (it is one byte off in the libraries that have
+ * one, for unwinders' sake): only the bytes that every unwinder knows are believed.
+ */
+static CELLA_MUST_USE cella_result function_add(struct cella_flow *flow, const struct cie *cie,
+                                                uint64_t start, uint64_t end)
+{
+    static const uint8_t stub[] = {0x48, 0xC7, 0xC0, 0x0F, 0, 0, 0, 0x0F, 0x05};
+
+    if (cie->is_signal) {
+        const uint8_t *code = cella_flow_code(flow, ++start, sizeof(stub));
+        if (!code || memcmp(code, stub, sizeof(stub)) != 0) {
+            return CELLA_OK;
+        }
+        end = start + sizeof(stub);
+    }
+    return cella_flow_region_add(
+        flow,
+        &(struct cella_flow_region){.start = start, .end = end, .name = "", .described = true});
+}
+
 static CELLA_MUST_USE cella_result fde_mark(struct cella_flow *flow, const struct cella_elf *elf,
                                             struct reader *reader, const struct cie *cie)
 {
@@ -216,9 +239,7 @@ static CELLA_MUST_USE cella_result fde_mark(struct cella_flow *flow, const struc
     CELLA_TRY(read_encoded(reader, cie->pointer_encoding, &function));
     CELLA_TRY(read_encoded(reader, cie->pointer_encoding & 0x0F, &size));
     if (flow->is_program && function && size && size <= UINT64_MAX - function) {
-        CELLA_TRY(cella_flow_region_add(
-            flow, &(struct cella_flow_region){
-                      .start = function, .end = function + size, .name = "", .described = true}));
+        CELLA_TRY(function_add(flow, cie, function, function + size));
     }
     if (!has_lsda) {
         return CELLA_OK;

@@ -150,6 +150,22 @@ static bool ends_flow(const struct instruction *item)
     return item->kind == CELLA_FLOW_JUMP || item->kind == CELLA_FLOW_RETURN;
 }
 
+/* Whether control may arrive inside the window but at its start; for a program, inside an instruction too. */
+static bool has_target(const struct rewriter *rewriter, const struct window *window)
+{
+    const struct instruction *items = rewriter->listing.items;
+
+    for (uint32_t i = window->first; i <= window->last; i++) {
+        uint32_t bytes = rewriter->public->is_program ? items[i].size : 1;
+        for (uint32_t k = i == window->first; k < bytes; k++) {
+            if (cella_flow_is_target(&rewriter->flow, items[i].address + k)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Checks the window first .. last around `site`. */
 static bool window_try(const struct rewriter *rewriter, uint32_t first, uint32_t site,
                        uint32_t last, struct window *ret_window)
@@ -167,11 +183,11 @@ static bool window_try(const struct rewriter *rewriter, uint32_t first, uint32_t
         (rewriter->public->is_program && window.end - window.start > REWRITE_PROGRAM_WINDOW_MAX)) {
         return false;
     }
+    if (has_target(rewriter, &window)) {
+        return false;
+    }
     for (uint32_t i = first; i <= last; i++) {
         const struct instruction *item = &listing->items[i];
-        if (i != first && cella_flow_is_target(&rewriter->flow, item->address)) {
-            return false;
-        }
         if (i == site) {
             continue;
         }
