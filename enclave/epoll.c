@@ -329,8 +329,10 @@ static long wait_rounds(struct cella_open *open, struct epoll_answer *answer,
         cella_poll_waiter_add(&waiter);
         const uint32_t ready = look_inside(epoll_of(open), events, max);
         int64_t left = ready > 0 ? 0 : timeout;
-        const long outside =
-            ready == max ? 0 : wait_outside(open, answer, events + ready, max - ready, &left);
+        const long outside = ready == max ? 0
+                             : left != 0 && cella_is_interrupted()
+                                 ? -EINTR
+                                 : wait_outside(open, answer, events + ready, max - ready, &left);
         cella_poll_waiter_remove(&waiter);
         if (ready > 0) {
             return (long)ready + (outside > 0 ? outside : 0);

@@ -41,10 +41,15 @@ CELLA_KERNEL void cella_libc_start_thread(struct cella_td *td);
 /* libc_futex.c */
 CELLA_KERNEL long cella_futex(struct cella_regs *regs);
 CELLA_KERNEL void cella_futex_wake(uint64_t address, uint32_t count);
-/* For the kernel's own words: no signal ends it. */
-CELLA_KERNEL void cella_futex_wait_uninterrupted(uint64_t address, uint32_t value);
+/* For the kernel's own words: no signal ends it. `until` (may be NULL) is a monotonic time. */
+CELLA_KERNEL void cella_futex_wait_uninterrupted(uint64_t address, uint32_t value,
+                                                 const struct libc_timespec *until);
 /* linux/, where it is linked in: whether the calling thread has a signal to look at. */
 CELLA_KERNEL bool cella_linux_interrupted(void) __attribute__((weak));
+static inline bool cella_is_interrupted(void)
+{
+    return cella_linux_interrupted && cella_linux_interrupted();
+}
 /* Sleeps without a word to wait for. 0; -EINTR only where there are signals. */
 CELLA_KERNEL long cella_sleep(uint32_t clock, const struct libc_timespec *time);
 

@@ -137,8 +137,7 @@ static long waiter_sleep(struct cella_futex_waiter *waiter, uint32_t clock,
     uint32_t spinning = WAITER_SPINNING;
     atomic_compare_exchange_strong(&waiter->state, &spinning, WAITER_ASLEEP);
     while (atomic_load(&waiter->state) != WAITER_WOKEN) {
-        const bool interrupted =
-            can_be_interrupted && cella_linux_interrupted && cella_linux_interrupted();
+        const bool interrupted = can_be_interrupted && cella_is_interrupted();
         cella_result result = interrupted ? CELLA_OK : host_wait(clock, time);
         const bool over = clock != CELLA_WAIT_FOREVER && result.code == CELLA_CODE_BUSY;
         if (over || interrupted) {
@@ -168,9 +167,11 @@ static long wait(uint64_t address, uint32_t value, uint32_t bits, uint32_t clock
     return waiter_sleep(&waiter, clock, time, can_be_interrupted);
 }
 
-void cella_futex_wait_uninterrupted(uint64_t address, uint32_t value)
+void cella_futex_wait_uninterrupted(uint64_t address, uint32_t value,
+                                    const struct libc_timespec *until)
 {
-    wait(address, value, FUTEX_ANY, CELLA_WAIT_FOREVER, NULL, false);
+    wait(address, value, FUTEX_ANY, until ? CELLA_WAIT_UNTIL_MONOTONIC : CELLA_WAIT_FOREVER, until,
+         false);
 }
 
 static long requeue(uint64_t from, uint64_t to, uint32_t wake_count, uint32_t move_count,
@@ -259,7 +260,7 @@ long cella_sleep(uint32_t clock, const struct libc_timespec *time)
      * most one such wake; a relative sleep that a host cuts short again and again ends.
      */
     for (uint32_t rounds = 0; cella_is_ok(host_wait(clock, time)); rounds++) {
-        if (cella_linux_interrupted && cella_linux_interrupted()) {
+        if (cella_is_interrupted()) {
             return -EINTR;
         }
         if (clock == CELLA_WAIT_RELATIVE && rounds == 2) {

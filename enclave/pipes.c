@@ -25,12 +25,12 @@ struct pipe {
     uint8_t bytes[PIPE_SIZE];
 };
 
-/* Sleeps until the object has changed since `seen`. */
-static void object_wait(struct cella_open *open, uint32_t seen)
+/* Sleeps until the object has changed since `seen`. false: the thread has a signal to look at. */
+static bool object_wait(struct cella_open *open, uint32_t seen)
 {
     struct cella_regs regs = {
         .rdi = (uint64_t)&open->changes, .rsi = FUTEX_WAIT_PRIVATE, .rdx = seen};
-    (void)cella_futex(&regs);
+    return cella_futex(&regs) != -EINTR;
 }
 
 /* Whoever sleeps on the object, in a read or write or in poll, looks again. */
@@ -106,8 +106,8 @@ static long pipe_transfer(struct cella_open *open, const struct cella_transfer *
             }
         } else if (part != -EAGAIN || (open->flags & LINUX_O_NONBLOCK) != 0) {
             return done > 0 ? (long)done : part;
-        } else {
-            object_wait(open, seen);
+        } else if (!object_wait(open, seen)) {
+            return done > 0 ? (long)done : -EINTR;
         }
     }
     return (long)done;
@@ -271,7 +271,9 @@ static long event_transfer(struct cella_open *open, const struct cella_transfer 
         if ((open->flags & LINUX_O_NONBLOCK) != 0) {
             return result;
         }
-        object_wait(open, seen);
+        if (!object_wait(open, seen)) {
+            return -EINTR;
+        }
     }
 }
 

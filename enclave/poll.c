@@ -137,7 +137,8 @@ static long poll_rounds(struct poll_work *work, struct linux_pollfd *fds, int64_
         cella_poll_waiter_add(&waiter);
         uint32_t ready = look_inside(work, fds, &handles);
         int64_t left = ready > 0 ? 0 : timeout;
-        const long waited = wait_outside(work, handles, &left);
+        const bool interrupted = left != 0 && cella_is_interrupted();
+        const long waited = interrupted ? -EINTR : wait_outside(work, handles, &left);
         cella_poll_waiter_remove(&waiter);
         if (waited < 0) {
             return ready > 0 ? (long)ready : waited;

@@ -146,6 +146,7 @@ CELLA_KERNEL struct linux_thread *linux_thread_at(uint32_t slot);
 CELLA_KERNEL struct linux_thread *linux_thread_of(uint32_t tid);
 CELLA_KERNEL uint32_t linux_thread_count(void);
 CELLA_KERNEL void linux_thread_kick(struct linux_thread *thread);
+CELLA_KERNEL bool linux_kernel_thread_new(void (*main)(void));
 CELLA_KERNEL _Noreturn void linux_process_end(uint64_t reason);
 
 /* signal.c */

@@ -23,7 +23,7 @@ void linux_mutex_take(struct linux_mutex *mutex)
         __builtin_ia32_pause();
     }
     while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0) {
-        cella_futex_wait_uninterrupted((uint64_t)&mutex->word, 2);
+        cella_futex_wait_uninterrupted((uint64_t)&mutex->word, 2, NULL);
     }
 }
 

@@ -10,6 +10,9 @@
 #define SIGBUS_NUMBER 7u
 #define SIGFPE_NUMBER 8u
 #define SIGSEGV_NUMBER 11u
+#define SIGPIPE_NUMBER 13u
+#define SI_USER 0
+#define MSG_NOSIGNAL 0x4000u
 #define ILL_ILLOPN 2
 #define TRAP_BRKPT 1
 #define BUS_ADRALN 1
@@ -28,6 +31,83 @@ static long call_answer(struct cella_regs *regs)
         return result;
     }
     return cella_kernel_syscall(regs);
+}
+
+/* Calls with a mask of their own, for the time they take: where it is, and its size. false: none is given. */
+static bool call_mask(const struct cella_regs *regs, uint64_t *ret_at, uint64_t *ret_size)
+{
+    switch (regs->rax) {
+    case __NR_ppoll:
+        *ret_at = ARG3(regs);
+        *ret_size = ARG4(regs);
+        break;
+    case __NR_epoll_pwait:
+    case __NR_epoll_pwait2:
+        *ret_at = ARG4(regs);
+        *ret_size = ARG5(regs);
+        break;
+    case __NR_pselect6:
+        if (ARG5(regs) == 0 || !cella_user_range(ARG5(regs), 16)) {
+            return false;
+        }
+        *ret_at = ((const uint64_t *)ARG5(regs))[0];
+        *ret_size = ((const uint64_t *)ARG5(regs))[1];
+        break;
+    default:
+        return false;
+    }
+    return *ret_at != 0;
+}
+
+/* As call_answer, with that mask in place. The old one comes back here, or when signals have been looked at. */
+static long call_masked(struct linux_thread *thread, struct cella_regs *regs)
+{
+    uint64_t at, size;
+    if (!call_mask(regs, &at, &size)) {
+        return call_answer(regs);
+    }
+    if (size != 8) {
+        return -EINVAL;
+    }
+    if (!cella_user_range(at, 8)) {
+        return -EFAULT;
+    }
+    const uint64_t before = thread->td->signal_mask;
+    linux_signal_mask_set(thread, *(const uint64_t *)at);
+    const long result = call_answer(regs);
+    if (result == -EINTR) {
+        thread->saved_mask = before;
+        thread->has_saved_mask = true;
+    } else {
+        linux_signal_mask_set(thread, before);
+    }
+    return result;
+}
+
+/* SIGPIPE for writers whose readers are gone. */
+static void pipe_signal(struct linux_thread *thread, const struct cella_regs *regs)
+{
+    const struct linux_signal_info info = {.code = SI_USER, .process = 1};
+    switch (thread->call) {
+    case __NR_sendto:
+        if ((ARG3(regs) & MSG_NOSIGNAL) != 0) {
+            return;
+        }
+        break;
+    case __NR_sendmsg:
+        if ((ARG2(regs) & MSG_NOSIGNAL) != 0) {
+            return;
+        }
+        break;
+    case __NR_write:
+    case __NR_writev:
+    case __NR_sendfile:
+    case __NR_splice:
+        break;
+    default:
+        return;
+    }
+    linux_signal_send(thread, SIGPIPE_NUMBER, &info);
 }
 
 static void call_trace(const struct cella_regs *regs, uint64_t number, long result)
@@ -56,13 +136,15 @@ void cella_linux_syscall(struct cella_regs *regs)
 {
     struct linux_thread *thread = linux_thread_self();
     thread->call = regs->rax;
-    const long result = call_answer(regs);
+    const long result = call_masked(thread, regs);
     if (__builtin_expect((cella_linux_flags & CELLA_CALL_PROGRAM_TRACE) != 0, 0)) {
         call_trace(regs, thread->call, result);
     }
     if (result == -EINTR) {
         thread->is_interrupted = true;
         atomic_store(&thread->td->attention, 1);
+    } else if (result == -EPIPE) {
+        pipe_signal(thread, regs);
     }
     regs->rax = (uint64_t)result;
 }

@@ -209,9 +209,28 @@ static long call_clone3(const struct cella_regs *regs)
                                                                : thread_clone(regs, &request);
 }
 
+/* A thread of the kernel's own, which never ends and never is in the program. */
+bool linux_kernel_thread_new(void (*main)(void))
+{
+    const uint32_t slot = pool_take();
+    if (slot == 0 || !cella_td_boot(slot)) {
+        return false;
+    }
+    struct cella_td *td = cella_td_of_slot(slot);
+    td->start = (struct cella_regs){.rip = (uint64_t)main};
+    td->program_thread = NULL;
+    td->is_enclave_thread = true;
+    __atomic_store_n(&td->start_bound, true, __ATOMIC_RELEASE);
+    return cella_is_ok(cella_system_ocall(CELLA_OCALL_THREAD, &slot, sizeof(slot), NULL, 0, NULL));
+}
+
 static void start_thread(struct cella_td *td)
 {
     if (!__atomic_exchange_n(&td->start_bound, false, __ATOMIC_ACQ_REL)) {
+        return;
+    }
+    if (!td->program_thread) {
+        ((void (*)(void))td->start.rip)();
         return;
     }
     linux_thread_enter(td, &td->start);
@@ -248,7 +267,7 @@ static _Noreturn void main_thread_wait(void)
 {
     static uint32_t never;
     for (;;) {
-        cella_futex_wait_uninterrupted((uint64_t)&never, 0);
+        cella_futex_wait_uninterrupted((uint64_t)&never, 0, NULL);
     }
 }
 
