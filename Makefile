@@ -10,7 +10,7 @@ quietly = log=$$($(1) 2>&1) || { echo "$$log" >&2; exit 1; }
 all: $(BUILD)/build.ninja ## build everything; programs end in $(BUILD)/bin
 	@$(NINJA) -C $(BUILD) --quiet
 	@ln -sf ../compat/openenclave/oesign ../compat/intel/sgx_sign ../compat/intel/sgx_config_cpusvn \
-		../services/quoted/cella-quoted ../services/attestd/cella-attestd ../services/pccs/cella-pccs \
+		../services/quoted/cella-quoted ../services/device-plugin/cella-device-plugin ../services/webhook/cella-webhook ../services/attestd/cella-attestd ../services/pccs/cella-pccs \
 		../services/attestd/enclave/cella-attestd-enclave $(BUILD)/bin/
 	@scripts/print-sizes $(BUILD)
 

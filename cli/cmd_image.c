@@ -18,6 +18,7 @@
 
 static const char g_help[] =
     "usage: cella image [FOLDER] [-o DIR|FILE.tar] [OPTION...]\n"
+    "       cella image {--node|--program FILE...} -o DIR|FILE.tar [OPTION...]\n"
     "       cella image verify IMAGE [--mrenclave HEX] [--mrsigner HEX] [OPTION...]\n"
     "\n"
     "Builds the project in FOLDER (default: here) and writes a container image of it: the host\n"
@@ -34,6 +35,10 @@ static const char g_help[] =
     "  --quoting          with the software platform's quoting enclaves (and --software)\n"
     "  --preload          with the software processor under a host that does not have it in it\n"
     "  --add FILE[=PATH]  with this file too, in /app or at PATH\n"
+    "  --program FILE     programs without an enclave in place of a project: FILE, or its name\n"
+    "                     beside this program; needs -o and --name\n"
+    "  --node             the programs of a cluster's nodes: cella-device-plugin, cella-quoted,\n"
+    "                     cella-webhook, and what they need; needs -o\n"
     "  --user ID          runs as this user and group (default 65534, nobody)\n"
     "  --keep-debug       with debugging information\n"
     "  --sbom FILE        where the SPDX document goes (default: beside the image, .spdx.json)\n"
@@ -49,6 +54,7 @@ struct image_line {
     const char *sbom;
     bool docker;
     bool json;
+    bool node;
     struct image_options options;
     struct compile_options compile;
 };
@@ -95,6 +101,16 @@ static int parse_option(int option, struct image_line *line)
         }
         line->options.added[line->options.added_count++] = optarg;
         return -1;
+    case 'N':
+        line->node = true;
+        return -1;
+    case 'P':
+        if (line->options.program_count == IMAGE_PROGRAM_MAX) {
+            fprintf(stderr, "cella image: more than %u --program\n", IMAGE_PROGRAM_MAX);
+            return 2;
+        }
+        line->options.programs[line->options.program_count++] = optarg;
+        return -1;
     case 'u':
         if (!parse_user(optarg, &line->options.user)) {
             fprintf(stderr, "cella image: --user %s: expected a number from 1 on\n", optarg);
@@ -124,6 +140,38 @@ static int parse_option(int option, struct image_line *line)
     }
 }
 
+/* The programs of a node; a place and a name where there is no project to have them. */
+static int check_programs(struct image_line *line)
+{
+    static const char *const node[] = {"cella-device-plugin", "cella-quoted", "cella-webhook"};
+    struct image_options *options = &line->options;
+    for (size_t i = 0; line->node && i < CELLA_COUNT(node); i++) {
+        if (options->program_count == IMAGE_PROGRAM_MAX) {
+            fprintf(stderr, "cella image: more than %u --program\n", IMAGE_PROGRAM_MAX);
+            return 2;
+        }
+        options->programs[options->program_count++] = node[i];
+    }
+    if (line->node) {
+        options->quoting = options->node = true;
+        options->name = options->name ? options->name : "cella/node:" CELLA_VERSION;
+    }
+    if (options->program_count == 0) {
+        return -1;
+    }
+    if (strcmp(line->folder, ".") != 0) {
+        fprintf(stderr, "cella image: %s: a project and --program do not go together\n",
+                line->folder);
+        return 2;
+    }
+    if (!line->output || !options->name) {
+        fprintf(stderr, "cella image: programs without a project need %s\n",
+                line->output ? "--name NAME" : "-o DIR or -o FILE.tar");
+        return 2;
+    }
+    return -1;
+}
+
 static int parse(int argc, char **argv, struct image_line *ret_line)
 {
     static const struct option longs[] = {
@@ -134,6 +182,7 @@ static int parse(int argc, char **argv, struct image_line *ret_line)
         {"user", required_argument, NULL, 'u'},   {"keep-debug", no_argument, NULL, 'g'},
         {"sbom", required_argument, NULL, 'b'},   {"key", required_argument, NULL, 'k'},
         {"verbose", no_argument, NULL, 'v'},      {"json", no_argument, NULL, 'j'},
+        {"node", no_argument, NULL, 'N'},         {"program", required_argument, NULL, 'P'},
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int option, status = -1;
@@ -149,7 +198,7 @@ static int parse(int argc, char **argv, struct image_line *ret_line)
         fprintf(stderr, "cella image: %s: unexpected; see cella image --help\n", argv[optind]);
         status = 2;
     }
-    return status;
+    return status < 0 ? check_programs(ret_line) : status;
 }
 
 static bool ends_with(const char *text, const char *ending)
@@ -185,6 +234,10 @@ static void choose_places(const struct image_line *line, const struct project *p
 static void linked_packages(const struct project *project, const char *ret_names[4])
 {
     size_t count = 0;
+    if (!project) {
+        ret_names[0] = NULL;
+        return;
+    }
     bool crypto = project->host_static_crypto;
     static const char *const with_crypto[] = {"attest", "evidence", "protected", "seal", "tls"};
     for (size_t i = 0; i < CELLA_COUNT(with_crypto); i++) {
@@ -257,6 +310,10 @@ static void report_text(const struct image_job *job, const char *output, const c
                image->layers[i].cached ? ", as before" : "");
     }
     printf("  %-10s %9llu bytes\n", "together", (unsigned long long)packed_size(image));
+    if (!job->project) {
+        printf("sbom       %s\n", sbom);
+        return;
+    }
     printf("trusted    %9llu bytes of code and read-only data in the enclave\n",
            (unsigned long long)job->inspect.read_only_bytes);
     printf("untrusted  %9zu bytes of host, libraries and settings\n", host_bytes(job));
@@ -331,15 +388,20 @@ static cella_result make(const struct image_line *line, struct image_job *job, c
     static struct project project;
     static struct compile_result built;
     char cache[8192];
-    CELLA_TRY(project_read(line->folder, &project, error));
+    const bool is_project = line->options.program_count == 0;
+    if (is_project) {
+        CELLA_TRY(project_read(line->folder, &project, error));
+    }
     choose_places(line, &project, ret_output, ret_sbom, size);
-    CELLA_TRY(build_aside(&project, &line->compile, &built, error));
-    job->project = &project;
-    job->built = &built;
+    if (is_project) {
+        CELLA_TRY(build_aside(&project, &line->compile, &built, error));
+        CELLA_TRY(image_cache_folder(&project, cache, sizeof(cache), error));
+        job->project = &project;
+        job->built = &built;
+    }
     job->options = line->options;
     CELLA_TRY(image_options_settle(&job->options, error));
-    CELLA_TRY(image_cache_folder(&project, cache, sizeof(cache), error));
-    CELLA_TRY(image_job_make(job, cache, error));
+    CELLA_TRY(image_job_make(job, is_project ? cache : NULL, error));
     CELLA_TRY(write_image(job, ret_output, error));
     return write_sbom(job, ret_sbom, error);
 }

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "cli/bundle.h"
 #include "cli/cli.h"
+#include "cli/sdk.h"
 #include "common/cleanup.h"
 #include "host/quote.h"
 
@@ -53,7 +56,9 @@ cella_result image_options_settle(struct image_options *options, struct cella_er
 /* The project's name is letters of both kinds; an image's is lower case. */
 static cella_result settle_name(struct image_job *job, struct cella_error *error)
 {
-    const char *name = job->options.name ? job->options.name : job->project->name;
+    const char *name = job->options.name ? job->options.name
+                       : job->project    ? job->project->name
+                                         : "";
     const char *slash = strrchr(name, '/');
     const char *colon = strchr(slash ? slash : name, ':');
     const size_t length = colon ? (size_t)(colon - name) : strlen(name);
@@ -144,7 +149,8 @@ static cella_result add_preload(struct image_job *job, struct cella_error *error
     }
     CELLA_TRY(oci_tree_add_file(&job->tree, OCI_LAYER_BASE, LIBRARY_FOLDER "/" CELLA_SOFT_LIBRARY,
                                 source, 0755, OCI_TRIM_PROGRAM, error));
-    return oci_tree_add_needs(&job->tree, source, job->project->folder, error);
+    return oci_tree_add_needs(&job->tree, source, job->project ? job->project->folder : "/proc",
+                              error);
 }
 
 static cella_result add_quoting(struct image_job *job, struct cella_error *error)
@@ -280,10 +286,61 @@ static json_t *make_environment(const struct image_job *job)
     return list;
 }
 
+/* Where the program NAME of this installation is, or of the build tree that this program lies in. */
+static cella_result find_program(const char *name, char *ret_path, size_t size,
+                                 struct cella_error *error)
+{
+    char folder[4096];
+    const char *kind = strncmp(name, "cella-", 6) == 0 ? name + 6 : name;
+    CELLA_TRY(sdk_program_folder(folder, sizeof(folder), error));
+    snprintf(ret_path, size, "%s/%s", folder, name);
+    if (access(ret_path, R_OK) != 0) {
+        snprintf(ret_path, size, "%s/../services/%s/%s", folder, kind, name);
+    }
+    return access(ret_path, R_OK) == 0
+               ? CELLA_OK
+               : cella_error_set(error, CELLA_RESULT(NOT_FOUND),
+                                 "--program %s: not in %s; a path has a slash in it", name, folder);
+}
+
+/* A program that is no project's goes into the folder that every search begins with. */
+static cella_result add_program(struct image_job *job, const char *what, struct cella_error *error)
+{
+    char folder[8192], source[8192], path[4096];
+    if (strchr(what, '/')) {
+        snprintf(source, sizeof(source), "%s", what);
+    } else {
+        CELLA_TRY(find_program(what, source, sizeof(source), error));
+    }
+    const char *slash = strrchr(source, '/');
+    snprintf(folder, sizeof(folder), "%.*s", slash == source ? 1 : (int)(slash - source), source);
+    snprintf(path, sizeof(path), "usr/bin/%s", slash + 1);
+    CELLA_TRY(oci_tree_add_file(&job->tree, OCI_LAYER_HOST, path, source, 0755,
+                                job->options.keep_debug ? OCI_TRIM_NOT : OCI_TRIM_PROGRAM, error));
+    if (!job->host_path[0]) {
+        snprintf(job->host_path, sizeof(job->host_path), "%s", path);
+    }
+    return oci_tree_add_needs(&job->tree, source, folder, error);
+}
+
+static cella_result gather_programs(struct image_job *job, struct cella_error *error)
+{
+    for (unsigned i = 0; i < job->options.program_count; i++) {
+        CELLA_TRY(add_program(job, job->options.programs[i], error));
+    }
+    if (job->options.node) {
+        struct bundle bundle = {0};
+        CELLA_TRY(bundle_find_seccomp(&bundle, NULL, error));
+        CELLA_TRY(oci_tree_add_file(&job->tree, OCI_LAYER_BASE, "usr/share/cella/seccomp.json",
+                                    bundle.seccomp_path, 0644, OCI_TRIM_NOT, error));
+    }
+    return CELLA_OK;
+}
+
 static cella_result gather(struct image_job *job, struct cella_error *error)
 {
     CELLA_TRY(add_users(job, error));
-    CELLA_TRY(add_host(job, error));
+    CELLA_TRY(job->project ? add_host(job, error) : gather_programs(job, error));
     if (job->options.ca_certificates) {
         CELLA_TRY(add_certificates(job, error));
     }
@@ -299,7 +356,19 @@ static cella_result gather(struct image_job *job, struct cella_error *error)
     for (unsigned i = 0; i < job->options.added_count; i++) {
         CELLA_TRY(add_one(job, job->options.added[i], error));
     }
-    return add_enclave(job, error);
+    return job->project ? add_enclave(job, error) : CELLA_OK;
+}
+
+/* What starts: the host with its enclave, or the first of the programs. */
+static json_t *make_entrypoint(const struct image_job *job)
+{
+    if (!job->project) {
+        return json_pack("[o]", json_sprintf("/%s", job->host_path));
+    }
+    return job->built->folder[0]
+               ? json_pack("[o, s]", json_sprintf("/%s", job->host_path), job->built->image)
+               : json_pack("[o, o]", json_sprintf("/%s", job->host_path),
+                           json_sprintf("/%s", job->enclave_path));
 }
 
 cella_result image_job_make(struct image_job *job, const char *cache, struct cella_error *error)
@@ -307,22 +376,19 @@ cella_result image_job_make(struct image_job *job, const char *cache, struct cel
     char created[32];
     CELLA_TRY(settle_name(job, error));
     CELLA_TRY(gather(job, error));
-    job->annotations = image_annotations(&job->inspect, job->enclave_path);
+    job->annotations =
+        job->project ? image_annotations(&job->inspect, job->enclave_path) : json_object();
     oci_time_text(job->options.epoch, created);
     json_object_set_new(job->annotations, "org.opencontainers.image.title",
                         json_string(job->title));
     json_object_set_new(job->annotations, "org.opencontainers.image.created", json_string(created));
-    job->entrypoint =
-        job->built->folder[0]
-            ? json_pack("[o, s]", json_sprintf("/%s", job->host_path), job->built->image)
-            : json_pack("[o, o]", json_sprintf("/%s", job->host_path),
-                        json_sprintf("/%s", job->enclave_path));
+    job->entrypoint = make_entrypoint(job);
     job->environment = make_environment(job);
     const struct oci_config config = {.title = job->title,
                                       .tag = job->tag,
                                       .epoch = job->options.epoch,
                                       .user = job->options.user,
-                                      .folder = "/app",
+                                      .folder = job->project ? "/app" : "/",
                                       .entrypoint = job->entrypoint,
                                       .environment = job->environment,
                                       .annotations = job->annotations};

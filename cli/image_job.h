@@ -10,15 +10,20 @@
 #include "oci/image.h"
 
 #define IMAGE_ADD_MAX 64u
+#define IMAGE_PROGRAM_MAX 16u
 #define IMAGE_PLATFORM_PATH "/var/lib/cella/platform"
 
 struct image_options {
     const char *name;                 /* NAME or NAME:TAG; NULL: the project's */
     const char *added[IMAGE_ADD_MAX]; /* FILE or FILE=PATH */
     unsigned added_count;
+    const char
+        *programs[IMAGE_PROGRAM_MAX]; /* FILE, or NAME beside this program; in place of a project */
+    unsigned program_count;
     bool ca_certificates;
     bool software; /* a place for the software platform's keys */
     bool preload;  /* the software processor for hosts that do not have it in them */
+    bool node;     /* the seccomp profile, for the device plugin to install */
     bool quoting;  /* the software platform's quoting enclaves */
     bool keep_debug;
     uint32_t user;
@@ -27,8 +32,8 @@ struct image_options {
 
 /* Zero-initialise. */
 struct image_job {
-    const struct project *project;
-    const struct compile_result *built;
+    const struct project *project;      /* NULL: programs, without an enclave */
+    const struct compile_result *built; /* of the project */
     struct image_options options;
     char title[128];
     char tag[128];
