@@ -1,5 +1,5 @@
 /*
- * `cella sign`: makes a signed enclave image of a linked static PIE.
+ * `cella sign`: makes a signed enclave image of a linked static PIE, or of a whole program.
  * Side: tools. Called by cli/main.c. Never overwrites its input unless told to, never prints a
  * private key.
  */
@@ -15,23 +15,34 @@
 
 #include "cli/cli.h"
 #include "cli/file.h"
+#include "cli/program_sign.h"
+#include "cli/signing.h"
 #include "common/cleanup.h"
 #include "image/build.h"
 #include "image/sign.h"
 
-#define SIGN_KEY_FILE_MAX (1u << 20)
 #define SIGN_PATH_MAX 4096u
 
 static const char g_usage[] =
     "usage: cella sign IMAGE [--config FILE] [--out FILE] [--key PEM]\n"
     "       cella sign IMAGE --digest-out FILE [--config FILE] [--out FILE]\n"
     "       cella sign PREPARED --signature FILE --public-key PEM [--out FILE]\n"
+    "       cella sign --program FILE [--out FILE] [--key PEM | --digest-out FILE]\n"
+    "       cella sign --manifest FILE [--out FILE] [--key PEM | --digest-out FILE]\n"
     "\n"
-    "Makes a signed enclave image of IMAGE, a static PIE linked with libcella_enclave.a.\n"
+    "Makes a signed enclave image of IMAGE, a static PIE linked with libcella_enclave.a, or of a "
+    "whole\n"
+    "Linux program that knows nothing of enclaves.\n"
     "\n"
+    "  --program FILE     an executable, C or Go, static or dynamic; with what it needs of this "
+    "machine's\n"
+    "                     libraries, and no files, variables or names of the host otherwise\n"
+    "  --manifest FILE    a cella.toml or an enclave.json, which says what the program may see\n"
     "  --config FILE      heap, stack, threads, product, SVN … (cella-sign(1), "
     "docs/formats/config.md)\n"
-    "  --out FILE         the result; else IMAGE.signed (for PREPARED: the file itself)\n"
+    "  --out FILE         the result; else IMAGE.signed (for PREPARED: the file itself; for a "
+    "program:\n"
+    "                     PROGRAM.cella)\n"
     "  --key PEM          RSA-3072 private key with exponent 3 (openssl genrsa -3 3072); without "
     "it\n"
     "                     the machine's own debug key signs and the image is marked debug\n"
@@ -46,7 +57,9 @@ static const char g_usage[] =
     "  --help             this text\n";
 
 struct sign_options {
-    const char *image;
+    const char *image; /* NULL: a program */
+    const char *program;
+    const char *manifest;
     const char *config;
     const char *out;
     const char *key;
@@ -73,25 +86,6 @@ static uint32_t date_of(const char *text)
     uint32_t month = bcd >> 8 & 0xFF;
     uint32_t day = bcd & 0xFF;
     return month >= 1 && month <= 0x12 && day >= 1 && day <= 0x31 ? bcd : 0;
-}
-
-/* SOURCE_DATE_EPOCH, or now. */
-static CELLA_MUST_USE cella_result date_default(uint32_t *ret_date, struct cella_error *error)
-{
-    const char *text = getenv("SOURCE_DATE_EPOCH");
-    long long seconds = (long long)time(NULL);
-
-    if (text) {
-        char *end;
-        errno = 0;
-        seconds = strtoll(text, &end, 10);
-        if (errno || end == text || *end || cella_sigstruct_date(seconds) == 0) {
-            return cella_error_set(error, CELLA_RESULT(OUT_OF_RANGE),
-                                   "SOURCE_DATE_EPOCH is '%s'; expected seconds since 1970", text);
-        }
-    }
-    *ret_date = cella_sigstruct_date(seconds);
-    return CELLA_OK;
 }
 
 /* One option of getopt_long's. */
@@ -133,6 +127,12 @@ static CELLA_MUST_USE cella_result option_take(int option, struct sign_options *
     case 'j':
         options->json = true;
         return CELLA_OK;
+    case 'P':
+        options->program = optarg;
+        return CELLA_OK;
+    case 'm':
+        options->manifest = optarg;
+        return CELLA_OK;
     case 'h':
         options->help = true;
         return CELLA_OK;
@@ -142,12 +142,29 @@ static CELLA_MUST_USE cella_result option_take(int option, struct sign_options *
     }
 }
 
+static CELLA_MUST_USE cella_result options_program_check(const struct sign_options *options,
+                                                         bool has_image, struct cella_error *error)
+{
+    if (has_image || (options->program && options->manifest)) {
+        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
+                               "expected one of an image file, --program and --manifest");
+    }
+    if (options->config || options->keep_syscalls) {
+        return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
+                               "--config and --keep-syscalls are for enclaves; a program has a "
+                               "manifest");
+    }
+    return CELLA_OK;
+}
+
 static CELLA_MUST_USE cella_result options_parse(int argc, char **argv,
                                                  struct sign_options *options,
                                                  struct cella_error *error)
 {
     static const struct option longs[] = {
         {"config", required_argument, NULL, 'c'},
+        {"program", required_argument, NULL, 'P'},
+        {"manifest", required_argument, NULL, 'm'},
         {"out", required_argument, NULL, 'o'},
         {"key", required_argument, NULL, 'k'},
         {"digest-out", required_argument, NULL, 'd'},
@@ -169,10 +186,13 @@ static CELLA_MUST_USE cella_result options_parse(int argc, char **argv,
             return CELLA_OK;
         }
     }
-    if (optind + 1 != argc) {
+    if (options->program || options->manifest) {
+        CELLA_TRY(options_program_check(options, optind < argc, error));
+    } else if (optind + 1 != argc) {
         return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT), "expected one image file");
+    } else {
+        options->image = argv[optind];
     }
-    options->image = argv[optind];
     if ((options->signature == NULL) != (options->public_key == NULL)) {
         return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
                                "--signature and --public-key go together");
@@ -185,72 +205,45 @@ static CELLA_MUST_USE cella_result options_parse(int argc, char **argv,
         return cella_error_set(error, CELLA_RESULT(INVALID_ARGUMENT),
                                "--config belongs to the step with --digest-out");
     }
-    return options->date ? CELLA_OK : date_default(&options->date, error);
+    return options->date ? CELLA_OK : signing_date(&options->date, error);
 }
 
-/* $XDG_STATE_HOME/cella/debug-key.pem, its folder made. */
-static CELLA_MUST_USE cella_result debug_key_path(char *path, size_t size,
-                                                  struct cella_error *error)
-{
-    const char *state = getenv("XDG_STATE_HOME");
-    const char *home = getenv("HOME");
-    bool own = state && state[0] == '/';
-    int used;
+/* A program and its manifest. Zero-initialise; freed by _done. */
+struct sign_program {
+    struct program_manifest manifest;
+    struct program_sign job;
+};
 
-    if (!own && (!home || home[0] != '/')) {
-        return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
-                               "no place for a debug key: HOME is not set; give --key");
-    }
-    used = snprintf(path, size, "%s%s/cella/debug-key.pem", own ? state : home,
-                    own ? "" : "/.local/state");
-    if (used < 0 || (size_t)used >= size) {
-        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
-                               "the path of the debug key is too long; give --key");
-    }
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        int failed = mkdir(path, 0700) != 0 && errno != EEXIST;
-        if (failed) {
-            return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);
-        }
-        *slash = '/';
-    }
-    return CELLA_OK;
+static void sign_program_done(struct sign_program *program)
+{
+    program_manifest_done(&program->manifest);
 }
 
-static CELLA_MUST_USE cella_result key_file_read(const char *path, bool is_private,
-                                                 struct cella_key *ret_key,
-                                                 struct cella_error *error)
+static CELLA_MUST_USE cella_result sign_program_read(const struct sign_options *options,
+                                                     struct sign_program *program,
+                                                     struct cella_error *error)
 {
-    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
-    CELLA_TRY(cella_file_read(path, SIGN_KEY_FILE_MAX, &file, error));
-    cella_result result = cella_key_read(cella_file_bytes(&file), is_private, path, ret_key, error);
-    explicit_bzero(file.data, file.size);
-    return result;
-}
+    struct program_manifest *manifest = &program->manifest;
 
-/* The machine's own key for debug enclaves, made at the first use. */
-static CELLA_MUST_USE cella_result debug_key(struct cella_key *ret_key, struct cella_error *error)
-{
-    char path[SIGN_PATH_MAX];
-    char *pem;
-    size_t size;
-    const char *made = "";
-
-    CELLA_TRY(debug_key_path(path, sizeof(path), error));
-    if (access(path, F_OK) == 0) {
-        CELLA_TRY(key_file_read(path, true, ret_key, error));
+    program->job.command = "cella sign";
+    program->job.manifest = manifest;
+    program->job.key = options->key;
+    if (options->program) {
+        CELLA_TRY(program_sign_default(options->program, manifest, error));
     } else {
-        CELLA_TRY(cella_key_generate(ret_key, error));
-        CELLA_TRY(cella_key_write(ret_key, &pem, &size));
-        cella_result result = cella_file_write(path, pem, size, 0600, error);
-        explicit_bzero(pem, size);
-        free(pem);
-        CELLA_TRY(result);
-        made = ", made now";
+        program_manifest_init(manifest);
+        CELLA_TRY(program_manifest_read(options->manifest, manifest, stderr, error));
     }
-    fprintf(stderr, "cella sign: no --key: signed for debugging only, with %s%s\n", path, made);
-    return CELLA_OK;
+    return program_manifest_load(manifest, error);
+}
+
+static void report_program_site(void *context, const struct cella_rewrite_site *site)
+{
+    const struct cella_program_report *report = context;
+    fprintf(stderr, "cella sign: %s: syscall at 0x%llx in %s: %s%s\n", report->file,
+            (unsigned long long)site->address, site->function[0] ? site->function : "(no symbol)",
+            site->left_because ? "left: " : "rewritten",
+            site->left_because ? site->left_because : "");
 }
 
 static void report_site(void *context, const struct cella_rewrite_site *site)
@@ -260,14 +253,6 @@ static void report_site(void *context, const struct cella_rewrite_site *site)
             (unsigned long long)site->address, site->function[0] ? site->function : "(no symbol)",
             site->left_because ? "left: " : "rewritten",
             site->left_because ? site->left_because : "");
-}
-
-/* Parses and measures what was built, so that nothing is signed that the loader would refuse. */
-static CELLA_MUST_USE cella_result measure(const struct cella_buffer *output, uint8_t *ret_hash,
-                                           struct cella_image *image, struct cella_error *error)
-{
-    CELLA_TRY(cella_image_parse(cella_buffer_bytes(output), image, error));
-    return cella_image_measure(image, ret_hash);
 }
 
 /* Everything up to the signature. */
@@ -286,7 +271,7 @@ static CELLA_MUST_USE cella_result prepare(const struct sign_options *options,
     build->keep_syscalls = options->keep_syscalls;
     build->site = options->verbose ? report_site : NULL;
     CELLA_TRY(cella_image_build(cella_file_bytes(&input), config, build, output, error));
-    CELLA_TRY(measure(output, hash, &image, error));
+    CELLA_TRY(signing_measure(output, hash, &image, error));
     cella_sigstruct_fill(config, hash, options->date, ret_sigstruct);
     return CELLA_OK;
 }
@@ -301,7 +286,7 @@ static CELLA_MUST_USE cella_result config_read(const struct sign_options *option
     if (!options->config) {
         return CELLA_OK;
     }
-    CELLA_TRY(cella_file_read(options->config, SIGN_KEY_FILE_MAX, &text, error));
+    CELLA_TRY(cella_file_read(options->config, SIGNING_KEY_FILE_MAX, &text, error));
     return cella_config_parse(cella_file_bytes(&text), options->config, ret_config, error);
 }
 
@@ -318,12 +303,45 @@ static CELLA_MUST_USE cella_result sign_new(const struct sign_options *options,
 
     CELLA_TRY(config_read(options, &config, error));
     if (options->key) {
-        CELLA_TRY(key_file_read(options->key, true, &key, error));
+        CELLA_TRY(signing_key_read(options->key, true, &key, error));
     } else if (!options->digest_out) {
-        CELLA_TRY(debug_key(&key, error));
+        CELLA_TRY(signing_debug_key("cella sign", &key, error));
         config.debug = true;
     }
     CELLA_TRY(prepare(options, &config, build, output, sigstruct, error));
+    if (!options->digest_out) {
+        return cella_sigstruct_sign(sigstruct, &key, error);
+    }
+    cella_sigstruct_message(sigstruct, message);
+    return cella_file_write(options->digest_out, message, sizeof(message), 0644, error);
+}
+
+/* The same for a whole program. */
+static CELLA_MUST_USE cella_result sign_program(const struct sign_options *options,
+                                                struct sign_program *program,
+                                                struct cella_image_build *build,
+                                                struct cella_buffer *output,
+                                                struct sgx_sigstruct *sigstruct,
+                                                struct cella_error *error)
+{
+    CELLA_CLEANUP(cella_key_done) struct cella_key key = {0};
+    struct program_sign *job = &program->job;
+    struct cella_image image;
+    uint8_t hash[32];
+    uint8_t message[CELLA_SIGSTRUCT_MESSAGE_SIZE];
+
+    if (!options->digest_out) {
+        CELLA_TRY(program_sign_key(job, &key, error));
+    }
+    if (options->verbose) {
+        job->report.site = report_program_site;
+        job->report.site_context = &job->report;
+    }
+    CELLA_TRY(program_sign_image(job, output, error));
+    CELLA_TRY(signing_measure(output, hash, &image, error));
+    cella_sigstruct_fill(&program->manifest.config.image, hash, options->date, sigstruct);
+    build->site_count = job->report.site_count + job->report.file_site_count;
+    build->rewritten_count = job->report.rewritten_count + job->report.file_rewritten_count;
     if (!options->digest_out) {
         return cella_sigstruct_sign(sigstruct, &key, error);
     }
@@ -344,10 +362,10 @@ static CELLA_MUST_USE cella_result sign_attach(const struct sign_options *option
     uint8_t hash[32];
 
     CELLA_TRY(cella_file_read(options->image, CELLA_IMAGE_FILE_MAX, &input, error));
-    CELLA_TRY(cella_file_read(options->signature, SIGN_KEY_FILE_MAX, &signature, error));
-    CELLA_TRY(key_file_read(options->public_key, false, &key, error));
+    CELLA_TRY(cella_file_read(options->signature, SIGNING_KEY_FILE_MAX, &signature, error));
+    CELLA_TRY(signing_key_read(options->public_key, false, &key, error));
     CELLA_TRY(cella_buffer_append(output, input.data, input.size));
-    CELLA_TRY(measure(output, hash, &image, error));
+    CELLA_TRY(signing_measure(output, hash, &image, error));
     *sigstruct = image.sigstruct;
     if (memcmp(hash, sigstruct->enclave_hash, sizeof(hash)) != 0) {
         return cella_error_set(error, CELLA_RESULT(MEASUREMENT_MISMATCH),
@@ -401,20 +419,47 @@ static void print_result(const struct sign_options *options, const char *out,
     }
 }
 
+/* Where the result goes. */
+static CELLA_MUST_USE cella_result out_path(const struct sign_options *options,
+                                            const struct sign_program *program, char *ret_path,
+                                            struct cella_error *error)
+{
+    const char *base = options->image;
+    const char *folder = "";
+    const char *end = options->signature ? "" : ".signed";
+    int used;
+
+    if (!base) {
+        const struct program_manifest *manifest = &program->manifest;
+        base = manifest->executable;
+        folder = base[0] != '/' && manifest->folder && !manifest->from_ego ? manifest->folder : "";
+        end = ".cella";
+    }
+    used = options->out ? snprintf(ret_path, SIGN_PATH_MAX, "%s", options->out)
+                        : snprintf(ret_path, SIGN_PATH_MAX, "%s%s%s%s", folder, *folder ? "/" : "",
+                                   base, end);
+    if (used < 0 || (size_t)used >= SIGN_PATH_MAX) {
+        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "the path is too long");
+    }
+    return CELLA_OK;
+}
+
 static CELLA_MUST_USE cella_result sign(const struct sign_options *options,
                                         struct cella_error *error)
 {
     CELLA_CLEANUP(cella_buffer_done) struct cella_buffer output = {0};
+    CELLA_CLEANUP(sign_program_done) struct sign_program program = {0};
     struct cella_image_build build = {0};
     struct sgx_sigstruct sigstruct;
     char out[SIGN_PATH_MAX];
-    int used = snprintf(out, sizeof(out), "%s%s", options->out ? options->out : options->image,
-                        options->out || options->signature ? "" : ".signed");
 
-    if (used < 0 || (size_t)used >= sizeof(out)) {
-        return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED), "the path is too long");
+    if (!options->image) {
+        CELLA_TRY(sign_program_read(options, &program, error));
     }
-    if (options->signature) {
+    CELLA_TRY(out_path(options, &program, out, error));
+    if (!options->image) {
+        CELLA_TRY(sign_program(options, &program, &build, &output, &sigstruct, error));
+    } else if (options->signature) {
         CELLA_TRY(sign_attach(options, &output, &sigstruct, error));
     } else {
         CELLA_TRY(sign_new(options, &build, &output, &sigstruct, error));
@@ -440,8 +485,9 @@ int cella_cmd_sign(int argc, char **argv)
         result = sign(&options, &error);
     }
     if (!cella_is_ok(result)) {
-        fprintf(stderr, "cella sign: %s%s%s\n", options.image && usable ? options.image : "",
-                options.image && usable ? ": " : "",
+        const char *subject = options.image ? options.image : options.program;
+        fprintf(stderr, "cella sign: %s%s%s\n", subject && usable ? subject : "",
+                subject && usable ? ": " : "",
                 error.text[0] ? error.text : cella_result_text(result));
         return usable ? 1 : 2;
     }
