@@ -177,6 +177,38 @@ static void environment_collect(const struct given *given, struct items *items)
     }
 }
 
+static bool environment_has(struct cella_bytes name)
+{
+    for (uint32_t i = 0; i < description.head.environment.count; i++) {
+        const struct cella_bytes own =
+            cella_program_text(&description, cella_program_variable_at(&description, i).name);
+        if (own.size == name.size && cella_equal(own.data, name.data, name.size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Programs of EGo's users see the host's variables that start with EDG_, but for those that the manifest names. */
+static void environment_collect_ego(const struct given *given, struct items *items)
+{
+    static const char prefix[] = "EDG_";
+    uint64_t at = 0, size;
+    const char *text;
+    for (uint32_t i = 0; given_next(given, &at, &text, &size); i++) {
+        uint64_t name_size = 0;
+        while (name_size < size && text[name_size] != '=') {
+            name_size++;
+        }
+        const struct cella_bytes name = {.data = (const uint8_t *)text, .size = name_size};
+        if (i >= given->argument_count && i - given->argument_count < given->environment_count &&
+            name_size < size && name_size >= sizeof(prefix) &&
+            cella_equal(text, prefix, sizeof(prefix) - 1) && !environment_has(name)) {
+            item_add(items, name, text + name_size + 1, size - name_size - 1);
+        }
+    }
+}
+
 /* Last ones first, so that they lie in order: programs that change their title count on it. */
 static bool items_lay(struct stack *stack, struct items *items)
 {
@@ -270,7 +302,9 @@ static uint64_t stack_lay(uint64_t top, const struct given *given)
     struct stack stack = {.at = top - 8, .floor = top - description.head.stack_size / 2};
     const uint64_t argument_max =
         (uint64_t)description.head.arguments.count + given->argument_count;
-    const uint64_t size = (argument_max + description.head.environment.count) * sizeof(struct item);
+    const uint64_t environment_max =
+        (uint64_t)description.head.environment.count + given->environment_count;
+    const uint64_t size = (argument_max + environment_max) * sizeof(struct item);
     struct item *list = cella_pages_new(size + 1);
     uint64_t start = 0;
     if (!list) {
@@ -280,6 +314,9 @@ static uint64_t stack_lay(uint64_t top, const struct given *given)
     struct items environment = {.list = list + argument_max};
     arguments_collect(given, &arguments);
     environment_collect(given, &environment);
+    if (description.head.flags & CELLA_PROGRAM_EGO) {
+        environment_collect_ego(given, &environment);
+    }
     bool done = auxiliary_make(&stack);
     const uint64_t environment_end = stack.at;
     done = done && items_lay(&stack, &environment);
