@@ -591,6 +591,35 @@ cella_kernel_leave_preserving:
 cella_entry_text_end:
 
 /*
+ * uint64_t cella_enclu(leaf, rbx, rcx, rdx): every other ENCLU of the kernel; what the leaf leaves in RAX. The marked bytes
+ * are an agreement as above: RDI = TCS, RSI = where they go on, and R8 to R11 may be changed.
+ */
+        .globl  cella_enclu
+        .hidden cella_enclu
+        .type   cella_enclu, @function
+        .p2align 5
+cella_enclu:
+        .cfi_startproc
+        push    %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        mov     %edi, %eax
+        mov     %rsi, %rbx
+        xchg    %rdx, %rcx
+        mov     %gs:TD_TCS, %rdi
+        lea     1f(%rip), %rsi
+        .p2align 5
+        .byte   0x0F, 0x01, 0xD7                /* enclu */
+        .byte   0xEB, 0x18                      /* jmp 1f */
+        .fill   8, 1, 0xCC
+        .ascii  "CellaEncluSite01"
+1:      pop     %rbx
+        .cfi_adjust_cfa_offset -8
+        ret
+        .cfi_endproc
+        .size   cella_enclu, . - cella_enclu
+
+/*
  * The instructions that touch host memory for copies: int (to, from, count), 0 = done. The host may have no memory where
  * it says; stage one then goes on at cella_host_access_failed. So: no stack, only registers that a call may change.
  */

@@ -55,6 +55,8 @@ struct cella_pair {
 };
 
 /* entry.S */
+/* ENCLU of any leaf but EEXIT (entry.S): what it leaves in RAX. */
+CELLA_KERNEL uint64_t cella_enclu(uint32_t leaf, uint64_t rbx, uint64_t rcx, uint64_t rdx);
 CELLA_KERNEL struct cella_pair cella_kernel_leave(uint64_t rdi, uint64_t rsi, uint64_t rdx,
                                                   uint64_t r8, uint64_t r9);
 CELLA_KERNEL struct cella_pair

@@ -39,9 +39,7 @@ static bool page_accept(uint64_t address)
 {
     _Alignas(SGX_ALIGN_SECINFO) const struct sgx_secinfo secinfo = {
         .flags = SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_REG | SGX_SECINFO_PENDING};
-    uint64_t rax = SGX_EACCEPT;
-    __asm__ volatile("enclu" : "+a"(rax) : "b"(&secinfo), "c"(address), "d"(0) : "memory", "cc");
-    return (uint32_t)rax == SGX_SUCCESS;
+    return (uint32_t)cella_enclu(SGX_EACCEPT, (uint64_t)&secinfo, address, 0) == SGX_SUCCESS;
 }
 
 cella_result cella_memory_init(void)

@@ -12,9 +12,7 @@
 static uint32_t enclu(uint32_t leaf, uint64_t flags, uint64_t address)
 {
     _Alignas(SGX_ALIGN_SECINFO) const struct sgx_secinfo secinfo = {.flags = flags};
-    uint64_t rax = leaf;
-    __asm__ volatile("enclu" : "+a"(rax) : "b"(&secinfo), "c"(address), "d"(0) : "memory", "cc");
-    return (uint32_t)rax;
+    return (uint32_t)cella_enclu(leaf, (uint64_t)&secinfo, address, 0);
 }
 
 static bool grows(void)

@@ -9,9 +9,7 @@
 
 static uint32_t enclu(uint32_t leaf, const void *rbx, const void *rcx, void *rdx)
 {
-    uint64_t rax = leaf;
-    __asm__ volatile("enclu" : "+a"(rax) : "b"(rbx), "c"(rcx), "d"(rdx) : "memory", "cc");
-    return (uint32_t)rax;
+    return (uint32_t)cella_enclu(leaf, (uint64_t)rbx, (uint64_t)rcx, (uint64_t)rdx);
 }
 
 /* Clears what the compiler takes for dead. */

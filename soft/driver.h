@@ -76,6 +76,8 @@ struct driver_span {
 #define VMA_APPLIED_SHIFT 4u
 #define VMA_PRIVATE 0x80u
 
+#define DRIVER_FAULTED 16u
+
 struct driver_scratch;
 
 /* soft_enclave comes first: the table hands out pointers to it. */
@@ -89,6 +91,7 @@ struct driver_enclave {
     uint64_t mapped_pages; /* pages of ELRANGE that this process has mapped */
     uint32_t spans;        /* spans of this enclave */
     uint32_t seen_generation;
+    uint32_t locker; /* the thread that runs a leaf, where it knows its number; 0: ask the kernel */
     uint16_t *vma_chunks; /* the state of all pages of a chunk, or VMA_SPREAD: each has its own */
     uint8_t *vma;         /* one byte a page of ELRANGE, of spread chunks only */
     _Atomic uint32_t *chunks; /* valid pages in each SOFT_CHUNK_PAGES */
@@ -97,6 +100,8 @@ struct driver_enclave {
     struct driver_scratch *scratch; /* of ADD_PAGES, see mover.h */
     uint64_t source_start;          /* the last mapping that ADD_PAGES was allowed to read */
     uint64_t source_end;
+    /* Pages + 1 whose faults the enclave was told of: it is going to use them once it has accepted them. */
+    uint64_t faulted[DRIVER_FAULTED];
 };
 
 extern struct driver_enclave g_enclaves[SOFT_MAX_ENCLAVES];
@@ -130,6 +135,7 @@ static inline uint64_t driver_next_used(const struct driver_enclave *e, uint64_t
 uint32_t soft_thread_id(void);
 bool soft_try_lock(_Atomic uint32_t *lock, uint32_t self);
 void soft_lock(_Atomic uint32_t *lock);
+void soft_lock_as(_Atomic uint32_t *lock, uint32_t self); /* self: soft_thread_id() */
 void soft_unlock(_Atomic uint32_t *lock);
 /* Host memory that may not be there: false instead of a fault. */
 bool soft_user_read(void *to, uint64_t from, size_t size);
@@ -151,6 +157,7 @@ bool driver_is_provision_fd(int fd);
 
 /* driver_map.c. Both locks held. */
 int driver_apply(struct driver_enclave *e, uint64_t first, uint64_t count);
+int driver_apply_around(struct driver_enclave *e, uint64_t page);
 void driver_adopt_spans(struct driver_enclave *e);
 void driver_page_added(struct driver_enclave *e, uint64_t page);
 void driver_page_removed(struct driver_enclave *e, uint64_t page);

@@ -202,7 +202,8 @@ uint64_t driver_epc_take(struct driver_enclave *e, uint64_t pages)
 {
     uint64_t before = e->control->kernel_pages;
     if (g_epc) {
-        soft_lock(&g_epc->lock);
+        const uint32_t self = e->locker;
+        soft_lock_as(&g_epc->lock, self ? self : soft_thread_id());
         if (!g_epc->overcommit && epc_affordable(before, pages) < pages) {
             epc_collect();
             pages = epc_affordable(before, pages);

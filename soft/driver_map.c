@@ -9,7 +9,6 @@
 #include "soft/vma.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -32,7 +31,10 @@ static void chunk_spread(struct driver_enclave *e, uint64_t chunk)
     if (!(state & VMA_SPREAD)) {
         const uint64_t first = chunk * SOFT_CHUNK_PAGES;
         const uint64_t left = driver_page_count(e) - first;
-        memset(e->vma + first, state, left < SOFT_CHUNK_PAGES ? left : SOFT_CHUNK_PAGES);
+        const uint64_t count = left < SOFT_CHUNK_PAGES ? left : SOFT_CHUNK_PAGES;
+        for (uint64_t i = 0; i < count; i++) {
+            e->vma[first + i] = (uint8_t)state;
+        }
         __atomic_store_n(&e->vma_chunks[chunk], VMA_SPREAD, __ATOMIC_RELEASE);
     }
 }
@@ -138,6 +140,42 @@ int driver_apply(struct driver_enclave *e, uint64_t first, uint64_t count)
     return run < end ? apply_run(e, run, end - run, run_old, run_want) : 0;
 }
 
+/* Whether the mapping of `page` waits for the change from `old` to `want`, or for one of the same kind. */
+static bool waits_alike(const struct driver_enclave *e, uint64_t page, uint8_t old, uint8_t want)
+{
+    const uint8_t native = VMA_APPLIED | VMA_PRIVATE;
+    const uint8_t now = vma_at(e, page);
+    const uint8_t then = e->chunks[page / SOFT_CHUNK_PAGES] ? wanted_state(e, page, now) : now;
+    return now != then && ((then ^ want) & native) == 0 && ((now ^ old) & VMA_PRIVATE) == 0;
+}
+
+#define AROUND_PAGES 4096u
+
+/*
+ * Pages are accepted in runs, and what the enclave may do with them only grows: the run is mapped in one piece when the
+ * first of them is used.
+ */
+int driver_apply_around(struct driver_enclave *e, uint64_t page)
+{
+    const uint8_t old = vma_at(e, page);
+    const uint8_t want = wanted_state(e, page, old);
+    const uint64_t count = driver_page_count(e);
+    const uint64_t low = page > AROUND_PAGES ? page - AROUND_PAGES : 0;
+    const uint64_t high = count - page > AROUND_PAGES ? page + AROUND_PAGES : count;
+    uint64_t first = page;
+    uint64_t end = page + 1;
+    if (old == want) {
+        return 0;
+    }
+    while (first > low && waits_alike(e, first - 1, old, want)) {
+        first--;
+    }
+    while (end < high && waits_alike(e, end, old, want)) {
+        end++;
+    }
+    return apply_run(e, first, end - first, old, want);
+}
+
 void driver_bump(struct driver_enclave *e)
 {
     uint32_t before = atomic_fetch_add(&e->pub.shared->generation, 1);
@@ -228,8 +266,8 @@ static bool translate(struct driver_enclave *e, uint64_t page, uint32_t access)
         return false;
     }
     if (!(e->pub.epcm[page].flags & SOFT_EPCM_VALID) &&
-        e->pub.shared->state == SOFT_STATE_INITIALIZED && !driver_augment(e, page)) {
-        driver_bump(e);
+        e->pub.shared->state == SOFT_STATE_INITIALIZED) {
+        (void)driver_augment(e, page); /* pending: nobody's mappings change */
     }
     return (e->pub.epcm[page].flags & SOFT_EPCM_VALID) != 0;
 }
@@ -249,8 +287,9 @@ static bool fault_resolve(struct driver_enclave *e, uint64_t page, uint32_t acce
                           uint32_t *ret_error)
 {
     if (translate(e, page, access) && (epcm_prot(e->pub.epcm[page].flags) & access_prot(access))) {
-        return driver_apply(e, page, 1) == 0;
+        return driver_apply_around(e, page) == 0;
     }
+    e->faulted[page % DRIVER_FAULTED] = page + 1;
     *ret_error = fault_code(vma_at(e, page), e->pub.epcm[page].flags, access);
     return false;
 }

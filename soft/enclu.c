@@ -28,17 +28,27 @@ static struct soft_outcome enclu(struct driver_enclave *e, uint32_t leaf, uint64
     return soft_done();
 }
 
-struct soft_outcome soft_enclu(struct soft_enclave *enclave, uint32_t leaf, uint64_t rbx,
-                               uint64_t rcx, uint64_t rdx)
+struct soft_outcome soft_enclu_as(uint32_t self, struct soft_enclave *enclave, uint32_t leaf,
+                                  uint64_t rbx, uint64_t rcx, uint64_t rdx)
 {
     struct soft_outcome outcome = soft_gp();
-    soft_platform_load();
-    soft_lock(&g_process_lock);
+    if (leaf == SGX_EREPORT || leaf == SGX_EGETKEY) {
+        soft_platform_load();
+    }
+    soft_lock_as(&g_process_lock, self);
     if (enclave->used == 2) { /* it may have been unmapped by another thread */
-        soft_lock(&enclave->shared->lock);
+        soft_lock_as(&enclave->shared->lock, self);
+        driver_of(enclave)->locker = self;
         outcome = enclu(driver_of(enclave), leaf, rbx, rcx, rdx);
+        driver_of(enclave)->locker = 0;
         soft_unlock(&enclave->shared->lock);
     }
     soft_unlock(&g_process_lock);
     return outcome;
+}
+
+struct soft_outcome soft_enclu(struct soft_enclave *enclave, uint32_t leaf, uint64_t rbx,
+                               uint64_t rcx, uint64_t rdx)
+{
+    return soft_enclu_as(soft_thread_id(), enclave, leaf, rbx, rcx, rdx);
 }

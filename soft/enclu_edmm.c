@@ -27,14 +27,20 @@ static bool secinfo_is_readable(const struct soft_operand *operand)
            soft_operand_is_reg(operand, SGX_SECINFO_R);
 }
 
-/* The EPCM entry has changed: what the enclave may do natively follows at once. */
+/*
+ * The EPCM entry has changed, and lets the enclave do more: the mapping follows when it does (soft_fault_resolve), here as
+ * in other processes. A page that it has faulted on is used next.
+ */
 static struct soft_outcome settle(struct driver_enclave *e, uint64_t address,
                                   struct soft_outcome outcome)
 {
-    driver_bump(e);
-    if (driver_apply(e, (address - e->pub.base) >> SGX_PAGE_SHIFT, 1)) {
-        /* Out of VMAs: the next access faults and is tried again by soft_fault_resolve. */
-        return outcome;
+    const uint64_t page = (address - e->pub.base) >> SGX_PAGE_SHIFT;
+    uint64_t *faulted = &e->faulted[page % DRIVER_FAULTED];
+    if ((e->pub.epcm[page].flags & SGX_SECINFO_TYPE_MASK) != SGX_SECINFO_REG) {
+        driver_bump(e); /* a TCS: what is known of entries by it has changed */
+    } else if (*faulted == page + 1) {
+        *faulted = 0;
+        (void)driver_apply_around(e, page); /* out of VMAs: the access will find that out */
     }
     return outcome;
 }

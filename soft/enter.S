@@ -357,6 +357,91 @@ soft_exit_tail:
 soft_exit_window_end:
 
 /*
+ * The patched sites of the other leaves jump here, one stub an enclave: RAX, RBX, RCX and RDX are ENCLU's operands, RDI =
+ * TCS, RSI = where to go on; R8 to R11 are dead. In the window a signal takes the thread back to the ENCLU. Then the leaf
+ * runs on the thread's own stack, and signals wait for it: one that came is dealt with at soft_leaf_trap. The enclave's
+ * stack is never touched.
+ */
+        .globl  soft_leaf_stubs, soft_leaf_window, soft_leaf_window_end
+        .hidden soft_leaf_stubs, soft_leaf_window, soft_leaf_window_end
+        .globl  soft_leaf_decide, soft_leaf_out, soft_leaf_out_end, soft_leaf_trap
+        .hidden soft_leaf_decide, soft_leaf_out, soft_leaf_out_end, soft_leaf_trap
+        .p2align 6
+soft_leaf_window:
+soft_leaf_stubs:
+        .set    slot, 0
+        .rept   256
+        .p2align 4
+        mov     soft_exit_delta+8*slot(%rip), %r11
+        jmp     soft_leaf_enter
+        .set    slot, slot + 1
+        .endr
+        .p2align 4
+soft_leaf_enter:
+        mov     SOFT_TCS_OWNER(%rdi,%r11), %r11
+        mov     SOFT_E_THREAD(%r11), %r8
+        mov     %rax, SOFT_T_LEAF_RAX(%r8)
+        mov     %rbx, SOFT_T_LEAF_RBX(%r8)
+        mov     %rcx, SOFT_T_LEAF_RCX(%r8)
+        mov     %rdx, SOFT_T_LEAF_RDX(%r8)
+        mov     %rsp, SOFT_T_LEAF_RSP(%r8)
+        mov     %rsi, SOFT_T_LEAF_RIP(%r8)
+        mov     %rbp, SOFT_T_LEAF_RBP(%r8)
+        movb    $SOFT_SELECTOR_ALLOW, SOFT_T_SELECTOR(%r8)
+        movl    $1, SOFT_T_LEAF(%r8)
+soft_leaf_window_end:
+        mov     %r8, %rbx
+        mov     %r8, %rdi
+        mov     %r8, %rsp
+        cld
+        call    soft_leaf
+        cmp     $SOFT_LEAF_VECTORS, %eax
+        ja      soft_leaf_trap
+        jb      soft_leaf_decide
+        sub     $(4096 + 64), %rsp
+        movq    $0, 64+512(%rsp)                /* XSAVE keeps what the header holds in unused fields */
+        movq    $0, 64+520(%rsp)
+        movq    $0, 64+528(%rsp)
+        movq    $0, 64+536(%rsp)
+        movq    $0, 64+544(%rsp)
+        movq    $0, 64+552(%rsp)
+        movq    $0, 64+560(%rsp)
+        movq    $0, 64+568(%rsp)
+        mov     $0xE7, %eax
+        xor     %edx, %edx
+        xsave64 64(%rsp)
+        rdfsbase %rbp                           /* the enclave's RBP is in the thread's struct */
+        mov     SOFT_T_ENTRY(%rbx), %rax
+        mov     SOFT_E_HOST_FS(%rax), %rax
+        wrfsbase %rax
+        mov     %rbx, %rdi
+        call    soft_leaf_full
+        wrfsbase %rbp
+        mov     %eax, %ecx
+        mov     $0xE7, %eax
+        xor     %edx, %edx
+        xrstor64 64(%rsp)
+        test    %ecx, %ecx
+        jnz     soft_leaf_trap
+soft_leaf_decide:                               /* a signal from here on begins here again */
+        cmpl    $0, SOFT_T_DEFERRED(%rbx)
+        jne     soft_leaf_trap
+        movl    $0, SOFT_T_LEAF(%rbx)
+soft_leaf_out:                                  /* a signal completes what follows */
+        movb    $SOFT_SELECTOR_BLOCK, SOFT_T_SELECTOR(%rbx)
+        mov     %rbx, %r11
+        mov     SOFT_T_LEAF_RAX(%r11), %rax
+        mov     SOFT_T_LEAF_RBX(%r11), %rbx
+        mov     SOFT_T_LEAF_RCX(%r11), %rcx
+        mov     SOFT_T_LEAF_RDX(%r11), %rdx
+        mov     SOFT_T_LEAF_RBP(%r11), %rbp
+        mov     SOFT_T_LEAF_RSP(%r11), %rsp
+        jmp     *SOFT_T_LEAF_RIP(%r11)
+soft_leaf_out_end:
+soft_leaf_trap:
+        ud2
+
+/*
  * Every signal that the processor takes arrives here, on the alternate stack of an armed thread. FS may be the
  * enclave's: nothing below touches it before the thread's block, found by masking RSP, has told the host's.
  * soft_signal(number, info, context, thread or NULL, fs, gs) says where to return.
@@ -404,13 +489,15 @@ soft_signal_entry:
         call    soft_signal
         cmp     $SOFT_RETURN_HANDLER, %eax
         je      3f
+        cmp     $SOFT_RETURN_LEAF, %eax
+        je      4f
         cmp     $SOFT_RETURN_ENCLAVE, %eax
         jne     2f
         mov     soft_thread_tls@gottpoff(%rip), %rcx
         mov     %fs:(%rcx), %rbp
-        mov     0(%r12), %r8
-        mov     8(%r12), %r9
         movb    $SOFT_SELECTOR_BLOCK, SOFT_T_SELECTOR(%rbp)
+4:      mov     0(%r12), %r8
+        mov     8(%r12), %r9
         wrfsbase %r8
         wrgsbase %r9
 2:      mov     %rbx, %rsp

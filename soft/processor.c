@@ -23,8 +23,6 @@
 #define SLOT_PAGE_FIRST 0x20006CE11000ul
 #define SLOT_PAGE_STEP 0x1000000000ul
 #define SLOT_PAGE_TRIES 64u
-#define SITE_SIZE 26u
-#define SITE_PATCHED 12u
 
 static pthread_once_t g_once = PTHREAD_ONCE_INIT;
 static uint64_t *g_slots;
@@ -45,6 +43,8 @@ static void map_slots(void)
     }
     for (uint32_t i = 0; g_slots && i < SOFT_MAX_ENCLAVES; i++) {
         g_slots[i] = (uint64_t)(uintptr_t)soft_exit_stubs + (uint64_t)i * SOFT_EXIT_STUB_SIZE;
+        g_slots[SOFT_MAX_ENCLAVES + i] =
+            (uint64_t)(uintptr_t)soft_leaf_stubs + (uint64_t)i * SOFT_EXIT_STUB_SIZE;
     }
 }
 
@@ -98,21 +98,50 @@ void soft_activate(void)
     pthread_once(&g_once, activate);
 }
 
-/* The bytes of the runtime's marked EEXIT: mov $4,%eax; enclu; ud2; sixteen bytes of name. */
-static const uint8_t g_site[SITE_SIZE + 1] = "\xB8\x04\x00\x00\x00\x0F\x01\xD7\x0F\x0B"
-                                             "CellaEexitSite01";
+/*
+ * The runtime's marked sites: code, then sixteen bytes of name. The first bytes become the jump, its address filled in at
+ * offset 2.
+ */
+static const struct site {
+    uint32_t size; /* of code and name */
+    uint32_t jump_size;
+    uint32_t slot; /* the first of its slots */
+    char bytes[32];
+    uint8_t jump[16];
+} g_sites[] = {
+    /* mov $4,%eax; enclu; ud2 -> movabs slot,%rax; jmp *%rax */
+    {26,
+     12,
+     0,
+     "\xB8\x04\x00\x00\x00\x0F\x01\xD7\x0F\x0B"
+     "CellaEexitSite01",
+     {0x48, 0xA1, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xE0}},
+    /* enclu; jmp over 8 bytes of int3 and the name -> mov $slot,%r11; jmp *(%r11) */
+    {SOFT_LEAF_SITE_SIZE,
+     13,
+     SOFT_MAX_ENCLAVES,
+     "\x0F\x01\xD7\xEB\x18\xCC\xCC\xCC\xCC\xCC\xCC\xCC\xCC"
+     "CellaEncluSite01",
+     {0x49, 0xBB, 0, 0, 0, 0, 0, 0, 0, 0, 0x41, 0xFF, 0x23}},
+};
 
-static void patch_site(uint8_t *site, uint32_t index)
+static uint32_t patch_sites(uint8_t *page, const struct site *site, uint32_t index)
 {
-    const uint64_t slot = (uint64_t)(uintptr_t)&g_slots[index];
-    uint8_t jump[SITE_PATCHED] = {0x48, 0xA1, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xE0};
-    memcpy(jump + 2, &slot, sizeof(slot)); /* movabs slot,%rax; jmp *%rax */
-    memcpy(site, jump, sizeof(jump));
+    const uint64_t slot = (uint64_t)(uintptr_t)&g_slots[site->slot + index];
+    uint8_t *at = page;
+    uint32_t patched = 0;
+    while ((at = memmem(at, (size_t)(page + SGX_PAGE_SIZE - at), site->bytes, site->size))) {
+        memcpy(at, site->jump, site->jump_size);
+        memcpy(at + 2, &slot, sizeof(slot));
+        at += site->size;
+        patched++;
+    }
+    return patched;
 }
 
 /*
- * After measuring: the marked sites of executable pages become jumps to this enclave's exit stub. A site that
- * lies across pages stays as it is and traps.
+ * After measuring: the marked sites of executable pages become jumps to this enclave's stubs. A site that lies across
+ * pages stays as it is and traps.
  */
 void soft_patch_exit_sites(struct soft_enclave *enclave)
 {
@@ -131,11 +160,8 @@ void soft_patch_exit_sites(struct soft_enclave *enclave)
         if ((flags & (want | SGX_SECINFO_TYPE_MASK)) != want) {
             continue;
         }
-        uint8_t *page = enclave->alias + offset, *at = page;
-        while ((at = memmem(at, (size_t)(page + SGX_PAGE_SIZE - at), g_site, SITE_SIZE)) != NULL) {
-            patch_site(at, enclave->index);
-            at += SITE_SIZE;
-            patched++;
+        for (size_t i = 0; i < sizeof(g_sites) / sizeof(g_sites[0]); i++) {
+            patched += patch_sites(enclave->alias + offset, &g_sites[i], enclave->index);
         }
     }
     if (patched) {

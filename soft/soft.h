@@ -102,6 +102,9 @@ static inline uint32_t soft_epcm_flags(const struct soft_enclave *enclave, uint6
  */
 struct soft_outcome soft_enclu(struct soft_enclave *enclave, uint32_t leaf, uint64_t rbx,
                                uint64_t rcx, uint64_t rdx);
+/* The same for a thread that knows its number. */
+struct soft_outcome soft_enclu_as(uint32_t self, struct soft_enclave *enclave, uint32_t leaf,
+                                  uint64_t rbx, uint64_t rcx, uint64_t rdx);
 
 /*
  * An access to `address` (in ELRANGE) faulted natively. true: the driver mended the mapping (EAUG, or a

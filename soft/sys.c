@@ -75,7 +75,11 @@ bool soft_try_lock(_Atomic uint32_t *lock, uint32_t self)
 
 void soft_lock(_Atomic uint32_t *lock)
 {
-    uint32_t self = soft_thread_id();
+    soft_lock_as(lock, soft_thread_id());
+}
+
+void soft_lock_as(_Atomic uint32_t *lock, uint32_t self)
+{
     uint32_t suspect = 0;
     uint32_t seen = 0;
     for (uint32_t turn = 0;; turn++) {

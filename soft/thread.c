@@ -3,6 +3,7 @@
  * Side: soft. Called by the transitions at a thread's first EENTER, by the fork hooks and at thread exit.
  * Never runs with a foreign FS base; makes only raw system calls.
  */
+#include "soft/driver.h"
 #include "soft/transition.h"
 
 #include <errno.h>
@@ -21,6 +22,12 @@ _Static_assert(offsetof(struct soft_thread, selector) == SOFT_T_SELECTOR, "enter
 _Static_assert(offsetof(struct soft_thread, inside) == SOFT_T_INSIDE, "enter.S");
 _Static_assert(offsetof(struct soft_thread, entry) == SOFT_T_ENTRY, "enter.S");
 _Static_assert(offsetof(struct soft_thread, resume_at) == SOFT_T_RESUME, "enter.S");
+_Static_assert(offsetof(struct soft_thread, leaf) == SOFT_T_LEAF, "enter.S");
+_Static_assert(offsetof(struct soft_thread, deferred) == SOFT_T_DEFERRED, "enter.S");
+_Static_assert(offsetof(struct soft_thread, call.rax) == SOFT_T_LEAF_RAX, "enter.S");
+_Static_assert(offsetof(struct soft_thread, call.rsp) == SOFT_T_LEAF_RSP, "enter.S");
+_Static_assert(offsetof(struct soft_thread, call.rip) == SOFT_T_LEAF_RIP, "enter.S");
+_Static_assert(offsetof(struct soft_thread, call.rbp) == SOFT_T_LEAF_RBP, "enter.S");
 _Static_assert(offsetof(struct soft_thread, entries) == SOFT_T_ENTRIES, "enter.S");
 _Static_assert(sizeof(struct soft_entry) == 1 << SOFT_ENTRY_SHIFT, "enter.S");
 _Static_assert(sizeof(struct soft_thread) <= SOFT_THREAD_SIZE, "the block's last pages");
@@ -193,6 +200,7 @@ static struct soft_thread *thread_prepare(bool *ret_restack)
 static void thread_arm(struct soft_thread *thread)
 {
     if (!thread->dispatching) {
+        thread->tid = soft_thread_id();
         thread_dispatch(thread);
         soft_cpuid_thread();
         thread->dispatching = true;
@@ -235,6 +243,7 @@ void soft_thread_rearm(void)
         }
     }
     if (self && self->dispatching) {
+        self->tid = soft_thread_id();
         thread_dispatch(self); /* not inherited over fork; the alternate stack is */
     }
 }

@@ -18,6 +18,15 @@
 #define SOFT_T_INSIDE 8
 #define SOFT_T_ENTRY 16
 #define SOFT_T_RESUME 24
+#define SOFT_T_LEAF 80
+#define SOFT_T_DEFERRED 84
+#define SOFT_T_LEAF_RAX 88
+#define SOFT_T_LEAF_RBX 96
+#define SOFT_T_LEAF_RCX 104
+#define SOFT_T_LEAF_RDX 112
+#define SOFT_T_LEAF_RSP 120
+#define SOFT_T_LEAF_RIP 128
+#define SOFT_T_LEAF_RBP 136
 #define SOFT_T_ENTRIES 256
 #define SOFT_ENTRY_COUNT 16
 #define SOFT_ENTRY_SHIFT 7
@@ -71,7 +80,14 @@
 #define SOFT_RETURN_HOST 0
 #define SOFT_RETURN_ENCLAVE 1
 #define SOFT_RETURN_HANDLER 2
+#define SOFT_RETURN_LEAF                                                                           \
+    3 /* to a leaf that runs without a trap: bases as they were, the selector as it is */
 #define SOFT_FRAME_INFO 304 /* siginfo behind the ucontext in the kernel's frame */
+
+/* What soft_leaf answers. */
+#define SOFT_LEAF_DONE 0
+#define SOFT_LEAF_VECTORS 1 /* again by soft_leaf_full, with vector registers kept */
+#define SOFT_LEAF_TRAP 2 /* the instruction is done again, by a trap: it faults, or is another's */
 
 /* Red zone of the interrupted code that soft_restack leaves alone. */
 #define SOFT_RESTACK_SKIP 128
@@ -134,10 +150,20 @@ struct soft_thread {
     uint8_t reserved2[3];
     _Atomic uint64_t
         serial; /* counts preparations: a handler that enters spoils the one it interrupted */
-    uint8_t reserved3[256 - 80];
+    /* A leaf that the enclave entered by its marked site (enter.S). */
+    _Atomic uint32_t leaf;     /* 1 while it runs: signals wait in `deferred_info` */
+    _Atomic uint32_t deferred; /* how many wait */
+    struct soft_leaf_call {
+        uint64_t rax, rbx, rcx, rdx, rsp, rip, rbp; /* RIP: behind the site */
+    } call;
+    uint64_t deferred_mask; /* the mask that the first of them found */
+    uint32_t tid;
+    bool traps; /* soft_leaf_trap is reached with the leaf not done */
+    uint8_t reserved3[256 - 157];
     struct soft_entry entries[SOFT_ENTRY_COUNT];
     struct soft_resume resume;
     _Alignas(64) uint8_t xsave[4096];
+    siginfo_t deferred_info[2]; /* the second can only be a SIGILL that somebody sent */
 };
 
 /* thread.c */
@@ -168,6 +194,13 @@ void soft_aex(struct soft_thread *thread, ucontext_t *context, uint64_t fs, uint
               uint32_t exit_info, uint64_t maddr, uint32_t errcd);
 void soft_leave(struct soft_thread *thread);
 struct soft_outcome soft_edeccssa(struct soft_thread *thread);
+
+/*
+ * leaf.c. Called by enter.S on the thread's own stack; signals are open and come back later. soft_leaf runs with the
+ * enclave's FS base and vector registers, soft_leaf_full with the host's. Both give a SOFT_LEAF_*.
+ */
+uint32_t soft_leaf(struct soft_thread *thread);
+uint32_t soft_leaf_full(struct soft_thread *thread);
 
 /* signals.c */
 void soft_signals_activate(void);
@@ -214,6 +247,9 @@ extern const char soft_restorer_begin[], soft_restorer_end[];
 extern const char soft_exit_stubs[];
 extern uint64_t soft_exit_delta[SOFT_MAX_ENCLAVES];
 #define SOFT_EXIT_STUB_SIZE 16
+extern const char soft_leaf_stubs[], soft_leaf_window[], soft_leaf_window_end[];
+extern const char soft_leaf_decide[], soft_leaf_out[], soft_leaf_out_end[], soft_leaf_trap[];
+#define SOFT_LEAF_SITE_SIZE 29u /* from ENCLU to where the site goes on */
 void soft_signal_entry(int number, siginfo_t *info, void *context);
 void soft_restorer(void);
 void soft_restack(void);

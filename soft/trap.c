@@ -9,9 +9,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
+#include "soft/opcode.h"
 #include "soft/processor.h"
 #include "soft/xstate.h"
 
@@ -22,13 +21,13 @@ int soft_signal(int number, siginfo_t *info, ucontext_t *context, struct soft_th
 #define FLAG_ZF 0x40
 #define FLAGS_ARITHMETIC 0x8D5
 #define SYS_USER_DISPATCH_CODE 2
-#define OPCODE_MAX 15u
 
 /* What happened inside, in the processor's words. */
 struct event {
     uint8_t vector;
     uint32_t error;
-    uint64_t address; /* of #PF */
+    uint64_t address; /* of #PF, its page: what the processor shows outside */
+    uint64_t exact;   /* of #PF, for EXINFO */
 };
 
 static bool within(uint64_t rip, const char *begin, const char *end)
@@ -99,6 +98,71 @@ static void roll_forward_exit(struct soft_thread *thread, greg_t *registers)
     if (thread->inside) {
         soft_leave(thread);
     }
+}
+
+/* ------------------------------------------------------------------ leaves that run without a trap */
+
+/* Back to the marked site: the operands are where they were, only what the site gives away has changed. */
+static void roll_back_leaf(greg_t *registers)
+{
+    registers[REG_RIP] = registers[REG_RSI] - (greg_t)SOFT_LEAF_SITE_SIZE;
+}
+
+/* The leaf is done, or (`again`) goes back to its site: the registers that enclave code shall find. */
+static void leave_leaf(struct soft_thread *thread, greg_t *registers, bool again)
+{
+    const struct soft_leaf_call *call = &thread->call;
+    registers[REG_RAX] = (greg_t)call->rax;
+    registers[REG_RBX] = (greg_t)call->rbx;
+    registers[REG_RCX] = (greg_t)call->rcx;
+    registers[REG_RDX] = (greg_t)call->rdx;
+    registers[REG_RBP] = (greg_t)call->rbp;
+    registers[REG_RSP] = (greg_t)call->rsp;
+    registers[REG_RIP] = (greg_t)(call->rip - (again ? SOFT_LEAF_SITE_SIZE : 0));
+    registers[REG_RSI] = (greg_t)call->rip;
+    registers[REG_RDI] = (greg_t)thread->entry->tcs;
+    registers[REG_R8] = registers[REG_R9] = registers[REG_R10] = registers[REG_R11] = 0;
+    thread->leaf = 0;
+}
+
+static uint64_t *mask_of(ucontext_t *context)
+{
+    return (uint64_t *)&context->uc_sigmask; /* the kernel's has eight bytes */
+}
+
+/*
+ * A signal while a leaf runs, which may hold locks: it waits until the leaf has ended, and so does every other, but for the
+ * SIGILL by which soft_leaf_trap gives them back.
+ */
+static int defer(struct soft_thread *thread, siginfo_t *info, ucontext_t *context)
+{
+    const uint32_t count = thread->deferred;
+    if (count == 0) {
+        thread->deferred_mask = *mask_of(context);
+        *mask_of(context) = ~(1ull << (SIGILL - 1));
+    }
+    const bool pends = count == 2 || (count == 1 && thread->deferred_info[0].si_signo == SIGILL);
+    if (!pends) { /* else a standard signal that pends already */
+        thread->deferred_info[count] = *info;
+        thread->deferred = count + 1;
+    }
+    if (within((uint64_t)context->uc_mcontext.gregs[REG_RIP], soft_leaf_decide, soft_leaf_out)) {
+        context->uc_mcontext.gregs[REG_RIP] = (greg_t)soft_leaf_decide;
+    }
+    return SOFT_RETURN_LEAF;
+}
+
+/* The first of the signals that waited becomes the one that is handled now. */
+static void take_deferred(struct soft_thread *thread, siginfo_t *info, ucontext_t *context)
+{
+    *mask_of(context) = thread->deferred_mask;
+    *info = thread->deferred_info[0];
+    if (thread->deferred == 2) {
+        soft_syscall(SYS_rt_tgsigqueueinfo, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0),
+                     soft_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0), SIGILL, &thread->deferred_info[1],
+                     0, 0);
+    }
+    thread->deferred = 0;
 }
 
 /* ------------------------------------------------------------------ leaving with a fault */
@@ -188,7 +252,7 @@ static int exit_with(struct soft_thread *thread, const struct event *event, sigi
                      ucontext_t *context, uint64_t *bases)
 {
     bool through_vdso = thread->entry->aep == (uint64_t)(uintptr_t)soft_aep;
-    uint64_t maddr = event->vector == SGX_VECTOR_PF ? event->address : 0;
+    uint64_t maddr = event->vector == SGX_VECTOR_PF ? event->exact : 0;
     soft_aex(thread, context, bases[0], bases[1],
              exit_info_of(thread->entry->enclave, event->vector), maddr, event->error);
     if (through_vdso && event->vector != SGX_VECTOR_DB && event->vector != SGX_VECTOR_BP) {
@@ -196,134 +260,6 @@ static int exit_with(struct soft_thread *thread, const struct event *event, sigi
         return SOFT_RETURN_HOST;
     }
     return deliver_event(event, info, context, bases);
-}
-
-/* ------------------------------------------------------------------ instructions */
-
-static bool is_prefix(uint8_t byte)
-{
-    switch (byte) {
-    case 0x66:
-    case 0x67:
-    case 0xF2:
-    case 0xF3:
-    case 0x2E:
-    case 0x36:
-    case 0x3E:
-    case 0x26:
-    case 0x64:
-    case 0x65:
-        return true;
-    default:
-        return (byte & 0xF0) == 0x40; /* REX */
-    }
-}
-
-/* Up to OPCODE_MAX bytes at `rip`, out of the EPC or of the host's memory. The number that could be read. */
-static size_t fetch(uint64_t rip, uint8_t opcode[OPCODE_MAX])
-{
-    const struct soft_enclave *enclave = soft_enclave_at(rip);
-    if (enclave) {
-        uint64_t left = enclave->base + enclave->size - rip;
-        size_t size = left < OPCODE_MAX ? (size_t)left : OPCODE_MAX;
-        memcpy(opcode, soft_alias(enclave, rip), size);
-        return size;
-    }
-    size_t first = SGX_PAGE_SIZE - (rip & (SGX_PAGE_SIZE - 1));
-    first = first < OPCODE_MAX ? first : OPCODE_MAX;
-    struct iovec to = {.iov_base = opcode, .iov_len = OPCODE_MAX};
-    struct iovec from[2] = {
-        {.iov_base = (void *)rip, .iov_len = first},
-        {.iov_base = (void *)(rip + first), .iov_len = OPCODE_MAX - first},
-    };
-    long got = soft_syscall(SYS_process_vm_readv, soft_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), &to,
-                            1, from, first < OPCODE_MAX ? 2 : 1, 0);
-    return got < 0 ? 0 : (size_t)got;
-}
-
-/* The instruction at `rip` without its prefixes, *ret_skipped of them. 0 when it cannot be read. */
-static size_t read_opcode(uint64_t rip, uint8_t opcode[OPCODE_MAX], size_t *ret_skipped)
-{
-    memset(opcode, 0, OPCODE_MAX);
-    size_t size = fetch(rip, opcode), skipped = 0;
-    while (skipped < size && is_prefix(opcode[skipped])) {
-        skipped++;
-    }
-    memmove(opcode, opcode + skipped, OPCODE_MAX - skipped);
-    *ret_skipped = skipped;
-    return size - skipped;
-}
-
-static bool is_enclu(const uint8_t *opcode, size_t size)
-{
-    return size >= 3 && opcode[0] == 0x0F && opcode[1] == 0x01 && opcode[2] == 0xD7;
-}
-
-/* What ENCLU raises: #UD without SGX; a CPU that has it hidden by its hypervisor gives #GP or #PF. */
-static bool is_enclu_fault(uint8_t vector)
-{
-    return vector == SGX_VECTOR_UD || vector == SGX_VECTOR_GP || vector == SGX_VECTOR_PF;
-}
-
-static bool is_cpuid(const uint8_t *opcode, size_t size)
-{
-    return size >= 2 && opcode[0] == 0x0F && opcode[1] == 0xA2;
-}
-
-/* 0F 00 and 0F 01 with /2 or /3 load a descriptor register: #GP at CPL 3 everywhere. Of 0F 01, only from memory. */
-static bool is_descriptor_load(const uint8_t *opcode, size_t size)
-{
-    const bool is_memory = size >= 3 && opcode[2] >> 6 != 3;
-    const uint8_t extension = size >= 3 ? (opcode[2] >> 3) & 7 : 0;
-    return (extension == 2 || extension == 3) && (is_memory || opcode[1] == 0x00);
-}
-
-/* Instructions that give #UD inside an enclave and #GP at CPL 3 outside (SDM 34.6, table 34-1). */
-static bool is_illegal_inside(const uint8_t *opcode, size_t size)
-{
-    if (size < 1) {
-        return false;
-    }
-    switch (opcode[0]) {
-    case 0x6C: /* INS, OUTS */
-    case 0x6D:
-    case 0x6E:
-    case 0x6F:
-    case 0xE4: /* IN, OUT */
-    case 0xE5:
-    case 0xE6:
-    case 0xE7:
-    case 0xEC:
-    case 0xED:
-    case 0xEE:
-    case 0xEF:
-    case 0xCD: /* INT n */
-    case 0xCA: /* far RET */
-    case 0xCB:
-    case 0xCF: /* IRET */
-    case 0x8E: /* MOV to a segment register */
-        return true;
-    case 0x0F:
-        break;
-    default:
-        return false;
-    }
-    if (size < 2) {
-        return false;
-    }
-    switch (opcode[1]) {
-    case 0xA2: /* CPUID */
-    case 0x33: /* RDPMC */
-    case 0x05: /* SYSCALL */
-    case 0x34: /* SYSENTER */
-    case 0x37: /* GETSEC */
-        return true;
-    case 0x00: /* SLDT, STR; LLDT and LTR are only privileged */
-    case 0x01: /* SGDT, SIDT, SMSW, VMCALL, VMFUNC; ENCLU is taken before; LGDT and LIDT are only privileged */
-        return !is_descriptor_load(opcode, size);
-    default:
-        return false;
-    }
 }
 
 /* ------------------------------------------------------------------ ENCLU inside */
@@ -369,7 +305,7 @@ static int enclu_inside(struct soft_thread *thread, size_t length, siginfo_t *in
         break;
     }
     if (outcome.kind == SOFT_FAULT) {
-        struct event event = {outcome.vector, outcome.error, outcome.address};
+        struct event event = {outcome.vector, outcome.error, outcome.address, outcome.address};
         return exit_with(thread, &event, info, context, bases);
     }
     store_result(registers, leaf, &outcome);
@@ -392,6 +328,7 @@ static bool page_fault_inside(const greg_t *registers, struct event *event)
     event->vector = SGX_VECTOR_PF;
     event->error = (uint32_t)registers[REG_ERR];
     event->address = address;
+    event->exact = address;
     if (!enclave) {
         return false;
     }
@@ -404,15 +341,15 @@ static int fault_inside(struct soft_thread *thread, int number, siginfo_t *info,
 {
     greg_t *registers = context->uc_mcontext.gregs;
     struct event event = {.vector = (uint8_t)registers[REG_TRAPNO]};
-    uint8_t opcode[OPCODE_MAX];
+    uint8_t opcode[SOFT_OPCODE_MAX];
     size_t skipped, size;
     if (number == SIGSYS) { /* RIP is behind the SYSCALL; RCX and R11 are lost */
         registers[REG_RIP] -= 2;
         event.vector = SGX_VECTOR_UD;
         return exit_with(thread, &event, info, context, bases);
     }
-    size = read_opcode((uint64_t)registers[REG_RIP], opcode, &skipped);
-    if (is_enclu_fault(event.vector) && is_enclu(opcode, size)) {
+    size = soft_opcode_read((uint64_t)registers[REG_RIP], opcode, &skipped);
+    if (soft_is_enclu_fault(event.vector) && soft_opcode_is_enclu(opcode, size)) {
         return enclu_inside(thread, skipped + 3, info, context, bases);
     }
     switch (event.vector) {
@@ -423,7 +360,7 @@ static int fault_inside(struct soft_thread *thread, int number, siginfo_t *info,
         break;
     case SGX_VECTOR_UD:
     case SGX_VECTOR_GP:
-        if (is_illegal_inside(opcode, size)) {
+        if (soft_opcode_is_illegal_inside(opcode, size)) {
             event.vector = SGX_VECTOR_UD;
         }
         break;
@@ -541,7 +478,7 @@ static int enclu_outside(siginfo_t *info, ucontext_t *context, uint64_t *bases)
     if (outcome.kind == SOFT_DONE) { /* taken meanwhile */
         outcome = (struct soft_outcome){.kind = SOFT_FAULT, .vector = SGX_VECTOR_GP};
     }
-    struct event event = {outcome.vector, outcome.error, outcome.address};
+    struct event event = {outcome.vector, outcome.error, outcome.address, outcome.address};
     return deliver_event(&event, info, context, bases);
 }
 
@@ -551,13 +488,13 @@ static int fault_outside(int number, siginfo_t *info, ucontext_t *context, uint6
 {
     greg_t *registers = context->uc_mcontext.gregs;
     uint8_t vector = (uint8_t)registers[REG_TRAPNO];
-    if (is_enclu_fault(vector)) {
-        uint8_t opcode[OPCODE_MAX];
-        size_t skipped, size = read_opcode((uint64_t)registers[REG_RIP], opcode, &skipped);
-        if (is_enclu(opcode, size)) {
+    if (soft_is_enclu_fault(vector)) {
+        uint8_t opcode[SOFT_OPCODE_MAX];
+        size_t skipped, size = soft_opcode_read((uint64_t)registers[REG_RIP], opcode, &skipped);
+        if (soft_opcode_is_enclu(opcode, size)) {
             return enclu_outside(info, context, bases);
         }
-        bool cpuid = (is_cpuid(opcode, size) && soft_cpuid_faults()) ||
+        bool cpuid = (soft_opcode_is_cpuid(opcode, size) && soft_cpuid_faults()) ||
                      soft_cpuid_is_site((uint64_t)registers[REG_RIP]);
         if (cpuid && soft_cpuid_emulate(context)) {
             return SOFT_RETURN_HOST;
@@ -577,14 +514,38 @@ static int fault_outside(int number, siginfo_t *info, ucontext_t *context, uint6
 /* How far the transition was that a signal interrupted. */
 enum settled {
     SETTLED_INSIDE,  /* none: the thread is in enclave code */
+    SETTLED_ENCLU,   /* the same, before the marked site of a leaf that must be done by trap */
+    SETTLED_WAITS,   /* a leaf runs: the signal has been put by */
     SETTLED_OUTSIDE, /* none, or rolled: the context is the host's now */
     SETTLED_FAULT,   /* rolled, and the fault was the transition's own: it is dealt with */
 };
 
-static enum settled settle(struct soft_thread *thread, ucontext_t *context, bool fault)
+/* A signal or fault while the thread is in a leaf that was entered by its marked site. */
+static enum settled settle_leaf(struct soft_thread *thread, siginfo_t *info, ucontext_t *context)
+{
+    greg_t *registers = context->uc_mcontext.gregs;
+    const bool fault = is_fault(info->si_signo, info);
+    if (!fault) {
+        defer(thread, info, context);
+        return SETTLED_WAITS;
+    }
+    if (!at((uint64_t)registers[REG_RIP],
+            soft_leaf_trap)) { /* no memory for the EPC, or our own mistake */
+        return SETTLED_OUTSIDE;
+    }
+    leave_leaf(thread, registers, thread->traps);
+    if (thread->deferred == 0) {
+        return SETTLED_ENCLU;
+    }
+    take_deferred(thread, info, context);
+    return SETTLED_INSIDE;
+}
+
+static enum settled settle(struct soft_thread *thread, siginfo_t *info, ucontext_t *context)
 {
     greg_t *registers = context->uc_mcontext.gregs;
     uint64_t rip = (uint64_t)registers[REG_RIP];
+    const bool fault = is_fault(info->si_signo, info);
     if (!thread->inside) {
         if (within(rip, soft_enter_claim, soft_enter_window)) {
             roll_back_enter(thread, registers);
@@ -595,6 +556,17 @@ static enum settled settle(struct soft_thread *thread, ucontext_t *context, bool
             roll_forward_exit(thread, registers);
         }
         return SETTLED_OUTSIDE;
+    }
+    if (thread->leaf) {
+        return settle_leaf(thread, info, context);
+    }
+    if (within(rip, soft_leaf_window, soft_leaf_window_end)) {
+        roll_back_leaf(registers); /* a fault here: the enclave lied about its TCS */
+        return fault ? SETTLED_ENCLU : SETTLED_INSIDE;
+    }
+    if (within(rip, soft_leaf_out, soft_leaf_out_end)) {
+        leave_leaf(thread, registers, false);
+        return SETTLED_INSIDE;
     }
     if (within(rip, soft_enter_window, soft_enter_window_end)) {
         roll_back_enter(thread, registers);
@@ -620,8 +592,14 @@ static enum settled settle(struct soft_thread *thread, ucontext_t *context, bool
 int soft_signal(int number, siginfo_t *info, ucontext_t *context, struct soft_thread *thread,
                 uint64_t *bases)
 {
-    bool fault = is_fault(number, info);
-    switch (thread ? settle(thread, context, fault) : SETTLED_OUTSIDE) {
+    const enum settled settled = thread ? settle(thread, info, context) : SETTLED_OUTSIDE;
+    number = info->si_signo; /* the one that had waited, perhaps */
+    const bool fault = is_fault(number, info);
+    switch (settled) {
+    case SETTLED_WAITS:
+        return SOFT_RETURN_LEAF;
+    case SETTLED_ENCLU:
+        return enclu_inside(thread, SOFT_LEAF_SITE_SIZE, info, context, bases);
     case SETTLED_INSIDE:
         if (fault) {
             return fault_inside(thread, number, info, context, bases);

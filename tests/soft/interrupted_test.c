@@ -113,7 +113,44 @@ static void on_signal(int number, siginfo_t *info, void *context)
     atomic_fetch_add(&g_shared->signals, 1);
 }
 
-/* A fault, its handling on CSSA 1, the resumption, an exit by ENCLU, an exit by the patched site. */
+/* ENCLU by the patched site: RAX afterwards. */
+static uint64_t leaf(uint64_t number, uint64_t flags, uint64_t address)
+{
+    const uint64_t data = g_probe.base + PROBE_PAGE_DATA * SGX_PAGE_SIZE;
+    *(struct sgx_secinfo *)soft_alias(g_probe.enclave, data) = (struct sgx_secinfo){.flags = flags};
+    struct probe_call call = {.in = {0, data, address, number, data, g_probe.tcs}};
+    EXPECT(probe_run(&g_probe, g_probe.tcs, SGX_EENTER, PROBE_LEAF, &call), 0);
+    EXPECT(g_probe.run.function, SGX_EEXIT);
+    EXPECT(call.out[2], address);
+    return call.out[1];
+}
+
+/* Leaves without a trap: done, with an error code, with vector registers kept; and one that faults, skipped inside. */
+static void leaves(void)
+{
+    const uint64_t data = g_probe.base + PROBE_PAGE_DATA * SGX_PAGE_SIZE;
+    const uint64_t rw = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W;
+    EXPECT(leaf(SGX_EMODPE, rw, data), SGX_EMODPE);
+    EXPECT(leaf(SGX_EACCEPT, rw | SGX_SECINFO_PENDING, data), SGX_PAGE_ATTRIBUTES_MISMATCH);
+    EXPECT(leaf(SGX_EACCEPTCOPY, rw, data), SGX_PAGE_ATTRIBUTES_MISMATCH);
+    struct probe_call call = {.in = {0, data + 1, data, SGX_EACCEPT, 0, g_probe.tcs}};
+    EXPECT(probe_run(&g_probe, g_probe.tcs, SGX_EENTER, PROBE_LEAF, &call), 0);
+    EXPECT(g_probe.run.function, SGX_ERESUME);
+    EXPECT(g_probe.run.exception_vector, SGX_VECTOR_GP);
+    const uint64_t gpr = (uint64_t)(uintptr_t)probe_gpr(&g_probe, g_probe.tcs, 0);
+    call = (struct probe_call){
+        .in = {0, gpr - (uint64_t)(uintptr_t)g_probe.enclave->alias + g_probe.base,
+               SOFT_LEAF_SITE_SIZE}};
+    EXPECT(probe_run(&g_probe, g_probe.tcs, SGX_EENTER, PROBE_ADVANCE, &call), 0);
+    EXPECT(probe_run(&g_probe, g_probe.tcs, SGX_ERESUME, 0, &call), 0);
+    EXPECT(g_probe.run.function, SGX_EEXIT);
+    EXPECT(call.out[1], SGX_EACCEPT);
+}
+
+/*
+ * A fault, its handling on CSSA 1, the resumption, an exit by ENCLU, an exit by the patched site; then other leaves by
+ * theirs.
+ */
 static void scenario(void)
 {
     struct probe_call call = {0};
@@ -139,6 +176,7 @@ static void scenario(void)
         EXPECT(call.out[3], i * 3);
         EXPECT(call.out[4], i * 5);
     }
+    leaves();
     EXPECT(probe_tcs(&g_probe)->state, 0);
     EXPECT(probe_tcs(&g_probe)->cssa, 0);
 }

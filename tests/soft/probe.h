@@ -30,7 +30,8 @@
 #define PROBE_SIMD 22
 #define PROBE_ALIGN 23
 #define PROBE_GENERAL 24
-#define PROBE_COUNT 25
+#define PROBE_LEAF 25
+#define PROBE_COUNT 26
 
 /* Pages of the enclave; PROBE_PAGES in all, the rest is left to EAUG. */
 #define PROBE_PAGES 32

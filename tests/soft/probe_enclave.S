@@ -167,6 +167,23 @@ probe_at_enclu:
         movzbl  %ah, %edx
         jmp     leave
 
+/* The same by a marked site, with R14 for the TCS; RDX = RCX afterwards. Vector registers must survive. */
+        .p2align 6
+op_leaf:
+        mov     %r8, %rax
+        mov     %rsi, %rbx
+        mov     %rdx, %rcx
+        mov     %r9, %rdx
+        mov     %r14, %rdi
+        lea     1f(%rip), %rsi
+probe_at_leaf:
+        .byte   0x0F, 0x01, 0xD7, 0xEB, 0x18
+        .fill   8, 1, 0xCC
+        .ascii  "CellaEncluSite01"
+1:      mov     %rax, %rsi
+        mov     %rcx, %rdx
+        jmp     leave
+
 op_bases:                                       /* RSI = FS base, RDX = GS base */
         rdfsbase %rsi
         rdgsbase %rdx
@@ -234,11 +251,11 @@ table:
         .long   op_rdtsc - table, op_pattern - table, op_avx512 - table, op_spin - table
         .long   op_enclu - table, op_bases - table, op_set_bases - table, op_advance - table
         .long   op_copy - table, op_x87 - table, op_simd - table, op_align - table
-        .long   op_general - table
+        .long   op_general - table, op_leaf - table
 probe_code_end:
         .globl  probe_at_divide, probe_at_undefined, probe_at_breakpoint, probe_at_read, probe_at_write
         .globl  probe_at_syscall, probe_at_cpuid, probe_at_int80, probe_at_in, probe_at_pattern
         .globl  probe_at_avx512, probe_at_enclu, probe_at_x87, probe_at_simd, probe_at_align
-        .globl  probe_at_general
+        .globl  probe_at_general, probe_at_leaf
 
         .section .note.GNU-stack, "", @progbits

@@ -611,6 +611,79 @@ static void test_eaccept_inside(void **state)
     probe_close(&p);
 }
 
+static void leaf(struct probe *p, uint64_t number, uint64_t secinfo, uint64_t address, uint64_t tcs,
+                 uint64_t expected)
+{
+    struct probe_call call = {.in = {0, secinfo, address, number, 0, tcs}};
+    assert_int_equal(probe_run(p, p->tcs, SGX_EENTER, PROBE_LEAF, &call), 0);
+    assert_int_equal(p->run.function, SGX_EEXIT);
+    assert_int_equal(call.out[1], expected);
+    assert_int_equal(call.out[2], address);
+    assert_int_equal(probe_tcs(p)->cssa, 0);
+}
+
+/* The same leaves by the marked site, which does not trap; and what it cannot do, or must not, by the trap after all. */
+static void test_marked_leaf(void **state)
+{
+    (void)state;
+    struct probe p;
+    probe_open(&p, &(struct probe_options){.misc_select = SGX_MISC_EXINFO});
+    const uint64_t data = p.base + PROBE_PAGE_DATA * SGX_PAGE_SIZE;
+    const uint64_t hole = p.base + PROBE_PAGE_HOLE * SGX_PAGE_SIZE;
+    struct sgx_secinfo *secinfo = soft_alias(p.enclave, data);
+    *secinfo = (struct sgx_secinfo){.flags = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W |
+                                             SGX_SECINFO_PENDING};
+    static const uint8_t jump[] = {0x49, 0xBB}; /* patched: no trap */
+    const uint8_t *code = soft_alias(p.enclave, p.base);
+    assert_non_null(memmem(code, SGX_PAGE_SIZE, jump, sizeof(jump)));
+    leaf(&p, SGX_EACCEPT, data, hole, p.tcs, SGX_SUCCESS);
+    leaf(&p, SGX_EACCEPT, data, hole, p.tcs, SGX_PAGE_ATTRIBUTES_MISMATCH);
+    struct probe_call write = {.in = {0, hole, 0x1234}};
+    assert_int_equal(probe_run(&p, p.tcs, SGX_EENTER, PROBE_WRITE, &write), 0);
+    assert_int_equal(p.run.function, SGX_EEXIT);
+    probe_close(&p);
+}
+
+/* An enclave that lies about its TCS there has the leaf done by a trap. */
+static void test_marked_leaf_lies(void **state)
+{
+    (void)state;
+    static const uint64_t lies[] = {0, 8, 0x1000, 1ull << 60, ~0ull};
+    struct probe p;
+    probe_open(&p, &(struct probe_options){0});
+    const uint64_t data = p.base + PROBE_PAGE_DATA * SGX_PAGE_SIZE;
+    struct sgx_secinfo *secinfo = soft_alias(p.enclave, data);
+    secinfo->flags = SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_PENDING;
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        leaf(&p, SGX_EACCEPT, data, p.base + (PROBE_PAGE_HOLE + i) * SGX_PAGE_SIZE, lies[i],
+             SGX_SUCCESS);
+    }
+    probe_close(&p);
+}
+
+/* Faults of a leaf are those of its instruction: RIP, vector and address; EEXIT and EDECCSSA work there as well. */
+static void test_marked_leaf_faults(void **state)
+{
+    (void)state;
+    struct probe p;
+    probe_open(&p, &(struct probe_options){.misc_select = SGX_MISC_EXINFO});
+    const uint64_t data = p.base + PROBE_PAGE_DATA * SGX_PAGE_SIZE;
+    struct probe_call call = {.in = {0, data + 1, data, SGX_EACCEPT, 0, p.tcs}};
+    probe_expect_fault(&p, p.tcs, PROBE_LEAF, &call, SGX_VECTOR_GP);
+    const struct sgx_gprsgx *gpr = probe_gpr(&p, p.tcs, 0);
+    assert_int_equal(gpr->rip, p.base + PROBE_AT(leaf));
+    assert_int_equal(gpr->rax, SGX_EACCEPT);
+    assert_int_equal(gpr->rbx, data + 1);
+    assert_int_equal(gpr->rcx, data);
+    assert_int_equal(gpr->exit_info & SGX_EXITINFO_VECTOR_MASK, SGX_VECTOR_GP);
+    call = (struct probe_call){.in = {0, 0, 0, SGX_EDECCSSA, 0, p.tcs}};
+    assert_int_equal(probe_run(&p, p.tcs, SGX_EENTER, PROBE_LEAF, &call), 0);
+    assert_int_equal(p.run.function, SGX_EEXIT);
+    assert_int_equal(probe_tcs(&p)->cssa, 0);
+    expect_entered(&p, p.tcs);
+    probe_close(&p);
+}
+
 static void test_edeccssa(void **state)
 {
     (void)state;
@@ -708,6 +781,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_eresume_flags),
         cmocka_unit_test(test_enclu_inside),
         cmocka_unit_test(test_eaccept_inside),
+        cmocka_unit_test(test_marked_leaf),
+        cmocka_unit_test(test_marked_leaf_lies),
+        cmocka_unit_test(test_marked_leaf_faults),
         cmocka_unit_test(test_edeccssa),
         cmocka_unit_test(test_aex_notify),
         cmocka_unit_test(test_marked_exit),
