@@ -90,6 +90,20 @@ def go_peer(cache, module="go"):
     return f"{folder}/{stamp}"
 
 
+def go_program(cache, module, version, package, *flags):
+    """A program of a module's, built in the cache."""
+    if not shutil.which("go"):
+        skip("go is not installed")
+    folder = f"{cache}/{package.replace('/', '-')}-{version}"
+    if not os.path.exists(f"{folder}/program"):
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{folder}/go.mod", "w", encoding="ascii") as out:
+            out.write(f"module cella.dev/tests/program\n\ngo 1.22.0\n\nrequire {module} {version}\n")
+        environment = dict(os.environ, GOPATH=f"{cache}/gopath", GOFLAGS="-mod=mod -modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0")
+        run(["go", "build", "-p", "2", *flags, "-o", "program", f"{module}/{package}"], f"{module} cannot be built", cwd=folder, env=environment)
+    return f"{folder}/program"
+
+
 def go_kubelet(program, cache):
     """The kubelet's own device plugin server. Opt-in: its module brings hundreds of megabytes."""
     if os.environ.get("CELLA_TEST_KUBELET") != "1":
