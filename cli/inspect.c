@@ -187,6 +187,7 @@ static CELLA_MUST_USE cella_result read_cella(struct inspect *inspect, struct ce
     inspect->kind = INSPECT_CELLA;
     inspect->cella = image;
     memcpy(inspect->name, image->name, sizeof(inspect->name));
+    CELLA_TRY(inspect_program_read(inspect, image, error));
     return identity_add(inspect, &source, "", &image->sigstruct, image->is_signed,
                         image->info.ssa_frame_pages, image->info.enclave_size);
 }

@@ -5,8 +5,11 @@
 #ifndef CELLA_CLI_INSPECT_H
 #define CELLA_CLI_INSPECT_H
 
+#include <jansson.h>
+
 #include "image/foreign.h"
 #include "image/image.h"
+#include "linux/description.h"
 
 enum inspect_kind {
     INSPECT_CELLA,
@@ -71,6 +74,8 @@ struct inspect {
     uint64_t read_only_bytes;        /* of the sections in them */
     const struct cella_image *cella; /* INSPECT_CELLA only */
     struct cella_image cella_storage;
+    bool has_program; /* the image runs a whole program */
+    struct cella_program_description program;
 };
 
 CELLA_MUST_USE cella_result inspect_read(struct inspect *inspect, const char *path,
@@ -79,6 +84,13 @@ void inspect_done(struct inspect *inspect);
 
 /* Every identity measured, equal to the signed one, signature valid. */
 bool inspect_is_good(const struct inspect *inspect);
+
+/* inspect_program.c: nothing for an image that runs no program. */
+CELLA_MUST_USE cella_result inspect_program_read(struct inspect *inspect,
+                                                 const struct cella_image *image,
+                                                 struct cella_error *error);
+void inspect_program_print_text(const struct inspect *inspect);
+json_t *inspect_program_json(const struct inspect *inspect);
 
 void inspect_print_text(const struct inspect *inspect, bool pages);
 void inspect_print_json(const struct inspect *inspect, bool pages);

@@ -151,6 +151,7 @@ void inspect_print_text(const struct inspect *inspect, bool pages)
         print_identity(&inspect->identities[i]);
     }
     print_layout(inspect);
+    inspect_program_print_text(inspect);
     if (inspect->section_count) {
         printf("\n%-20s %-18s %10s\n", "section", "offset", "size");
     }
@@ -267,6 +268,9 @@ void inspect_print_json(const struct inspect *inspect, bool pages)
     json_object_set_new(root, "read_only_pages",
                         json_integer((json_int_t)inspect->read_only_pages));
     json_object_set_new(root, "sections", json_sections(inspect));
+    if (inspect->has_program) {
+        json_object_set_new(root, "program", inspect_program_json(inspect));
+    }
     if (pages) {
         json_object_set_new(root, "pages", json_rows(inspect));
     }

@@ -16,6 +16,7 @@
 #include "image/attach.h"
 #include "image/build.h"
 #include "image/elf64.h"
+#include "linux/description.h"
 
 /* Set by cli/meson.build. */
 #ifndef CELLA_LIBEXECDIR
@@ -147,6 +148,27 @@ static CELLA_MUST_USE cella_result interpreter_read(struct program_manifest *man
     return path ? cella_file_read(path, CELLA_IMAGE_FILE_MAX, ret_file, error) : CELLA_OK;
 }
 
+/* Nothing is signed that the kernel would refuse to run. */
+static CELLA_MUST_USE cella_result description_check(const struct cella_buffer *output,
+                                                     struct cella_error *error)
+{
+    struct cella_program_description description;
+    struct cella_image image;
+    struct cella_bytes bytes;
+    const char *part = "";
+    uint64_t at;
+
+    CELLA_TRY(cella_image_parse(cella_buffer_bytes(output), &image, error));
+    CELLA_TRY(cella_elf_at(image.segments, image.segment_count, image.info.program_offset,
+                           image.info.program_size, &at));
+    CELLA_TRY(cella_bytes_slice(image.file, at, image.info.program_size, &bytes));
+    cella_result result = cella_program_description_take(bytes, &description, &part);
+    return cella_is_ok(result)
+               ? result
+               : cella_error_set(error, result, "the program's kernel would refuse its %s: %s",
+                                 part, cella_result_text(result));
+}
+
 cella_result program_sign_image(struct program_sign *job, struct cella_buffer *output,
                                 struct cella_error *error)
 {
@@ -166,9 +188,10 @@ cella_result program_sign_image(struct program_sign *job, struct cella_buffer *o
     CELLA_TRY(result);
     CELLA_TRY(cella_attach_parse(cella_file_bytes(&file), &parts, error));
     CELLA_TRY(interpreter_read(manifest, parts.program, &interpreter, error));
-    return cella_program_build(cella_file_bytes(&kernel), parts.program,
-                               cella_file_bytes(&interpreter), &manifest->config, &job->report,
-                               output, error);
+    CELLA_TRY(cella_program_build(cella_file_bytes(&kernel), parts.program,
+                                  cella_file_bytes(&interpreter), &manifest->config, &job->report,
+                                  output, error));
+    return description_check(output, error);
 }
 
 cella_result program_sign_key(struct program_sign *job, struct cella_key *ret_key,
