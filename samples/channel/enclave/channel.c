@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,8 @@ static struct cella_evidence_policy g_policy;
 static struct cella_tls_verifier g_verifier;
 static EVP_PKEY *g_key;
 static X509 *g_certificate;
+static int64_t g_renewal; /* seconds since 1970 */
+static uint32_t g_forms;
 static struct sgx_report g_self;
 
 cella_result channel_collateral(const void *document, size_t size)
@@ -77,21 +80,33 @@ static cella_result verifier_make(void)
     return CELLA_OK;
 }
 
-cella_result channel_identity(uint32_t forms)
+/* The key stays; who has served for half the certificate's time gets another one. */
+static cella_result certificate_make(void)
 {
     const int64_t now = time(NULL);
     const struct cella_tls_identity_options options = {
         .quote = quote,
-        .forms = forms,
+        .forms = g_forms,
         .subject = "Cella channel sample",
         .valid_from = now - 60,
         .valid_until = now + DAY,
     };
+    X509 *certificate;
+    CELLA_TRY(cella_tls_certificate_new(&options, g_key, &certificate));
+    X509_free(g_certificate);
+    g_certificate = certificate;
+    g_renewal = now + DAY / 2;
+    return CELLA_OK;
+}
+
+cella_result channel_identity(uint32_t forms)
+{
     CELLA_ENSURE(g_key == NULL, WRONG_STATE);
     CELLA_TRY(cella_report_self(&g_self));
     CELLA_TRY(verifier_make());
     CELLA_TRY(cella_tls_key_new(&g_key));
-    return cella_tls_certificate_new(&options, g_key, &g_certificate);
+    g_forms = forms;
+    return certificate_make();
 }
 
 static void hex(const uint8_t *bytes, size_t size, char *out)
@@ -125,7 +140,10 @@ static void answer(SSL *connection)
 
 static void serve_one(SSL_CTX *context, int fd)
 {
+    const struct timeval patience = {.tv_sec = 5}; /* others wait meanwhile */
     SSL *connection = SSL_new(context);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     if (connection && SSL_set_fd(connection, fd) == 1 && SSL_accept(connection) == 1) {
         answer(connection);
         SSL_shutdown(connection);
@@ -142,13 +160,17 @@ static void serve_one(SSL_CTX *context, int fd)
     close(fd);
 }
 
-static int listen_on(uint16_t port)
+static int listen_on(const char *text, uint16_t port)
 {
     const int yes = 1;
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
+        return -1;
+    }
+    if (inet_pton(AF_INET, text, &address.sin_addr) != 1) {
+        close(fd);
+        errno = EINVAL;
         return -1;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
@@ -173,20 +195,32 @@ static cella_result context_make(enum cella_tls_side side, uint32_t flags, SSL_C
     return cella_tls_context_new(&options, ret_context);
 }
 
-cella_result channel_serve(uint16_t port, uint32_t connections, uint32_t flags)
+/* Without a new certificate the old one goes on being shown, and clients refuse it when its time is over. */
+static void renew(SSL_CTX **context, uint32_t flags)
+{
+    SSL_CTX *newer;
+    if (time(NULL) >= g_renewal && cella_is_ok(certificate_make()) &&
+        cella_is_ok(context_make(CELLA_TLS_SERVER, flags, &newer))) {
+        SSL_CTX_free(*context);
+        *context = newer;
+    }
+}
+
+cella_result channel_serve(const char *address, uint16_t port, uint32_t connections, uint32_t flags)
 {
     SSL_CTX *context;
     CELLA_TRY(context_make(CELLA_TLS_SERVER, flags, &context));
-    const int fd = listen_on(port);
+    const int fd = listen_on(address, port);
     if (fd < 0) {
-        printf("enclave: port %u: %s\n", port, strerror(errno));
+        printf("enclave: %s:%u: %s\n", address, port, strerror(errno));
         SSL_CTX_free(context);
         return CELLA_RESULT(IO);
     }
-    printf("enclave: listening on 127.0.0.1:%u\n", port);
+    printf("enclave: listening on %s:%u\n", address, port);
     fflush(stdout);
-    for (uint32_t i = 0; i < connections; i++) {
+    for (uint32_t i = 0; connections == 0 || i < connections; i++) {
         const int client = accept(fd, NULL, NULL);
+        renew(&context, flags);
         if (client >= 0) {
             serve_one(context, client);
         }
@@ -196,15 +230,17 @@ cella_result channel_serve(uint16_t port, uint32_t connections, uint32_t flags)
     return CELLA_OK;
 }
 
-cella_result channel_ask(uint16_t port, uint32_t flags, struct channel_answer *ret_answer)
+cella_result channel_ask(const char *address, uint16_t port, uint32_t flags,
+                         struct channel_answer *ret_answer)
 {
     SSL_CTX *context;
     memset(ret_answer, 0, sizeof(*ret_answer));
     CELLA_TRY(context_make(CELLA_TLS_CLIENT, flags, &context));
-    const int fd = talk_connect(port);
+    const int fd = talk_connect(address, port);
     cella_result result = CELLA_RESULT(IO);
     if (fd < 0) {
-        snprintf(ret_answer->text, sizeof(ret_answer->text), "port %u: %s", port, strerror(errno));
+        snprintf(ret_answer->text, sizeof(ret_answer->text), "%s:%u: %s", address, port,
+                 strerror(errno));
     } else {
         result = talk_ask(context, fd, ret_answer);
     }

@@ -2,26 +2,30 @@
  * The channel's host: starts the enclave that serves or asks, or asks itself as an ordinary client that checks evidence.
  * Side: host.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cella/collateral.h"
 #include "channel_u.h"
 #include "talk.h"
 
 static const char g_usage[] =
-    "usage: channel IMAGE serve PORT [OPTION...]   an enclave serves TLS on 127.0.0.1\n"
-    "       channel IMAGE peer PORT [OPTION...]    an enclave asks; the server must be of its "
-    "signer\n"
-    "       channel - ask PORT [OPTION...]         this program asks, without an enclave\n"
+    "usage: channel IMAGE serve [HOST:]PORT [OPTION...]   an enclave serves TLS\n"
+    "       channel IMAGE peer [HOST:]PORT [OPTION...]    an enclave asks; the server must be of "
+    "its signer\n"
+    "       channel - ask [HOST:]PORT [OPTION...]         this program asks, without an enclave\n"
     "\n"
     "  --collateral DIR    certificates, lists and TCB info to check evidence with\n"
     "  --root PEM          trust this root too: that of a software platform\n"
     "  --mutual            serve, peer: both ends show evidence\n"
-    "  --connections N     serve: so many, then end (default 1)\n"
+    "  --connections N     serve: so many, then end (default 1; 0: no end)\n"
     "  --signer HEX        ask: the MRSIGNER that the server must have\n"
     "  --allow-debug       ask: also debug enclaves\n"
     "  --max-age SECONDS   ask: of the server's certificate\n"
@@ -33,6 +37,32 @@ struct options {
     uint32_t flags, connections, max_age, forms;
     int allow_debug;
 };
+
+struct place {
+    char address[INET_ADDRSTRLEN];
+    uint16_t port;
+};
+
+/* [HOST:]PORT; 127.0.0.1 without a host. What a name leads to need not be trusted: evidence says who it is. */
+static int place_read(const char *text, struct place *place)
+{
+    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    char host[256] = "127.0.0.1";
+    struct addrinfo *found;
+    const char *colon = strrchr(text, ':');
+    if (colon) {
+        snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
+    }
+    if (getaddrinfo(host, colon ? colon + 1 : text, &hints, &found) != 0) {
+        fprintf(stderr, "channel: %s: expected [HOST:]PORT\n", text);
+        return -1;
+    }
+    const struct sockaddr_in *address = (const struct sockaddr_in *)found->ai_addr;
+    inet_ntop(AF_INET, &address->sin_addr, place->address, sizeof(place->address));
+    place->port = ntohs(address->sin_port);
+    freeaddrinfo(found);
+    return place->port ? 0 : -1;
+}
 
 static int options_read(int argc, char **argv, struct options *options)
 {
@@ -141,8 +171,8 @@ static int signer_read(const char *hex, struct cella_evidence_policy *policy)
     return 0;
 }
 
-static int ask_with(const struct options *options, uint16_t port, const struct cella_roots *roots,
-                    struct cella_collateral_set *set)
+static int ask_with(const struct options *options, const struct place *place,
+                    const struct cella_roots *roots, struct cella_collateral_set *set)
 {
     size_t count;
     struct cella_evidence_policy policy;
@@ -169,8 +199,9 @@ static int ask_with(const struct options *options, uint16_t port, const struct c
     const struct cella_tls_context_options tls = {.side = CELLA_TLS_CLIENT, .verifier = &verifier};
     result = cella_tls_context_new(&tls, &context);
     if (cella_is_ok(result)) {
-        const int fd = talk_connect(port);
-        snprintf(answer.text, sizeof(answer.text), "port %u: %s", port, strerror(errno));
+        const int fd = talk_connect(place->address, place->port);
+        snprintf(answer.text, sizeof(answer.text), "%s:%u: %s", place->address, place->port,
+                 strerror(errno));
         result = fd < 0 ? CELLA_RESULT(IO) : talk_ask(context, fd, &answer);
         print_answer("client", result, &answer);
         SSL_CTX_free(context);
@@ -180,7 +211,7 @@ static int ask_with(const struct options *options, uint16_t port, const struct c
     return cella_is_ok(result) ? 0 : 1;
 }
 
-static int ask(const struct options *options, uint16_t port)
+static int ask(const struct options *options, const struct place *place)
 {
     struct cella_roots roots = {0};
     size_t size = 0;
@@ -192,7 +223,7 @@ static int ask(const struct options *options, uint16_t port)
         }
     }
     struct cella_collateral_set *set = collateral_read(options);
-    const int status = set ? ask_with(options, port, &roots, set) : 2;
+    const int status = set ? ask_with(options, place, &roots, set) : 2;
     cella_collateral_set_free(set);
     return status;
 }
@@ -220,7 +251,7 @@ static cella_result trust_hand_over(cella_enclave *enclave, const struct options
     return answer;
 }
 
-static int enclave_work(cella_enclave *enclave, const char *verb, uint16_t port,
+static int enclave_work(cella_enclave *enclave, const char *verb, const struct place *place,
                         const struct options *options)
 {
     struct channel_answer words = {0};
@@ -233,12 +264,13 @@ static int enclave_work(cella_enclave *enclave, const char *verb, uint16_t port,
         return failed("certificate", cella_is_ok(result) ? answer : result);
     }
     if (strcmp(verb, "serve") == 0) {
-        result = channel_serve(enclave, &answer, port, options->connections, options->flags);
+        result = channel_serve(enclave, &answer, place->address, place->port, options->connections,
+                               options->flags);
         return cella_is_ok(result) && cella_is_ok(answer)
                    ? 0
                    : failed("serve", cella_is_ok(result) ? answer : result);
     }
-    result = channel_ask(enclave, &answer, port, options->flags, &words);
+    result = channel_ask(enclave, &answer, place->address, place->port, options->flags, &words);
     if (!cella_is_ok(result)) {
         return failed("peer", result);
     }
@@ -246,7 +278,7 @@ static int enclave_work(cella_enclave *enclave, const char *verb, uint16_t port,
     return cella_is_ok(answer) ? 0 : 1;
 }
 
-static int with_enclave(const char *image, const char *verb, uint16_t port,
+static int with_enclave(const char *image, const char *verb, const struct place *place,
                         const struct options *options)
 {
     const struct cella_enclave_options how = {.flags = CELLA_ENCLAVE_NETWORK};
@@ -256,27 +288,32 @@ static int with_enclave(const char *image, const char *verb, uint16_t port,
         fprintf(stderr, "channel: %s\n", error.text);
         return 1;
     }
-    const int status = enclave_work(enclave, verb, port, options);
+    const int status = enclave_work(enclave, verb, place, options);
     cella_enclave_destroy(enclave);
     return status;
+}
+
+static void end(int number)
+{
+    (void)number;
+    _exit(0);
 }
 
 int main(int argc, char **argv)
 {
     struct options options;
+    struct place place;
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         fputs(g_usage, stdout);
         return 0;
     }
     const char *verb = argc > 3 ? argv[2] : "";
-    const unsigned long port = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
     const int is_ask = strcmp(verb, "ask") == 0;
-    if (port == 0 || port > UINT16_MAX ||
-        (!is_ask && strcmp(verb, "serve") != 0 && strcmp(verb, "peer") != 0) ||
-        options_read(argc - 3, argv + 3, &options) != 0) {
+    if ((!is_ask && strcmp(verb, "serve") != 0 && strcmp(verb, "peer") != 0) ||
+        options_read(argc - 3, argv + 3, &options) != 0 || place_read(argv[3], &place) != 0) {
         fputs(g_usage, stderr);
         return 2;
     }
-    return is_ask ? ask(&options, (uint16_t)port)
-                  : with_enclave(argv[1], verb, (uint16_t)port, &options);
+    signal(SIGTERM, end); /* process 1 of a container would not hear of it */
+    return is_ask ? ask(&options, &place) : with_enclave(argv[1], verb, &place, &options);
 }

@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int talk_connect(uint16_t port)
+int talk_connect(const char *address, uint16_t port)
 {
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(port)};
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+    if (fd >= 0 && (inet_pton(AF_INET, address, &where.sin_addr) != 1 ||
+                    connect(fd, (const struct sockaddr *)&where, sizeof(where)) != 0)) {
         close(fd);
         return -1;
     }
