@@ -1,0 +1,176 @@
+/*
+ * A small kernel and small programs, written by the tests themselves.
+ * Side: tests. Called by tests/program and by the corpus writer. Never reads a file.
+ */
+#include "tests/program/sample.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/image/samples.h"
+
+static uint8_t g_head[0x200];
+static uint8_t g_code[0x100];
+static uint8_t g_data[0x110];
+
+uint8_t *sample_program_code(void)
+{
+    return g_code;
+}
+
+void sample_kernel(struct cella_buffer *ret_file)
+{
+    struct make_elf spec;
+    Elf64_Rela rela;
+    Elf64_Dyn table;
+
+    sample_elf(&spec);
+    spec.entry = SAMPLE_ENTRY + CELLA_PROGRAM_KERNEL;
+    for (unsigned i = 0; i < spec.segment_count; i++) {
+        spec.segments[i].address += CELLA_PROGRAM_KERNEL;
+    }
+    for (unsigned i = 0; i < spec.header_count; i++) {
+        spec.headers[i].p_vaddr += CELLA_PROGRAM_KERNEL;
+    }
+    for (unsigned i = 0; i < spec.section_count; i++) {
+        spec.sections[i].address += CELLA_PROGRAM_KERNEL;
+    }
+    for (unsigned i = 0; i < spec.symbol_count; i++) {
+        spec.symbols[i].address += CELLA_PROGRAM_KERNEL;
+    }
+    uint8_t *head = (uint8_t *)spec.segments[0].data + (SAMPLE_RELA - MAKE_ELF_HEADERS_SIZE);
+    uint8_t *dynamic = (uint8_t *)spec.segments[2].data + (SAMPLE_DYNAMIC - SAMPLE_DATA);
+    memcpy(&rela, head, sizeof(rela));
+    rela.r_offset += CELLA_PROGRAM_KERNEL;
+    rela.r_addend += (int64_t)CELLA_PROGRAM_KERNEL;
+    memcpy(head, &rela, sizeof(rela));
+    memcpy(&table, dynamic, sizeof(table));
+    table.d_un.d_val += CELLA_PROGRAM_KERNEL;
+    memcpy(dynamic, &table, sizeof(table));
+    make_elf(&spec, ret_file);
+}
+
+void sample_program(struct make_elf *spec)
+{
+    static const uint8_t get_pid[] = {0xB8, 39, 0, 0, 0, 0x0F, 0x05, 0xC3};
+    static const uint8_t child[] = {0x41, 0x5C, 0x0F, 0x05, 0x41, 0x54, 0xC3};
+
+    memset(g_head, 0, sizeof(g_head));
+    memset(g_code, 0xCC, sizeof(g_code));
+    memcpy(g_code, get_pid, sizeof(get_pid));
+    memcpy(g_code + (PROGRAM_CHILD - PROGRAM_CODE), child, sizeof(child));
+    memset(g_data, 0, sizeof(g_data));
+    *spec = (struct make_elf){
+        .type = ET_EXEC,
+        .entry = PROGRAM_CODE,
+        .segments =
+            {
+                {.address = PROGRAM_START,
+                 .flags = PF_R,
+                 .data = g_head,
+                 .data_size = sizeof(g_head)},
+                {.address = PROGRAM_CODE,
+                 .flags = PF_R | PF_X,
+                 .data = g_code,
+                 .data_size = sizeof(g_code)},
+                {.address = PROGRAM_DATA,
+                 .flags = PF_R | PF_W,
+                 .data = g_data,
+                 .data_size = sizeof(g_data),
+                 .memory_size = 0x2800},
+            },
+        .segment_count = 3,
+        .symbols =
+            {
+                {"get_pid", PROGRAM_CODE, 8, STT_FUNC, 1},
+                {"child", PROGRAM_CHILD, 7, STT_FUNC, 1},
+            },
+        .symbol_count = 2,
+    };
+}
+
+void sample_library(struct make_elf *spec)
+{
+    const Elf64_Rela rela = {
+        .r_offset = PROGRAM_DATA - LIBRARY_SHIFT,
+        .r_info = ELF64_R_INFO(0, R_X86_64_RELATIVE),
+        .r_addend = PROGRAM_CODE - LIBRARY_SHIFT,
+    };
+    const Elf64_Dyn dynamic[] = {
+        {.d_tag = DT_RELA, .d_un.d_val = MAKE_ELF_HEADERS_SIZE},
+        {.d_tag = DT_RELASZ, .d_un.d_val = sizeof(rela)},
+        {.d_tag = DT_RELAENT, .d_un.d_val = sizeof(rela)},
+        {.d_tag = DT_NULL},
+    };
+
+    sample_program(spec);
+    spec->type = ET_DYN;
+    spec->entry -= LIBRARY_SHIFT;
+    for (unsigned i = 0; i < spec->segment_count; i++) {
+        spec->segments[i].address -= LIBRARY_SHIFT;
+    }
+    for (unsigned i = 0; i < spec->symbol_count; i++) {
+        spec->symbols[i].address -= LIBRARY_SHIFT;
+    }
+    memcpy(g_head, &rela, sizeof(rela));
+    memcpy(g_data + 0x10, dynamic, sizeof(dynamic));
+    spec->headers[spec->header_count++] = (Elf64_Phdr){
+        .p_type = PT_DYNAMIC,
+        .p_flags = PF_R | PF_W,
+        .p_vaddr = PROGRAM_DATA + 0x10 - LIBRARY_SHIFT,
+        .p_filesz = sizeof(dynamic),
+        .p_memsz = sizeof(dynamic),
+    };
+}
+
+void sample_program_config(struct cella_program_config *ret_config)
+{
+    static const char *const arguments[] = {"/hello", "-v"};
+    static const struct cella_program_variable_config environment[] = {
+        {.name = "LANG", .value = "C", .from_host = true}};
+    static const struct cella_program_mount_config mounts[] = {
+        {.target = "/data", .source = "state", .kind = CELLA_PROGRAM_MOUNT_ENCRYPTED}};
+    static const struct cella_program_file_config files[] = {
+        {.path = "/etc/motd", .content = {(const uint8_t *)"hi\n", 3}, .mode = 0644}};
+    static const char *const hosts[] = {"example.org"};
+
+    *ret_config = (struct cella_program_config){
+        .executable = "/hello",
+        .arguments = arguments,
+        .argument_count = 2,
+        .arguments_from_host = true,
+        .stack_size = 1u << 20,
+        .environment = environment,
+        .environment_count = 1,
+        .mounts = mounts,
+        .mount_count = 1,
+        .files = files,
+        .file_count = 1,
+        .hosts = hosts,
+        .host_count = 1,
+    };
+    sample_config(&ret_config->image);
+}
+
+void sample_program_image(struct cella_buffer *ret_file)
+{
+    struct cella_buffer kernel, program;
+    struct cella_program_config config;
+    struct cella_program_report report = {0};
+    struct cella_error error = {0};
+    struct make_elf spec;
+
+    sample_kernel(&kernel);
+    sample_program(&spec);
+    make_elf(&spec, &program);
+    sample_program_config(&config);
+    *ret_file = (struct cella_buffer){0};
+    if (!cella_is_ok(cella_program_build(cella_buffer_bytes(&kernel), cella_buffer_bytes(&program),
+                                         (struct cella_bytes){0}, &config, &report, ret_file,
+                                         &error))) {
+        fprintf(stderr, "sample program: %s\n", error.text);
+        abort();
+    }
+    cella_buffer_done(&kernel);
+    cella_buffer_done(&program);
+}
