@@ -173,6 +173,23 @@ static cella_result loads_check(struct taking *taking)
     return CELLA_OK;
 }
 
+/* Ascending in both addresses: they are searched by either. */
+static cella_result jumps_check(struct taking *taking)
+{
+    const struct cella_program_list jumps = taking->description->head.jumps;
+    struct cella_program_jump last = {0};
+    CELLA_TRY(list_check(taking, "jumps", jumps, sizeof(last), CELLA_PROGRAM_SITES_MAX));
+    for (uint32_t i = 0; i < jumps.count; i++) {
+        struct cella_program_jump jump;
+        record_get(taking->description, jumps, i, &jump, sizeof(jump));
+        CELLA_ENSURE(jump.address < CELLA_PROGRAM_KERNEL && jump.entry < CELLA_PROGRAM_KERNEL,
+                     OUT_OF_RANGE);
+        CELLA_ENSURE(i == 0 || (jump.address > last.address && jump.entry > last.entry), BAD_FIELD);
+        last = jump;
+    }
+    return CELLA_OK;
+}
+
 static cella_result words_check(struct taking *taking)
 {
     const struct cella_program *head = &taking->description->head;
@@ -291,6 +308,7 @@ static cella_result take(struct cella_bytes bytes, struct cella_program_descript
     CELLA_TRY(cella_bytes_slice(bytes, 0, description->head.size, &description->bytes));
     CELLA_TRY(head_check(taking));
     CELLA_TRY(loads_check(taking));
+    CELLA_TRY(jumps_check(taking));
     CELLA_TRY(words_check(taking));
     CELLA_TRY(mounts_check(taking));
     CELLA_TRY(patches_check(taking));

@@ -123,6 +123,89 @@ void sample_library(struct make_elf *spec)
     };
 }
 
+static void put(struct cella_buffer *buffer, uint64_t value, size_t size)
+{
+    if (!cella_is_ok(cella_buffer_append(buffer, &value, size))) {
+        abort();
+    }
+}
+
+void sample_pclntab(uint32_t version, struct cella_buffer *ret_table)
+{
+    static const uint64_t starts[] = {0, 0x40, 0x60, 0x80};
+    static const char names[] = "\0main.main\0runtime.futex";
+    const uint32_t name_at[] = {1, 11, 0xFFFF};
+    const bool small = version >= 18;
+    const uint32_t magic = version == 2    ? 0xFFFFFFFB
+                           : version == 16 ? 0xFFFFFFFA
+                           : version == 18 ? 0xFFFFFFF0
+                                           : 0xFFFFFFF1;
+    const uint64_t words = version == 2 ? 0 : small ? 7 : 6; /* behind the count */
+    const uint64_t header = 16 + words * 8;
+    const uint64_t names_at = version == 2 ? 0 : header;
+    const uint64_t table = version == 2 ? 16 : header + 32;
+    const uint64_t entry = small ? 8 : 16;
+    const uint64_t record =
+        3 * entry + entry / 2 + (version == 2 ? 16 : 0); /* of the table's start */
+
+    *ret_table = (struct cella_buffer){0};
+    put(ret_table, magic, 4);
+    put(ret_table, 0x08010000, 4);
+    put(ret_table, 3, 8);
+    if (version != 2) {
+        put(ret_table, 1, 8); /* files */
+        put(ret_table, TABLE_TEXT, small ? 8 : 0);
+        put(ret_table, names_at, 8);
+        put(ret_table, 0, 8);
+        put(ret_table, 0, 8);
+        put(ret_table, 0, 8);
+        put(ret_table, table, 8);
+        if (!cella_is_ok(cella_buffer_append(ret_table, names, sizeof(names))) ||
+            !cella_is_ok(cella_buffer_grow(ret_table, table))) {
+            abort();
+        }
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        put(ret_table, starts[i] + (small ? 0 : TABLE_TEXT), entry / 2);
+        if (i < 3) {
+            put(ret_table, record + i * 16, entry / 2);
+        }
+    }
+    /* Records: the function's address and its name's offset; those of 1.2 count from the header. */
+    if (!cella_is_ok(cella_buffer_grow(ret_table, (version == 2 ? 0 : table) + record))) {
+        abort();
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        put(ret_table, starts[i], small ? 4 : 8);
+        put(ret_table, version == 2 && i < 2 ? record + 48 + name_at[i] : name_at[i], 4);
+        put(ret_table, 0, small ? 8 : 4);
+    }
+    if (version == 2 && !cella_is_ok(cella_buffer_append(ret_table, names, sizeof(names)))) {
+        abort();
+    }
+}
+
+void sample_go(struct make_elf *spec, bool with_table)
+{
+    static const uint8_t futex[] = {0xB8, 0xCA, 0, 0, 0, 0x0F, 0x05, 0xC3};
+    struct cella_buffer table;
+
+    sample_program(spec);
+    spec->symbol_count = 0;
+    memset(g_code, 0x90, 0x80);
+    memcpy(g_code + 0x40, futex, sizeof(futex));
+    sample_pclntab(20, &table);
+    memcpy(g_data + 0x10, table.data, table.size);
+    spec->sections[spec->section_count++] = (struct make_section){
+        .name = with_table ? ".gopclntab" : ".other",
+        .type = SHT_PROGBITS,
+        .flags = SHF_ALLOC,
+        .address = PROGRAM_DATA + 0x10,
+        .size = table.size,
+    };
+    cella_buffer_done(&table);
+}
+
 void sample_program_config(struct cella_program_config *ret_config)
 {
     static const char *const arguments[] = {"/hello", "-v"};

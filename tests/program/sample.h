@@ -30,6 +30,16 @@ uint8_t *sample_program_code(void);
 #define LIBRARY_SHIFT PROGRAM_START
 void sample_library(struct make_elf *spec);
 
+/*
+ * Go's table of three functions at TABLE_TEXT + 0, + 0x40 and + 0x60, the last 0x20 long: main.main, runtime.futex, and
+ * one without a name. `version`: 2, 16, 18 or 20.
+ */
+#define TABLE_TEXT 0x401000u
+void sample_pclntab(uint32_t version, struct cella_buffer *ret_table);
+
+/* sample_program without symbols, a `syscall` in runtime.futex, the table in its data (in a section of another name: false). */
+void sample_go(struct make_elf *spec, bool with_table);
+
 /* What the document's example is made with. */
 void sample_program_config(struct cella_program_config *ret_config);
 

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "image/elf64.h"
 #include "image/image.h"
+#include "image/pclntab.h"
 #include "linux/description.h"
 #include "tests/program/sample.h"
 
@@ -551,6 +552,63 @@ static void reproducible(void **state)
     assert_true(cella_is_ok(cella_image_measure(&image, measured)));
 }
 
+/* ------------------------------------------------------------------- Go's table */
+
+static void go_tables(void **state)
+{
+    static const uint32_t versions[] = {2, 16, 18, 20};
+    static const char *const names[] = {"main.main", "runtime.futex", ""};
+    static const uint64_t starts[] = {0, 0x40, 0x60, 0x80};
+    (void)state;
+    for (size_t i = 0; i < CELLA_COUNT(versions); i++) {
+        CELLA_CLEANUP(cella_buffer_done) struct cella_buffer bytes = {0};
+        struct cella_pclntab table;
+        sample_pclntab(versions[i], &bytes);
+        assert_true(cella_is_ok(cella_pclntab_parse(cella_buffer_bytes(&bytes), &table)));
+        assert_int_equal(table.version, versions[i]);
+        assert_int_equal(table.count, 3);
+        for (uint32_t k = 0; k < 3; k++) {
+            uint64_t start, end;
+            const char *name;
+            assert_true(cella_is_ok(cella_pclntab_function(&table, k, &start, &end, &name)));
+            assert_int_equal(start, TABLE_TEXT + starts[k]);
+            assert_int_equal(end, TABLE_TEXT + starts[k + 1]);
+            assert_string_equal(name, names[k]);
+        }
+        uint64_t ignored;
+        const char *name;
+        assert_int_equal(cella_pclntab_function(&table, 3, &ignored, &ignored, &name).code,
+                         CELLA_CODE_NOT_FOUND);
+        /* Cut anywhere before the records, there is no table; behind, a function may lose its name. */
+        const size_t whole =
+            table.functions + 3 * (versions[i] >= 18 ? 8 : 16) + (versions[i] >= 18 ? 4 : 8);
+        for (size_t size = 0; size < whole; size++) {
+            assert_false(
+                cella_is_ok(cella_pclntab_parse(cella_bytes_of(bytes.data, size), &table)));
+        }
+        assert_true(cella_is_ok(cella_pclntab_parse(cella_bytes_of(bytes.data, whole), &table)));
+        bytes.data[6] = 4;
+        assert_int_equal(cella_pclntab_parse(cella_buffer_bytes(&bytes), &table).code,
+                         CELLA_CODE_BAD_MAGIC);
+    }
+}
+
+/* A stripped Go program has its functions from the table alone. */
+static void go_functions(void **state)
+{
+    (void)state;
+    for (unsigned with_table = 0; with_table < 2; with_table++) {
+        CELLA_CLEANUP(outcome_done) struct outcome outcome = {0};
+        struct cella_program_config config;
+        struct make_elf spec;
+        sample_go(&spec, with_table);
+        sample_program_config(&config);
+        build(&outcome, &spec, NULL, &config);
+        assert_int_equal(outcome.report.site_count, 1);
+        assert_int_equal(outcome.report.rewritten_count, with_table);
+    }
+}
+
 /* ------------------------------------------------------------------- docs/formats/program.md */
 
 static void document(void **state)
@@ -599,6 +657,8 @@ int main(void)
         cmocka_unit_test(reader_refuses),
         cmocka_unit_test(patched_files),
         cmocka_unit_test(reproducible),
+        cmocka_unit_test(go_tables),
+        cmocka_unit_test(go_functions),
         cmocka_unit_test(document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
