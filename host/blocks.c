@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "abi/blocks.h"
@@ -24,6 +25,7 @@
 #define BLOCKS_FILES_MAX 1024u
 #define THREAD_MIN (64u << 10) /* smaller transfers are done at once */
 #define THREAD_STACK (64u << 10)
+#define THREAD_AWAITS 50000u /* ns */
 #define RESERVE_FROM                                                                               \
     (4ull << 20) /* files that grow beyond this get their disk blocks in steps of: */
 #define RESERVE_STEP (32ull << 20)
@@ -55,8 +57,9 @@ struct blocks_file {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct job jobs[CELLA_BLOCKS_SPANS];
-    uint64_t turns; /* jobs so far */
-    bool has_thread, no_thread, ending;
+    _Atomic uint64_t turns; /* jobs so far */
+    _Atomic bool ending;
+    bool has_thread, no_thread;
     bool started; /* a job; the thread is to be told once the lock is free */
     pthread_t thread;
 };
@@ -131,16 +134,45 @@ static int next_job(const struct blocks_file *file)
     return first;
 }
 
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/*
+ * The next job of a row comes in less time than this, and to wake a sleeping thread for each would cost the enclave's side
+ * what two nodes take. The processor is left to whoever wants it meanwhile.
+ */
+static void job_await(struct blocks_file *file)
+{
+    const uint64_t turns = file->turns;
+    const uint64_t until = now() + THREAD_AWAITS;
+    pthread_mutex_unlock(&file->lock);
+    while (file->turns == turns && !file->ending && now() < until) {
+        sched_yield();
+    }
+    pthread_mutex_lock(&file->lock);
+}
+
 static void *thread_main(void *argument)
 {
     struct blocks_file *file = argument;
+    bool awaits = false;
     pthread_mutex_lock(&file->lock);
     while (!file->ending || next_job(file) >= 0) {
         const int span = next_job(file);
+        if (span < 0 && awaits) {
+            job_await(file);
+            awaits = false;
+            continue;
+        }
         if (span < 0) {
             pthread_cond_wait(&file->changed, &file->lock);
             continue;
         }
+        awaits = true;
         file->jobs[span].state = JOB_RUNNING;
         const struct job job = file->jobs[span];
         pthread_mutex_unlock(&file->lock);
