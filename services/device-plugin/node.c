@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "services/common/fetch.h"
 #include "services/common/log.h"
+#include "services/common/quantity.h"
 #include "services/device-plugin/plugin.h"
 
 #define LOOK_SECONDS 60
@@ -93,6 +94,17 @@ static bool has(const json_t *object, const char *key, const char *value)
     return is && strcmp(is, value) == 0;
 }
 
+/* The same amount; the API server writes 1048576000 as "1048576k". */
+static bool has_amount(const json_t *object, const char *key, const char *value)
+{
+    json_t *wanted = json_string(value);
+    uint64_t is = 0, should = 0;
+    const bool same = quantity_parse(wanted, &should) &&
+                      quantity_parse(json_object_get(object, key), &is) && is == should;
+    json_decref(wanted);
+    return same;
+}
+
 static cella_result change(const struct node *node, const char *suffix, json_t *patch,
                            struct cella_error *error)
 {
@@ -127,7 +139,7 @@ static cella_result reconcile(const struct node *node, struct cella_error *error
     const json_t *capacity = json_object_get(json_object_get(now, "status"), "capacity");
     const json_t *labels = json_object_get(json_object_get(now, "metadata"), "labels");
     json_t *status = json_array(), *metadata = json_array();
-    if (node->epc[0] && !has(capacity, RESOURCE_EPC, node->epc)) {
+    if (node->epc[0] && !has_amount(capacity, RESOURCE_EPC, node->epc)) {
         if (!json_is_object(capacity)) {
             json_array_append_new(status, json_pack("{s:s,s:s,s:{}}", "op", "add", "path",
                                                     "/status/capacity", "value"));

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "common/error.h"
+#include "services/common/quantity.h"
 #include "services/common/enclave_resources.h"
 #include "services/common/http.h"
 
@@ -54,7 +55,5 @@ void warn_resource(struct mutation *mutation, const char *container, const char 
 void warn(struct mutation *mutation, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The name meant; NULL when `name` is right or has nothing to do with enclaves. */
 const struct enclave_resource *name_meant(const char *name);
-/* A quantity of Kubernetes, rounded up; false: it is none, or more than 2^63. */
-bool quantity_parse(const json_t *quantity, uint64_t *ret_value);
 
 #endif

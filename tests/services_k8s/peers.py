@@ -70,7 +70,7 @@ def run(command, reason, **options):
         skip(f"{reason}: {problem} {detail[-300:]!r}")
 
 
-def go_peer(cache, module="go"):
+def go_peer(cache, module="go", *flags):
     """A Go program, built in the cache; modules come by name from the proxy that Go is set to."""
     if not shutil.which("go"):
         skip("go is not installed")
@@ -79,12 +79,12 @@ def go_peer(cache, module="go"):
     os.makedirs(folder, exist_ok=True)
     environment = dict(os.environ, GOPATH=f"{cache}/gopath", GOFLAGS="-mod=mod -modcacherw", GOTOOLCHAIN="local", CGO_ENABLED="0")
     names = sorted(os.listdir(source))
-    stamp = hashlib.sha256(b"".join(open(f"{source}/{name}", "rb").read() for name in names)).hexdigest()
+    stamp = hashlib.sha256(b"".join(open(f"{source}/{name}", "rb").read() for name in names) + "".join(flags).encode()).hexdigest()
     if not os.path.exists(f"{folder}/{stamp}"):
         shutil.rmtree(folder)
         shutil.copytree(source, folder)
         run(["go", "list", "-deps", "."], "the Go module proxy cannot be reached", cwd=folder, env=environment)
-        build = subprocess.run(["go", "build", "-p", "2", "-o", stamp, "."], cwd=folder, env=environment, timeout=1000)
+        build = subprocess.run(["go", "build", "-p", "2", *flags, "-o", stamp, "."], cwd=folder, env=environment, timeout=1000)
         if build.returncode:
             sys.exit(1)
     return f"{folder}/{stamp}"
@@ -237,7 +237,8 @@ class Api(http.server.BaseHTTPRequestHandler):
             *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
             for part in path:
                 at = at[part]
-            at[last] = operation["value"]
+            # As apimachinery writes an amount back: the largest suffix without a fraction.
+            at[last] = f"{int(operation['value']) // 1000}k" if last == "sgx.intel.com/epc" and operation["value"].endswith("000") else operation["value"]
         Api.patches.append((self.path, body))
         self.answer(200, Api.node)
 
@@ -304,7 +305,7 @@ def node(program, _):
         Api.broken = 2
         with open(f"{folder}/token", "w", encoding="ascii") as out:
             out.write("secret-1\n")
-        configuration(folder, ["epc_mib = 188", "soft_enclaves = 2", "node_update = yes", "cdi = yes", f"cdi_folder = {folder}/cdi",
+        configuration(folder, ["epc_mib = 1000", "soft_enclaves = 2", "node_update = yes", "cdi = yes", f"cdi_folder = {folder}/cdi",
                                f"api_server = https://127.0.0.1:{server.server_address[1]}", f"api_ca = {folder}/cert.pem",
                                f"api_token = {folder}/token",
                                f"seccomp_profile = {HERE}/../../oci/seccomp.json", f"seccomp_folder = {folder}/seccomp"])
@@ -317,13 +318,13 @@ def node(program, _):
             with open(f"{folder}/token", "w", encoding="ascii") as out:
                 out.write("secret-2\n")
             until(lambda: len(Api.patches) == 2, text())
-            assert Api.node["status"]["capacity"] == {"cpu": "2", "sgx.intel.com/epc": str(188 << 20)}, Api.node
+            assert Api.node["status"]["capacity"] == {"cpu": "2", "sgx.intel.com/epc": "1048576k"}, Api.node
             assert Api.node["metadata"]["labels"] == {"a": "b", "sgx.intel.com/capable": "true", "cella.dev/soft-enclave": "true"}
             assert [path for path, _ in Api.patches] == ["/api/v1/nodes/node-1/status", "/api/v1/nodes/node-1"], Api.patches
             Api.node["status"]["capacity"]["sgx.intel.com/epc"] = "0"  # what a kubelet does when it starts
             with contextlib.closing(socket.socket(socket.AF_UNIX)) as kubelet:
                 kubelet.bind(f"{folder}/plugins/kubelet.sock")
-                until(lambda: Api.node["status"]["capacity"]["sgx.intel.com/epc"] == str(188 << 20), text(), 3)
+                until(lambda: Api.node["status"]["capacity"]["sgx.intel.com/epc"] == "1048576k", text(), 3)
             with open(f"{folder}/cdi/cella.dev-sgx.json", encoding="utf-8") as file:
                 spec = json.load(file)
             assert (spec["cdiVersion"], spec["kind"]) == ("0.5.0", "cella.dev/sgx"), spec
@@ -334,6 +335,12 @@ def node(program, _):
             with open(f"{folder}/seccomp/cella.json", encoding="utf-8") as file, open(f"{HERE}/../../oci/seccomp.json", encoding="utf-8") as source:
                 assert json.load(file) == json.load(source), "the profile is on the node"
             assert os.listdir(f"{folder}/seccomp") == ["cella.json"]
+            before = len(Api.patches)
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as kubelet:  # another kubelet, and the node as it should be
+                os.remove(f"{folder}/plugins/kubelet.sock")
+                kubelet.bind(f"{folder}/plugins/kubelet.sock")
+                time.sleep(1.5)
+            assert len(Api.patches) == before, "the same amount, written differently"
             pod_figures(folder)
             os.remove(f"{folder}/dev/sgx_provision")
             until(lambda: "provision" not in open(f"{folder}/cdi/cella.dev-sgx.json", encoding="utf-8").read(), "the file follows", 3)
