@@ -67,7 +67,7 @@ static const char g_bash[] =
     "    --service) options=\"ClusterIP NodePort LoadBalancer\" ;;\n"
     "    --runtime) options=\"runc crun podman docker\" ;;\n"
     "    --network) options=\"none host\" ;;\n"
-    "    --template) options=\"c cpp openenclave intel\" ;;\n"
+    "    --template) options=\"c cpp tls openenclave intel\" ;;\n"
     "    esac\n"
     "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
     "}\n"

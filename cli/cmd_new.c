@@ -22,6 +22,7 @@ static const char g_help[] =
     "\n"
     "  --template c            host and enclave in C (the default)\n"
     "             cpp          the enclave in C++17, on glibc\n"
+    "             tls          an attested TLS server and its clients\n"
     "             openenclave  sources and Makefile as for the Open Enclave SDK\n"
     "             intel        sources and Makefile as for the Intel SGX SDK\n"
     "  --libc LIBC             for c: the enclave's libc; none is smallest, musl small, glibc\n"
@@ -38,6 +39,15 @@ DECLARE(project);
 DECLARE(conf);
 DECLARE(gitignore);
 DECLARE(containerfile);
+DECLARE(tls_project);
+DECLARE(tls_edl);
+DECLARE(tls_enclave);
+DECLARE(tls_enclave_talk);
+DECLARE(tls_host);
+DECLARE(tls_host_talk);
+DECLARE(tls_shared);
+DECLARE(tls_talk);
+DECLARE(tls_talk_h);
 DECLARE(oe_containerfile);
 DECLARE(intel_containerfile);
 DECLARE(oe_edl);
@@ -84,6 +94,18 @@ struct template
 static const struct template g_templates[] = {
     {"c", {"host", "enclave"}, {{"enclave/enclave.c", TEMPLATE(enclave_c)}, OWN_FILES}},
     {"cpp", {"host", "enclave"}, {{"enclave/enclave.cpp", TEMPLATE(enclave_cpp)}, OWN_FILES}},
+    {"tls",
+     {"host", "enclave", "shared"},
+     {{"channel.edl", TEMPLATE(tls_edl)},
+      {"enclave/channel.c", TEMPLATE(tls_enclave)},
+      {"enclave/talk.c", TEMPLATE(tls_enclave_talk)},
+      {"host/main.c", TEMPLATE(tls_host)},
+      {"host/talk.c", TEMPLATE(tls_host_talk)},
+      {"shared/channel.h", TEMPLATE(tls_shared)},
+      {"shared/talk.c", TEMPLATE(tls_talk)},
+      {"shared/talk.h", TEMPLATE(tls_talk_h)},
+      {PROJECT_FILE, TEMPLATE(tls_project)},
+      {".gitignore", TEMPLATE(gitignore)}}},
     {"openenclave",
      {"host", "enclave"},
      {{"hello.edl", TEMPLATE(oe_edl)},

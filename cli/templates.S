@@ -24,6 +24,17 @@ template_\name\()_end:
         template oe_containerfile, "openenclave/Containerfile"
         template intel_containerfile, "intel/Containerfile"
 
+        template tls_project, "tls/cella.project"
+        /* The sample is the template. */
+        template tls_edl, "../../samples/channel/channel.edl"
+        template tls_enclave, "../../samples/channel/enclave/channel.c"
+        template tls_enclave_talk, "../../samples/channel/enclave/talk.c"
+        template tls_host, "../../samples/channel/host/main.c"
+        template tls_host_talk, "../../samples/channel/host/talk.c"
+        template tls_shared, "../../samples/channel/shared/channel.h"
+        template tls_talk, "../../samples/channel/shared/talk.c"
+        template tls_talk_h, "../../samples/channel/shared/talk.h"
+
         template oe_edl, "openenclave/hello.edl"
         template oe_enclave, "openenclave/enclave.c"
         template oe_conf, "openenclave/hello.conf"
