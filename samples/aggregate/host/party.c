@@ -221,6 +221,7 @@ static int ask_with(const struct cella_tls_context_options *options,
     } else if (!options->certificate || !cella_is_ok(cella_tls_context_new(options, &context))) {
         fprintf(stderr, "aggregate: no key, or no memory\n");
     } else {
+        SSL_CTX_set_block_padding(context, 256); /* no length tells the digits of a number */
         SSL *connection = SSL_new(context);
         status = connection && SSL_set_fd(connection, fd) == 1 ? talk(connection, line) : 1;
         SSL_free(connection);
