@@ -1,0 +1,59 @@
+/*
+ * `ego-go`: the Go toolchain of this machine, for programs that run in enclaves. Arguments are those of go.
+ * Side: tools. A program of its own. Nothing is patched: what it builds any Go would build.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/ego.h"
+
+#define STATIC_TAGS ",netgo,osusergo"
+
+/* The tags of the command line with ours behind them; false: no memory. */
+static bool join_tags(char **argument, const char *name)
+{
+    const size_t skip = strlen(name);
+    char *joined = NULL;
+    if (asprintf(&joined, "%s%s" STATIC_TAGS, name, *argument + skip) < 0) {
+        return false;
+    }
+    *argument = joined;
+    return true;
+}
+
+/* Everything up to the packages: what stands behind a program to run is not for go. */
+static bool add_tags(char **argv)
+{
+    static const char *const names[] = {"-tags=", "--tags="};
+    for (int i = 2; argv[1] && argv[i] && argv[i][0] == '-'; i++) {
+        for (size_t j = 0; j < 2; j++) {
+            if (strncmp(argv[i], names[j], strlen(names[j])) == 0) {
+                return join_tags(&argv[i], names[j]);
+            }
+        }
+    }
+    for (int i = 2; argv[1] && argv[i] && argv[i + 1]; i++) {
+        if (strcmp(argv[i], "-tags") == 0 || strcmp(argv[i], "--tags") == 0) {
+            return join_tags(&argv[i + 1], "");
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    char path[EGO_PATH_MAX];
+    struct cella_error error = {0};
+    (void)argc;
+    if (!go_tool_find(path, sizeof(path), &error) || !go_tool_environment(&error) ||
+        !add_tags(argv)) {
+        fprintf(stderr, "ego-go: %s\n", error.text[0] ? error.text : "no memory");
+        return 1;
+    }
+    argv[0] = path;
+    execv(path, argv);
+    fprintf(stderr, "ego-go: %s: %s\n", path, strerror(errno));
+    return 1;
+}
