@@ -26,10 +26,10 @@ static uint32_t console_ready(struct cella_open *open);
 static const struct cella_open_class console_class = {
     .transfer = console_transfer, .stat = console_stat, .ready = console_ready};
 
-/* words[0]: the number under which the layer below knows it. Serials of the others start above. */
+/* words[0]: the number under which the layer below knows it. One reference is its own: it never goes. */
 #define CONSOLE(number)                                                                            \
     {                                                                                              \
-        .class = &console_class, .references = 1, .handle = CELLA_NO_HANDLE,                       \
+        .class = &console_class, .references = 2, .handle = CELLA_NO_HANDLE,                       \
         .flags = LINUX_O_RDWR, .mode = 0020000, .serial = 1 + (number), .words = {number},         \
     }
 static struct cella_open consoles[] = {CONSOLE(0), CONSOLE(1), CONSOLE(2)};
@@ -153,6 +153,18 @@ struct cella_open *cella_open_new(const struct cella_open_class *class, int32_t 
     return open;
 }
 
+bool cella_open_handle_set(struct cella_open *open, int32_t handle)
+{
+    bool is_open;
+    cella_lock_take(&table_lock);
+    (void)open_free(handle, &is_open);
+    if (!is_open) {
+        open->handle = handle;
+    }
+    cella_lock_give(&table_lock);
+    return !is_open;
+}
+
 /* Under the lock: whether this was the last reference. Then nobody can find the object any more. */
 static bool open_is_last(struct cella_open *open)
 {
@@ -221,6 +233,15 @@ long cella_descriptor_add(struct cella_open *open, bool close_on_exec, uint64_t 
         cella_open_put(open);
     }
     return fd;
+}
+
+struct cella_open *cella_console_get(uint32_t number)
+{
+    struct cella_open *open = &consoles[number < CELLA_COUNT(consoles) ? number : 0];
+    cella_lock_take(&table_lock);
+    atomic_fetch_add(&open->references, 1);
+    cella_lock_give(&table_lock);
+    return open;
 }
 
 struct cella_open *cella_descriptor_get(uint64_t fd)

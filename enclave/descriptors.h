@@ -78,11 +78,16 @@ extern const struct cella_module cella_descriptor_module CELLA_KERNEL;
 /* A new object with one reference; NULL: no memory. A handle that is open already: NULL and -EIO. */
 struct cella_open *cella_open_new(const struct cella_open_class *class, int32_t handle,
                                   uint32_t flags, long *ret_error);
+/* The host's handle of an object that was made without; false: it is open already, and stays whoever's it is. */
+bool cella_open_handle_set(struct cella_open *open, int32_t handle);
 void cella_open_put(struct cella_open *open);
 /* The same, with what the host says to the close when it was the last reference. */
 long cella_open_close(struct cella_open *open);
 /* One reference more if the object still is the one with this serial. Objects' memory never goes away. */
 bool cella_open_take(struct cella_open *open, uint64_t serial);
+
+/* The console's object of 0, 1 or 2, with a reference more, whatever has become of the number. */
+struct cella_open *cella_console_get(uint32_t number);
 
 /* Numbers below it are given out. */
 extern CELLA_KERNEL _Atomic uint32_t cella_descriptor_limit;

@@ -198,11 +198,17 @@ static long call_fcntl(uint64_t fd, uint64_t command, uint64_t argument)
     case F_SETFD:
         return cella_descriptor_close_on_exec(fd, argument & 1) < 0 ? -EBADF : 0;
     case F_GETFL:
-        return open->flags | 0100000u; /* O_LARGEFILE, as the kernel shows it */
-    case F_SETFL:
-        return flags_set(open, (uint32_t)argument);
+        return (open->flags & LINUX_O_PATH) != 0
+                   ? open->flags
+                   : open->flags | 0100000u; /* O_LARGEFILE, as the kernel shows it */
     default:
         break;
+    }
+    if ((open->flags & LINUX_O_PATH) != 0) {
+        return -EBADF;
+    }
+    if (command == F_SETFL) {
+        return flags_set(open, (uint32_t)argument);
     }
     const bool is_lock = (command >= F_GETLK && command <= F_SETLKW) ||
                          (command >= F_OFD_GETLK && command <= F_OFD_SETLKW);
@@ -234,7 +240,7 @@ static long call_ioctl(uint64_t fd, uint64_t request, uint64_t argument)
 static long call_seek(uint64_t fd, int64_t offset, uint64_t whence)
 {
     CELLA_OPEN_GET(open, fd);
-    if (!open) {
+    if (!open || (open->flags & LINUX_O_PATH) != 0) {
         return -EBADF;
     }
     if (!open->class->seek) {

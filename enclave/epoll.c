@@ -175,6 +175,10 @@ static long call_control(uint64_t epoll_fd, uint64_t operation, uint64_t fd, uin
     if (operation < EPOLL_CTL_ADD || operation > EPOLL_CTL_MOD || open == epoll) {
         return -EINVAL;
     }
+    if (open->handle == CELLA_NO_HANDLE &&
+        ((open->mode & 0170000u) == 0100000u || (open->mode & 0170000u) == 0040000u)) {
+        return -EPERM; /* files are always ready; of the host's it says so itself */
+    }
     if (operation != EPOLL_CTL_DEL) {
         if (!cella_user_range(at, sizeof(event))) {
             return -EFAULT;

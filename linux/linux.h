@@ -63,6 +63,8 @@ CELLA_KERNEL const char *
 cella_linux_environment(uint64_t *ret_size); /* strings behind each other */
 CELLA_KERNEL const char *cella_linux_arguments(uint64_t *ret_size);
 CELLA_KERNEL const struct cella_program_description *cella_linux_description(void);
+/* Where the host was started; not more than a hint. Not zero-terminated. */
+CELLA_KERNEL const char *cella_linux_directory(uint64_t *ret_size);
 extern CELLA_KERNEL uint64_t cella_linux_auxv[64];
 extern CELLA_KERNEL uint32_t cella_linux_auxv_count;
 extern CELLA_KERNEL uint64_t cella_linux_start_time; /* monotonic nanoseconds */
@@ -187,6 +189,8 @@ CELLA_KERNEL bool cella_linux_fs(struct cella_regs *regs, long *ret_result);
 CELLA_KERNEL cella_result cella_linux_fs_init(void);
 CELLA_KERNEL bool cella_linux_ego(struct cella_regs *regs, long *ret_result);
 CELLA_KERNEL bool linux_timer_syscall(struct cella_regs *regs, long *ret_result);
+/* libc_context.c */
+CELLA_KERNEL cella_result cella_linux_libc_init(void);
 /* Fills enclave memory with bytes of an open file; how many, or an errno. */
 CELLA_KERNEL long cella_linux_file_read(struct cella_open *open, uint64_t offset, uint64_t size,
                                         void *to);
