@@ -23,6 +23,8 @@ static struct cella_program_description description;
 static uint32_t cpu_count = 1;
 static const char *environment_text, *argument_text;
 static uint64_t environment_size, argument_size;
+static char directory_text[4096];
+static uint64_t directory_size;
 
 const char *cella_linux_text(struct cella_program_text text, uint32_t *ret_size)
 {
@@ -45,6 +47,12 @@ const char *cella_linux_arguments(uint64_t *ret_size)
 {
     *ret_size = argument_size;
     return argument_text;
+}
+
+const char *cella_linux_directory(uint64_t *ret_size)
+{
+    *ret_size = directory_size;
+    return directory_text;
 }
 
 const struct cella_program_description *cella_linux_description(void)
@@ -338,6 +346,14 @@ static cella_result given_take(const void *in, size_t in_size, struct given *ret
     CELLA_ENSURE(in_size >= sizeof(call), TRUNCATED);
     __builtin_memcpy(&call, in, sizeof(call));
     CELLA_ENSURE(call.argument_count <= in_size && call.environment_count <= in_size, HOST_VALUE);
+    if (call.directory_size > 0) { /* behind the texts; sources of mounts are relative to it */
+        CELLA_ENSURE((uint64_t)call.directory_size <= in_size - sizeof(call) &&
+                         (uint64_t)call.directory_size < sizeof(directory_text),
+                     HOST_VALUE);
+        directory_size = (uint64_t)call.directory_size;
+        in_size -= directory_size;
+        __builtin_memcpy(directory_text, (const uint8_t *)in + in_size, directory_size);
+    }
     *ret_given = (struct given){.texts = (const char *)in + sizeof(call),
                                 .size = in_size - sizeof(call),
                                 .argument_count = call.argument_count,
