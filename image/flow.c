@@ -221,6 +221,7 @@ static void regions_merge(struct cella_flow *flow)
             last->end = region->end > last->end ? region->end : last->end;
             last->name = last->name[0] ? last->name : region->name;
             last->described = last->described || region->described;
+            last->disputed = last->disputed || region->disputed;
         } else if (region->start < region->end) {
             flow->regions[kept++] = *region;
         }

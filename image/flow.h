@@ -26,6 +26,7 @@ struct cella_flow_region {
     const char *name;
     bool undecodable;
     bool indirect_jump;
+    bool disputed; /* decodings of it do not agree */
     bool
         described; /* by call frame information or Go's function table: unwinders do not look at its bytes */
 };
@@ -111,5 +112,10 @@ CELLA_MUST_USE cella_result cella_flow_symbols_read(struct cella_flow *flow,
 /* Decodes a region and marks what its instructions refer to. */
 void cella_flow_region_scan(struct cella_flow *flow, struct cella_flow_region *region);
 void cella_flow_gaps_mark(struct cella_flow *flow);
+/* Adds functions that no table names; the regions are settled, and must be again. */
+CELLA_MUST_USE cella_result cella_flow_discover(struct cella_flow *flow,
+                                                const struct cella_elf *elf,
+                                                const struct cella_image_segment *segments,
+                                                uint32_t segment_count);
 
 #endif

@@ -196,6 +196,8 @@ cella_result cella_flow_init_program(struct cella_flow *flow, const struct cella
     flow->unwind_unknown = !cella_is_ok(cella_flow_mark_landing_pads(flow, elf));
     cella_flow_regions_settle(flow);
     regions_extend(flow);
+    CELLA_TRY(cella_flow_discover(flow, elf, segments, segment_count));
+    cella_flow_regions_settle(flow);
     cella_flow_mark(flow, elf->header.e_entry);
     code_mark(&scan);
     words_mark(&scan);

@@ -238,6 +238,9 @@ static const char *refuse_program_site(const struct rewriter *rewriter,
     if (rewriter->flow.tables_unknown) {
         return "there are too many places that may be jump tables";
     }
+    if (region->disputed) {
+        return "it is not sure where the instructions around it begin";
+    }
     if (listing->items[site].size != 2) {
         return "the instruction has a prefix";
     }

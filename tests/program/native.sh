@@ -73,9 +73,15 @@ if [ "$language" = c ]; then
     try dynamic-fixed 0 "$loader" '240 10 a' a cancel
     if command -v musl-gcc >/dev/null; then
         # shellcheck disable=SC2086 # a list of flags
-        musl-gcc -static $flags "$work/musl"
+        {
+            musl-gcc -static $flags "$work/musl"
+            musl-gcc -static -s $flags "$work/musl-stripped"
+            musl-gcc $flags "$work/musl-dynamic"
+        }
         # musl's signal return has no call frame information: its bytes stay.
         try musl 1 - '240 10 a' a
+        try musl-stripped 1 - '240 10 a' a
+        try musl-dynamic 1 /lib/ld-musl-x86_64.so.1 '240 10 a' a
     fi
     exit 0
 fi

@@ -192,6 +192,7 @@ void sample_go(struct make_elf *spec, bool with_table)
 
     sample_program(spec);
     spec->symbol_count = 0;
+    spec->entry = PROGRAM_CODE + 0x80; /* another than those functions */
     memset(g_code, 0x90, 0x80);
     memcpy(g_code + 0x40, futex, sizeof(futex));
     sample_pclntab(20, &table);

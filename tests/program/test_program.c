@@ -609,6 +609,30 @@ static void go_functions(void **state)
     }
 }
 
+/* Without any table: what the entry calls is code, what nothing refers to is not. Nor is what two decodings see differently. */
+static void followed_functions(void **state)
+{
+    static const uint8_t calls[2][13] = {
+        {0xE8, 0x9B, 0xFF, 0xFF, 0xFF, 0xC3, 0xCC, 0xCC, 0xCC, 0xCC, 0xCC, 0xCC, 0xCC},
+        {0xE8, 0x9B, 0xFF, 0xFF, 0xFF, 0xE8, 0x97, 0xFF, 0xFF, 0xFF, 0xC3, 0xCC, 0xCC},
+    };
+    (void)state;
+    for (unsigned disputed = 0; disputed < 2; disputed++) {
+        CELLA_CLEANUP(outcome_done) struct outcome outcome = {0};
+        struct cella_program_config config;
+        struct make_elf spec;
+        sample_program(&spec);
+        sample_program_config(&config);
+        spec.symbol_count = 0;
+        spec.entry = PROGRAM_CODE + 0x80;
+        memcpy(sample_program_code() + 0x80, calls[disputed], sizeof(calls[0]));
+        build(&outcome, &spec, NULL, &config);
+        assert_int_equal(outcome.report.site_count, 2);
+        assert_int_equal(outcome.report.rewritten_count, disputed ? 0 : 1);
+        assert_memory_equal(at_address(&outcome, PROGRAM_SITE, 2), "\x0F\x05", 2);
+    }
+}
+
 /* ------------------------------------------------------------------- docs/formats/program.md */
 
 static void document(void **state)
@@ -659,6 +683,7 @@ int main(void)
         cmocka_unit_test(reproducible),
         cmocka_unit_test(go_tables),
         cmocka_unit_test(go_functions),
+        cmocka_unit_test(followed_functions),
         cmocka_unit_test(document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
