@@ -109,7 +109,9 @@ struct cella_image_info {
      */
     uint64_t space_offset;
     uint64_t space_size;
-    uint8_t reserved[240]; /* zero */
+    uint64_t
+        kernel_bias; /* added to the addresses that the image's own code was linked for; 0 but in program images */
+    uint8_t reserved[232]; /* zero */
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_image_info) == 512);
 CELLA_ABI_AT(cella_image_info, version, 8);
@@ -147,7 +149,8 @@ CELLA_ABI_AT(cella_image_info, relro_offset, 216);
 CELLA_ABI_AT(cella_image_info, relro_size, 224);
 CELLA_ABI_AT(cella_image_info, kernel_offset, 232);
 CELLA_ABI_AT(cella_image_info, space_size, 264);
-CELLA_ABI_AT(cella_image_info, reserved, 272);
+CELLA_ABI_AT(cella_image_info, kernel_bias, 272);
+CELLA_ABI_AT(cella_image_info, reserved, 280);
 
 /*
  * Assembly and not C: compilers put a volatile object into a writable section, and the signer

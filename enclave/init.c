@@ -32,13 +32,16 @@ struct cella_td *cella_td_of_slot(uint32_t slot)
 static cella_result image_relocate(uint64_t base)
 {
     const Elf64_Rela *rela = (const Elf64_Rela *)(base + cella_image_info.rela_offset);
+    const uint64_t bias = base + cella_image_info.kernel_bias;
     for (uint32_t i = 0; i < cella_image_info.rela_count; i++) {
         if (ELF64_R_TYPE(rela[i].r_info) != R_X86_64_RELATIVE) {
             CELLA_ENSURE(cella_image_info.libc_entry != 0, UNSUPPORTED);
             continue;
         }
-        CELLA_ENSURE(rela[i].r_offset <= cella_image_info.image_size - 8, BAD_FIELD);
-        *(uint64_t *)(base + rela[i].r_offset) = base + (uint64_t)rela[i].r_addend;
+        CELLA_ENSURE(rela[i].r_offset <=
+                         cella_image_info.image_size - cella_image_info.kernel_bias - 8,
+                     BAD_FIELD);
+        *(uint64_t *)(bias + rela[i].r_offset) = bias + (uint64_t)rela[i].r_addend;
     }
     return CELLA_OK;
 }

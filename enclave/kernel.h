@@ -235,6 +235,10 @@ struct cella_module {
 extern const struct cella_module *const __start_cella_modules[] CELLA_KERNEL;
 extern const struct cella_module *const __stop_cella_modules[] CELLA_KERNEL;
 
+/* linux/: answers a call of the kernel's own libc, which no module shall see. */
+CELLA_KERNEL bool cella_kernel_own_syscall(struct cella_regs *regs, long *ret_result)
+    __attribute__((weak));
+
 /* -ENOSYS when no module knows the call. Also called by entry.S. */
 CELLA_KERNEL long cella_kernel_syscall(struct cella_regs *regs);
 

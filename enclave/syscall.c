@@ -21,6 +21,9 @@ static bool modules_ask(struct cella_regs *regs, bool last, long *ret_result)
 long cella_kernel_syscall(struct cella_regs *regs)
 {
     long result = 0;
+    if (cella_kernel_own_syscall && cella_kernel_own_syscall(regs, &result)) {
+        return result;
+    }
     if (modules_ask(regs, false, &result) || modules_ask(regs, true, &result)) {
         return result;
     }

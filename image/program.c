@@ -13,7 +13,6 @@
 #include "image/build_inside.h"
 #include "image/pages.h"
 #include "image/program_inside.h"
-#include "image/relocate.h"
 #include "image/sections.h"
 
 struct maker {
@@ -22,8 +21,7 @@ struct maker {
     struct cella_program_elf program;
     struct cella_program_elf interpreter;
     bool has_interpreter;
-    struct cella_elf kernel;
-    struct cella_image_facts facts; /* of the kernel */
+    struct cella_program_kernel kernel;
     Elf64_Phdr loads[CELLA_IMAGE_SEGMENT_MAX];
     unsigned load_count;
     struct cella_buffer description;
@@ -34,6 +32,7 @@ static void maker_done(struct maker *maker)
 {
     cella_program_elf_done(&maker->program);
     cella_program_elf_done(&maker->interpreter);
+    cella_program_kernel_done(&maker->kernel);
     cella_buffer_done(&maker->description);
     cella_addition_done(&maker->addition);
 }
@@ -43,7 +42,7 @@ static CELLA_MUST_USE cella_result load_add(struct maker *maker, uint64_t addres
                                             uint32_t rights, uint64_t offset,
                                             struct cella_error *error)
 {
-    if (maker->load_count + maker->facts.segment_count == CELLA_IMAGE_SEGMENT_MAX) {
+    if (maker->load_count + maker->kernel.facts.segment_count == CELLA_IMAGE_SEGMENT_MAX) {
         return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
                                "program, interpreter and kernel have more than %u segments",
                                CELLA_IMAGE_SEGMENT_MAX);
@@ -99,8 +98,8 @@ static CELLA_MUST_USE cella_result headers_append(struct maker *maker, struct ce
         CELLA_TRY(cella_buffer_append(output, &maker->loads[i], sizeof(phdr)));
     }
     for (unsigned pass = 0; pass < 2; pass++) {
-        for (unsigned i = 0; i < maker->kernel.header.e_phnum; i++) {
-            CELLA_TRY(cella_elf_phdr(&maker->kernel, i, &phdr));
+        for (unsigned i = 0; i < maker->kernel.elf.header.e_phnum; i++) {
+            CELLA_TRY(cella_elf_phdr(&maker->kernel.elf, i, &phdr));
             if ((phdr.p_type == PT_LOAD) == (pass == 0) && phdr.p_type != PT_PHDR) {
                 CELLA_TRY(cella_buffer_append(output, &phdr, sizeof(phdr)));
             }
@@ -111,7 +110,7 @@ static CELLA_MUST_USE cella_result headers_append(struct maker *maker, struct ce
         }
     }
     *ret_count = (uint16_t)((output->size - start) / sizeof(phdr));
-    Elf64_Ehdr header = maker->kernel.header;
+    Elf64_Ehdr header = maker->kernel.elf.header;
     header.e_type = ET_DYN;
     header.e_phoff = start;
     header.e_phnum = *ret_count;
@@ -125,9 +124,9 @@ static CELLA_MUST_USE cella_result append_description(struct maker *maker,
                                                       struct cella_buffer *output,
                                                       struct cella_error *error)
 {
-    uint64_t at = maker->facts.image_end;
+    uint64_t at = maker->kernel.facts.image_end;
     uint64_t headers = (maker->description.size + 7) & ~7ull;
-    unsigned count = maker->load_count + 1 + maker->kernel.header.e_phnum;
+    unsigned count = maker->load_count + 1 + maker->kernel.elf.header.e_phnum;
     uint64_t size = headers + count * sizeof(Elf64_Phdr);
     uint16_t written;
 
@@ -140,12 +139,10 @@ static CELLA_MUST_USE cella_result append_description(struct maker *maker,
     CELLA_TRY(load_add(maker, at, cella_page_up(size), PF_R, output->size, error));
     info->program_offset = at;
     info->program_size = maker->description.size;
-    info->phdr_offset = at + headers;
     info->image_size = at + cella_page_up(size);
     CELLA_TRY(cella_buffer_append(output, maker->description.data, maker->description.size));
     CELLA_TRY(cella_buffer_align(output, 8));
     CELLA_TRY(headers_append(maker, output, &written));
-    info->phdr_count = written;
     return cella_buffer_align(output, SGX_PAGE_SIZE);
 }
 
@@ -196,38 +193,25 @@ static CELLA_MUST_USE cella_result programs_make(struct maker *maker, struct cel
     return CELLA_OK;
 }
 
-static CELLA_MUST_USE cella_result kernel_parse(struct maker *maker, struct cella_bytes kernel,
-                                                struct cella_error *error)
-{
-    struct cella_error inner = {0};
-    /* Linkers call a static PIE with addresses of its own ET_EXEC. */
-    cella_result result = cella_elf_parse_program(kernel, &maker->kernel, &inner);
-
-    if (cella_is_ok(result)) {
-        result = cella_image_check(&maker->kernel, CELLA_PROGRAM_KERNEL, &maker->facts, &inner);
-    }
-    return cella_is_ok(result)
-               ? result
-               : cella_error_set(error, result, "program kernel: %s",
-                                 inner.text[0] ? inner.text : cella_result_text(result));
-}
-
 static void info_fill(const struct maker *maker, struct cella_image_info *info)
 {
     cella_build_info(info, &maker->config->image);
-    cella_build_segments(info, &maker->kernel);
-    info->entry = maker->facts.entry;
-    info->libc_entry = maker->facts.libc_entry;
-    info->rela_offset = maker->facts.rela_offset;
-    info->rela_count = maker->facts.rela_count;
+    cella_build_segments(info, &maker->kernel.elf);
+    info->entry = maker->kernel.facts.entry;
+    info->libc_entry = maker->kernel.facts.libc_entry;
+    info->rela_offset = maker->kernel.facts.rela_offset;
+    info->rela_count = maker->kernel.facts.rela_count;
     info->flags = CELLA_IMAGE_BASE_ZERO;
     info->kernel_offset = CELLA_PROGRAM_KERNEL;
+    info->kernel_bias = maker->kernel.bias;
+    info->phdr_offset = maker->kernel.headers;
+    info->phdr_count = maker->kernel.header_count;
     info->space_offset = CELLA_PROGRAM_LOW;
     info->space_size = CELLA_PROGRAM_KERNEL - CELLA_PROGRAM_LOW;
 }
 
-static CELLA_MUST_USE cella_result make(struct maker *maker, struct cella_bytes kernel,
-                                        struct cella_buffer *output, struct cella_error *error)
+static CELLA_MUST_USE cella_result make(struct maker *maker, struct cella_buffer *output,
+                                        struct cella_error *error)
 {
     struct cella_image_info info = CELLA_IMAGE_INFO_INIT;
     const struct cella_program_parts parts = {
@@ -235,11 +219,10 @@ static CELLA_MUST_USE cella_result make(struct maker *maker, struct cella_bytes 
         .program = &maker->program,
         .interpreter = maker->has_interpreter ? &maker->interpreter : NULL,
     };
-    uint64_t loaded_end = cella_build_loaded_end(&maker->kernel, &maker->facts);
+    uint64_t loaded_end = cella_build_loaded_end(&maker->kernel.elf, &maker->kernel.facts);
 
     CELLA_TRY(cella_program_describe(&parts, maker->report, &maker->description, error));
-    CELLA_TRY(cella_buffer_append(output, kernel.data, loaded_end));
-    CELLA_TRY(cella_relocate_settle(&maker->kernel, &maker->facts, output, error));
+    CELLA_TRY(cella_buffer_append(output, maker->kernel.loaded.data, loaded_end));
     CELLA_TRY(append_program(maker, &maker->program, output, error));
     if (maker->has_interpreter) {
         CELLA_TRY(append_program(maker, &maker->interpreter, output, error));
@@ -247,9 +230,10 @@ static CELLA_MUST_USE cella_result make(struct maker *maker, struct cella_bytes 
     info_fill(maker, &info);
     CELLA_TRY(append_description(maker, &info, output, error));
     CELLA_TRY(cella_layout_compute(&info, error));
-    memcpy(output->data + maker->facts.info_file_offset, &info, sizeof(info));
-    CELLA_TRY(cella_sections_append(&maker->kernel, loaded_end, &maker->addition, output, error));
-    return cella_build_note(output, &maker->config->image, maker->facts.info_address);
+    memcpy(output->data + maker->kernel.facts.info_file_offset, &info, sizeof(info));
+    CELLA_TRY(
+        cella_sections_append(&maker->kernel.elf, loaded_end, &maker->addition, output, error));
+    return cella_build_note(output, &maker->config->image, maker->kernel.facts.info_address);
 }
 
 cella_result cella_program_build(struct cella_bytes kernel, struct cella_bytes program,
@@ -262,7 +246,7 @@ cella_result cella_program_build(struct cella_bytes kernel, struct cella_bytes p
 
     report->site_count = 0;
     report->rewritten_count = 0;
-    CELLA_TRY(kernel_parse(&maker, kernel, error));
+    CELLA_TRY(cella_program_kernel_parse(kernel, &maker.kernel, error));
     CELLA_TRY(programs_make(&maker, program, interpreter, error));
-    return make(&maker, kernel, output, error);
+    return make(&maker, output, error);
 }

@@ -5,6 +5,7 @@
 #ifndef CELLA_IMAGE_PROGRAM_INSIDE_H
 #define CELLA_IMAGE_PROGRAM_INSIDE_H
 
+#include "image/check.h"
 #include "image/elf64.h"
 #include "image/program.h"
 
@@ -79,5 +80,20 @@ CELLA_MUST_USE cella_result cella_program_describe(const struct cella_program_pa
                                                    struct cella_program_report *report,
                                                    struct cella_buffer *output,
                                                    struct cella_error *error);
+
+/* program_kernel.c. Zero-initialise; freed by _done. */
+struct cella_program_kernel {
+    struct cella_buffer loaded; /* the file's bytes as they are loaded */
+    struct cella_buffer moved;  /* the same with addresses moved by `bias`, for `elf` */
+    struct cella_elf elf;
+    struct cella_image_facts facts;
+    uint64_t bias;
+    uint64_t headers; /* enclave address of its own program headers */
+    uint32_t header_count;
+};
+void cella_program_kernel_done(struct cella_program_kernel *kernel);
+CELLA_MUST_USE cella_result cella_program_kernel_parse(struct cella_bytes file,
+                                                       struct cella_program_kernel *ret_kernel,
+                                                       struct cella_error *error);
 
 #endif

@@ -394,6 +394,7 @@ static cella_result program_run(const void *in, size_t in_size, void *out, size_
     }
     cella_linux_program = (const struct cella_program *)bytes.data;
     CELLA_TRY(given_take(in, in_size, &given));
+    CELLA_TRY(cella_linux_libc_init());
     CELLA_TRY(linux_memory_init(&stack_top));
     CELLA_TRY(linux_threads_init());
     cella_linux_start_time = linux_clock_now(false);

@@ -30,7 +30,11 @@ static long call_answer(struct cella_regs *regs)
         cella_linux_fs(regs, &result) || linux_process_syscall(regs, &result)) {
         return result;
     }
-    return cella_kernel_syscall(regs);
+    struct cella_td *td = cella_td_self();
+    td->is_programs_call = true;
+    result = cella_kernel_syscall(regs);
+    td->is_programs_call = false;
+    return result;
 }
 
 /* Calls with a mask of their own, for the time they take: where it is, and its size. false: none is given. */
@@ -155,6 +159,13 @@ void cella_linux_syscall(struct cella_regs *regs)
 static void kernel_fault(struct cella_trap *trap)
 {
     struct cella_regs *regs = &trap->regs;
+    if (trap->kind == CELLA_TRAP_SYSCALL) { /* of the kernel's own libc */
+        regs->rip += 2;
+        regs->rcx = regs->rip;
+        regs->r11 = regs->rflags;
+        regs->rax = (uint64_t)cella_kernel_syscall(regs);
+        return;
+    }
     if (trap->vector == SGX_VECTOR_PF && cella_program_is_in(trap->address)) {
         if (linux_memory_fault(trap->address, trap->error) == 0) {
             return;

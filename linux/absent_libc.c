@@ -1,0 +1,17 @@
+/*
+ * A program kernel without a libc of its own.
+ * Side: enclave. In the small program kernel only; the full one has libc_context.c.
+ */
+#include "linux/linux.h"
+
+bool cella_kernel_own_syscall(struct cella_regs *regs, long *ret_result)
+{
+    (void)regs;
+    (void)ret_result;
+    return false;
+}
+
+cella_result cella_linux_libc_init(void)
+{
+    return CELLA_OK;
+}
