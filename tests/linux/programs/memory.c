@@ -1,0 +1,187 @@
+/*
+ * What a program may expect of its address space. Prints the same natively and in an enclave.
+ * Side: a program of the tests, built static for each libc. Never prints an address.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096ul
+
+static sigjmp_buf back;
+static volatile uintptr_t fault_address;
+static volatile int fault_code;
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    fault_address = (uintptr_t)info->si_addr;
+    fault_code = info->si_code;
+    siglongjmp(back, number);
+}
+
+/* How an access ends: 0, or the signal and its code. */
+static void try_access(const char *what, volatile char *at, int writing)
+{
+    const int number = sigsetjmp(back, 1);
+    if (number == 0) {
+        if (writing) {
+            *at = 1;
+        } else {
+            (void)*at;
+        }
+        printf("%s: fine\n", what);
+    } else {
+        printf("%s: signal %d code %d address %s\n", what, number, fault_code,
+               fault_address == (uintptr_t)at ? "right" : "wrong");
+    }
+}
+
+static const char *outcome(const void *at)
+{
+    return at == MAP_FAILED ? strerror(errno) : "mapped";
+}
+
+static void test_rights(void)
+{
+    char *at = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(at, 7, 4 * PAGE);
+    printf("mprotect read: %d\n", mprotect(at + PAGE, PAGE, PROT_READ));
+    try_access("write to a read-only page", at + PAGE + 5, 1);
+    try_access("read of it", at + PAGE + 5, 0);
+    printf("kept %d\n", at[PAGE]);
+    printf("mprotect none: %d\n", mprotect(at + 2 * PAGE, PAGE, PROT_NONE));
+    try_access("read of an inaccessible page", at + 2 * PAGE, 0);
+    printf("mprotect back: %d\n", mprotect(at, 4 * PAGE, PROT_READ | PROT_WRITE));
+    try_access("write", at + 2 * PAGE, 1);
+    printf("kept %d %d\n", at[PAGE], at[2 * PAGE + 1]);
+    printf("munmap: %d\n", munmap(at + PAGE, PAGE));
+    try_access("read of a hole", at + PAGE, 0);
+    try_access("read beside it", at, 0);
+    printf("mprotect over a hole: %d %s\n", mprotect(at, 3 * PAGE, PROT_READ), strerror(errno));
+    printf("munmap over a hole: %d\n", munmap(at, 4 * PAGE));
+    try_access("null", NULL, 0);
+    try_access("null, a page on", (char *)0x1008, 1);
+    char *guard = mmap(NULL, 16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    try_access("reserved", guard + 3 * PAGE, 1);
+    mprotect(guard + 2 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE);
+    try_access("committed", guard + 3 * PAGE, 1);
+    try_access("still reserved", guard + 4 * PAGE, 1);
+}
+
+static void test_zeros(void)
+{
+    char *at = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned sum = 0;
+    memset(at, 0xA5, 64 * PAGE);
+    printf("madvise: %d\n", madvise(at + 8 * PAGE, 32 * PAGE, MADV_DONTNEED));
+    for (size_t i = 0; i < 64 * PAGE; i++) {
+        sum += (unsigned char)at[i];
+    }
+    printf("sum %u\n", sum / 0xA5);
+    at[10 * PAGE] = 1;
+    char *again =
+        mmap(at, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    sum = 0;
+    for (size_t i = 0; i < 64 * PAGE; i++) {
+        sum += (unsigned char)again[i];
+    }
+    printf("fixed: %s sum %u\n", again == at ? "there" : "elsewhere", sum);
+}
+
+static void test_places(void)
+{
+    char *at = mmap(NULL, 8 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(at, 8 * PAGE);
+    char *hint = mmap(at, 8 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    printf("hint: %s\n", hint == at ? "taken" : "not taken");
+    void *there =
+        mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    printf("no replace: %s\n", outcome(there));
+    printf("length 0: %s\n", outcome(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+    printf("no type: %s\n", outcome(mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0)));
+    printf("bad file: %s\n", outcome(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 99, 0)));
+    printf("odd address: %s\n",
+           outcome(mmap(at + 1, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)));
+    printf("munmap odd: %d %s\n", munmap(at + 1, PAGE), strerror(errno));
+    errno = 0;
+    printf("madvise nonsense: %d %s\n", madvise(at, PAGE, 9999), strerror(errno));
+    unsigned char seen[8];
+    printf("mincore: %d\n", mincore(at, 8 * PAGE, seen));
+    printf("huge: %s\n",
+           outcome(mmap(NULL, 1ul << 46, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) == NULL
+               ? ""
+               : "answered");
+}
+
+static void test_remap(void)
+{
+    char *at = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    strcpy(at + PAGE, "moves along");
+    char *bigger = mremap(at, 2 * PAGE, 300 * PAGE, MREMAP_MAYMOVE);
+    printf("grown: %s, end %d\n", bigger + PAGE, bigger[299 * PAGE]);
+    char *smaller = mremap(bigger, 300 * PAGE, 2 * PAGE, 0);
+    printf("shrunk: %s %s\n", smaller == bigger ? "in place" : "moved", smaller + PAGE);
+    try_access("behind it", smaller + 2 * PAGE, 0);
+    char *block = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *moved = mremap(smaller, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, block + PAGE);
+    printf("fixed: %s %s\n", moved == block + PAGE ? "there" : "elsewhere", moved + PAGE);
+    try_access("the old place", smaller, 0);
+}
+
+static void test_break(void)
+{
+    char *start = sbrk(0);
+    char *got = sbrk(100000);
+    memset(got, 3, 100000);
+    printf("sbrk: %s\n", got == start ? "as before" : "elsewhere");
+    sbrk(-100000);
+    printf("back: %s\n", (char *)sbrk(0) == start ? "yes" : "no");
+    got = sbrk(100000);
+    unsigned sum = 0;
+    for (size_t i = PAGE; i < 90000; i++) {
+        sum += (unsigned char)got[i];
+    }
+    printf("zero again: %u\n", sum);
+}
+
+/* System calls with addresses that are not there. */
+static void test_bad_addresses(void)
+{
+    int pipes[2];
+    char *hole = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(hole, PAGE);
+    if (pipe(pipes) != 0) {
+        printf("no pipe\n");
+        return;
+    }
+    errno = 0;
+    const long written = write(pipes[1], hole, 10);
+    printf("write from nowhere: %ld %s\n", written, strerror(errno));
+    const long fine = write(pipes[1], "0123456789", 10);
+    errno = 0;
+    const long got = read(pipes[0], hole, 10);
+    printf("%ld; read to nowhere: %ld %s\n", fine, got, strerror(errno));
+}
+
+int main(void)
+{
+    struct sigaction action = {.sa_flags = SA_SIGINFO};
+    action.sa_sigaction = on_fault;
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    test_rights();
+    test_zeros();
+    test_places();
+    test_remap();
+    test_break();
+    test_bad_addresses();
+    return 0;
+}

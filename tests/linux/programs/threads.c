@@ -1,0 +1,247 @@
+/*
+ * Threads: many, locks, condition variables, thread-local data, cancellation, robust locks, exit in all ways.
+ * Side: a program of the tests, built static for each libc. Prints the same natively and in an enclave.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define THREADS 16
+#define ROUNDS 2000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
+static long total;
+static int turn;
+static __thread long own = 5;
+
+static void *adder(void *argument)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_mutex_lock(&lock);
+        total++;
+        pthread_mutex_unlock(&lock);
+        own += (long)argument;
+    }
+    return (void *)own;
+}
+
+static void test_mutex(void)
+{
+    pthread_t threads[THREADS];
+    long sum = 0;
+    for (long i = 0; i < THREADS; i++) {
+        pthread_create(&threads[i], NULL, adder, (void *)i);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        sum += (long)result;
+    }
+    printf("mutex: %ld, thread-local %ld, ours %ld\n", total, sum, own);
+}
+
+static void *nothing(void *argument)
+{
+    return argument;
+}
+
+static void test_many(void)
+{
+    int good = 0;
+    for (long i = 0; i < 500; i++) {
+        pthread_t thread;
+        void *result;
+        if (pthread_create(&thread, NULL, nothing, (void *)i) == 0 &&
+            pthread_join(thread, &result) == 0 && (long)result == i) {
+            good++;
+        }
+    }
+    printf("one after the other: %d\n", good);
+}
+
+static void *turner(void *argument)
+{
+    const int me = (int)(intptr_t)argument;
+    for (int i = 0; i < 300; i++) {
+        pthread_mutex_lock(&lock);
+        while (turn != me) {
+            pthread_cond_wait(&turned, &lock);
+        }
+        turn = (turn + 1) % 4;
+        pthread_cond_broadcast(&turned);
+        pthread_mutex_unlock(&lock);
+    }
+    return NULL;
+}
+
+static void test_condition(void)
+{
+    pthread_t threads[4];
+    for (intptr_t i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, turner, (void *)i);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    printf("condition: turn %d\n", turn);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 20000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&lock);
+    const int result = pthread_cond_timedwait(&turned, &lock, &until);
+    pthread_mutex_unlock(&lock);
+    printf("timed: %s\n", strerror(result));
+}
+
+static pthread_barrier_t barrier;
+static sem_t semaphore;
+
+static void *at_barrier(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 100; i++) {
+        pthread_barrier_wait(&barrier);
+    }
+    sem_post(&semaphore);
+    return NULL;
+}
+
+static void test_barrier(void)
+{
+    pthread_t threads[3];
+    pthread_barrier_init(&barrier, NULL, 3);
+    sem_init(&semaphore, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&threads[i], NULL, at_barrier, NULL);
+    }
+    for (int i = 0; i < 3; i++) {
+        sem_wait(&semaphore);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    int value;
+    sem_getvalue(&semaphore, &value);
+    printf("barrier: %d\n", value);
+}
+
+static void cleanup(void *argument)
+{
+    *(int *)argument = 1;
+}
+
+static void *sleeper(void *argument)
+{
+    pthread_cleanup_push(cleanup, argument);
+    for (;;) {
+        pause();
+    }
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+static void *busy(void *argument)
+{
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+    *(volatile int *)argument = 1;
+    for (volatile long i = 0;; i++) {
+    }
+    return NULL;
+}
+
+static void test_cancel(void)
+{
+    pthread_t thread;
+    void *result;
+    int cleaned = 0;
+    pthread_create(&thread, NULL, sleeper, &cleaned);
+    usleep(20000);
+    printf("cancel: %d", pthread_cancel(thread));
+    pthread_join(thread, &result);
+    printf(" %s cleaned %d\n", result == PTHREAD_CANCELED ? "canceled" : "ended", cleaned);
+    volatile int started = 0;
+    pthread_create(&thread, NULL, busy, (void *)&started);
+    while (!started) {
+        sched_yield();
+    }
+    printf("cancel at any place: %d", pthread_cancel(thread));
+    pthread_join(thread, &result);
+    printf(" %s\n", result == PTHREAD_CANCELED ? "canceled" : "ended");
+}
+
+static void *dies_with_lock(void *argument)
+{
+    pthread_mutex_lock(argument);
+    return NULL;
+}
+
+static void test_robust(void)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutex_t robust;
+    pthread_t thread;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&robust, &attributes);
+    pthread_create(&thread, NULL, dies_with_lock, &robust);
+    pthread_join(thread, NULL);
+    const int result = pthread_mutex_lock(&robust);
+    printf("robust: %s", strerror(result));
+    printf(" %d\n", pthread_mutex_consistent(&robust));
+    pthread_mutex_unlock(&robust);
+}
+
+static void *named(void *argument)
+{
+    char name[16];
+    pthread_setname_np(pthread_self(), "worker");
+    pthread_getname_np(pthread_self(), name, sizeof(name));
+    printf("name: %s, tid %s\n", name,
+           syscall(SYS_gettid) != getpid() ? "its own" : "the process's");
+    return argument;
+}
+
+static void *last(void *argument)
+{
+    (void)argument;
+    usleep(30000);
+    printf("the last thread ends the process\n");
+    fflush(stdout);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "process") == 0) {
+        errno = 0;
+        printf("a process: %s\n", fork() < 0 ? "no" : "yes");
+        return 0;
+    }
+    test_mutex();
+    test_many();
+    test_condition();
+    test_barrier();
+    test_cancel();
+    test_robust();
+    pthread_t thread;
+    pthread_create(&thread, NULL, named, NULL);
+    pthread_join(thread, NULL);
+    fflush(stdout);
+    pthread_create(&thread, NULL, last, NULL);
+    pthread_detach(thread);
+    pthread_exit(NULL);
+}
