@@ -234,7 +234,7 @@ static CELLA_MUST_USE cella_result sign_program_read(const struct sign_options *
         program_manifest_init(manifest);
         CELLA_TRY(program_manifest_read(options->manifest, manifest, stderr, error));
     }
-    return program_manifest_load(manifest, error);
+    return program_sign_load(manifest, error);
 }
 
 static void report_program_site(void *context, const struct cella_rewrite_site *site)
@@ -485,9 +485,8 @@ int cella_cmd_sign(int argc, char **argv)
         result = sign(&options, &error);
     }
     if (!cella_is_ok(result)) {
-        const char *subject = options.image ? options.image : options.program;
-        fprintf(stderr, "cella sign: %s%s%s\n", subject && usable ? subject : "",
-                subject && usable ? ": " : "",
+        fprintf(stderr, "cella sign: %s%s%s\n", options.image && usable ? options.image : "",
+                options.image && usable ? ": " : "",
                 error.text[0] ? error.text : cella_result_text(result));
         return usable ? 1 : 2;
     }

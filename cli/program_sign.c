@@ -4,6 +4,7 @@
  */
 #include "cli/program_sign.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,21 @@ cella_result program_sign_default(const char *executable, struct program_manifes
 static char *host_path(const struct program_manifest *manifest, const char *path)
 {
     return manifest->from_ego ? strdup(path) : program_manifest_host_path(manifest, path);
+}
+
+cella_result program_sign_load(struct program_manifest *manifest, struct cella_error *error)
+{
+    char *executable = host_path(manifest, manifest->executable);
+
+    CELLA_ENSURE(executable != NULL, OUT_OF_MEMORY);
+    if (access(executable, R_OK) != 0) {
+        cella_result result =
+            cella_error_errno(error, CELLA_RESULT(NOT_FOUND), errno, "%s", executable);
+        free(executable);
+        return result;
+    }
+    free(executable);
+    return program_manifest_load(manifest, error);
 }
 
 /* The text of PT_INTERP; NULL: the program names none, or starts without it. */

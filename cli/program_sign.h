@@ -23,6 +23,10 @@ CELLA_MUST_USE cella_result program_sign_default(const char *executable,
                                                  struct program_manifest *manifest,
                                                  struct cella_error *error);
 
+/* program_manifest_load, once the executable has been found. */
+CELLA_MUST_USE cella_result program_sign_load(struct program_manifest *manifest,
+                                              struct cella_error *error);
+
 /* The unsigned image, appended to the empty buffer. An image attached to the program's file is not part of it. */
 CELLA_MUST_USE cella_result program_sign_image(struct program_sign *job,
                                                struct cella_buffer *output,
