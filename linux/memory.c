@@ -4,6 +4,7 @@
  * Never maps memory of the host, never touches the program's memory with the lock held.
  */
 #include "enclave/descriptors.h"
+#include "linux/fs.h"
 #include "linux/linux.h"
 
 #define MAP_TYPE 0xFu
@@ -145,6 +146,39 @@ static bool vacate(uint64_t start, uint64_t end)
     return true;
 }
 
+/* The next shared mapping of a file in [*at, end), cut to it, with a reference more; *at moves behind it. */
+static bool shared_next(uint64_t *at, uint64_t end, struct linux_area *ret_area)
+{
+    bool found = false;
+    linux_mutex_take(&memory_lock);
+    while (!found && *at < end) {
+        const struct linux_area *area = linux_space_find(*at);
+        if (!area || area->start >= end) {
+            break;
+        }
+        if (area->file && (area->flags & LINUX_AREA_SHARED) != 0) {
+            *ret_area = *area;
+            ret_area->start = area->start > *at ? area->start : *at;
+            ret_area->end = area->end < end ? area->end : end;
+            atomic_fetch_add(&area->file->references, 1);
+            found = true;
+        }
+        *at = area->end;
+    }
+    linux_mutex_give(&memory_lock);
+    return found;
+}
+
+/* Before [start, end) goes: what was stored in shared mappings there comes back into their files. */
+static void shared_release(uint64_t start, uint64_t end)
+{
+    struct linux_area area;
+    for (uint64_t at = start; shared_next(&at, end, &area);) {
+        fs_map_remove(area.file, area.start, area.end - area.start);
+        cella_open_put(area.file);
+    }
+}
+
 /* Where a mapping of `size` goes, which becomes free; 0 or an errno. Under the lock. */
 static long place_find(uint64_t hint, uint64_t size, uint64_t flags, uint64_t *ret_at)
 {
@@ -175,6 +209,9 @@ static long place_find(uint64_t hint, uint64_t size, uint64_t flags, uint64_t *r
 static long map_zeros(uint64_t hint, uint64_t size, uint64_t flags, struct linux_area area)
 {
     uint64_t at = 0;
+    if ((flags & MAP_FIXED) != 0 && in_space(hint, size)) {
+        shared_release(hint, hint + size);
+    }
     linux_mutex_take(&memory_lock);
     long result = place_find(hint, size, flags, &at);
     if (result == 0) {
@@ -202,6 +239,7 @@ static bool protect(uint64_t start, uint64_t end, uint32_t rights)
 
 static void unmap(uint64_t start, uint64_t end)
 {
+    shared_release(start, end);
     linux_mutex_take(&memory_lock);
     (void)vacate(start, end);
     linux_mutex_give(&memory_lock);
@@ -279,17 +317,10 @@ static long file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
     if (!open) {
         return -EBADF;
     }
-    const uint32_t access = open->flags & LINUX_O_ACCMODE;
     const bool shared = (flags & MAP_TYPE) != 2;
-    if (access == LINUX_O_WRONLY ||
-        (shared && (rights & LINUX_PROT_WRITE) != 0 && access != LINUX_O_RDWR)) {
-        return -EACCES;
-    }
-    if (shared && (rights & LINUX_PROT_WRITE) != 0) {
-        return -ENODEV; /* what is written would have to come back into the file */
-    }
-    if (!open->class->seek || open->class->ready) {
-        return -ENODEV;
+    const long refused = fs_map_check(open, rights, shared);
+    if (refused != 0) {
+        return refused;
     }
     const struct cella_program_patches *patches = cella_linux_file_patches(open);
     const bool first = patches && offset == 0 && (flags & MAP_FIXED) == 0;
@@ -312,7 +343,9 @@ static long file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
         cella_open_put(open);
         return at;
     }
-    const long filled = file_fill(open, offset, ARG1(regs), (uint64_t)at);
+    const bool may_write = (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
+    const long added = shared ? fs_map_add(open, (uint64_t)at, size, offset, may_write) : 0;
+    const long filled = added != 0 ? added : file_fill(open, offset, ARG1(regs), (uint64_t)at);
     if (filled < 0) {
         unmap((uint64_t)at, (uint64_t)at + size);
         return filled;
@@ -588,6 +621,18 @@ static long range_check(const struct cella_regs *regs)
     return covered ? 0 : -ENOMEM;
 }
 
+static long call_msync(const struct cella_regs *regs)
+{
+    long result = (ARG2(regs) & ~(uint64_t)MS_ALL) != 0 ? -EINVAL : range_check(regs);
+    struct linux_area area;
+    const uint64_t end = ARG0(regs) + LINUX_PAGE_UP(ARG1(regs));
+    for (uint64_t at = ARG0(regs); result == 0 && shared_next(&at, end, &area);) {
+        result = fs_map_sync(area.file, area.start, area.end - area.start);
+        cella_open_put(area.file);
+    }
+    return result;
+}
+
 bool linux_memory_syscall(struct cella_regs *regs, long *ret_result)
 {
     switch (regs->rax) {
@@ -613,7 +658,7 @@ bool linux_memory_syscall(struct cella_regs *regs, long *ret_result)
         *ret_result = call_mincore(regs);
         return true;
     case __NR_msync:
-        *ret_result = (ARG2(regs) & ~(uint64_t)MS_ALL) != 0 ? -EINVAL : range_check(regs);
+        *ret_result = call_msync(regs);
         return true;
     case __NR_mlock:
     case __NR_mlock2:
@@ -659,4 +704,32 @@ bool cella_linux_area_get(uint32_t index, struct linux_area *ret_area)
     }
     linux_mutex_give(&memory_lock);
     return area != NULL;
+}
+
+/* Into a page of the program that it may not be able to write itself: for the file behind a mapping. */
+bool linux_memory_put(uint64_t to, const void *from, uint64_t size)
+{
+    for (uint64_t done = 0; done < size;) {
+        const uint64_t at = to + done;
+        const uint64_t page = LINUX_PAGE_DOWN(at);
+        const uint64_t left = page + SGX_PAGE_SIZE - at;
+        const uint64_t part = size - done < left ? size - done : left;
+        linux_mutex_take(&memory_lock);
+        const struct linux_area *area = linux_space_find(at);
+        const uint32_t rights = area && area->start <= at ? page_rights(area->rights) : 0;
+        const bool opened = area && area->start <= at &&
+                            linux_pages_commit(page, page + SGX_PAGE_SIZE, rights) &&
+                            linux_pages_rights(page, page + SGX_PAGE_SIZE,
+                                               rights | LINUX_PROT_READ | LINUX_PROT_WRITE);
+        if (opened) { /* a kernel that can write there does not fault */
+            __builtin_memcpy((void *)at, (const uint8_t *)from + done, part);
+            (void)linux_pages_rights(page, page + SGX_PAGE_SIZE, rights);
+        }
+        linux_mutex_give(&memory_lock);
+        if (!opened) {
+            return false;
+        }
+        done += part;
+    }
+    return true;
 }
