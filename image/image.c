@@ -120,7 +120,7 @@ static CELLA_MUST_USE cella_result program_check(const struct cella_image *image
     if (!(info->flags & CELLA_IMAGE_BASE_ZERO)) {
         CELLA_TRY(cella_elf_starts_at(image->segments, 0, error));
         if (info->kernel_offset || info->program_offset || info->program_size ||
-            info->space_offset || info->space_size) {
+            info->space_offset || info->space_size || info->kernel_bias) {
             return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
                                    "information object: it tells of a program, but not that the "
                                    "enclave is at address 0");
