@@ -30,9 +30,11 @@ static bool readable(char *path, size_t size, const char *folder, const char *na
     return used > 0 && (size_t)used < size && access(path, R_OK) == 0;
 }
 
-cella_result program_sign_kernel(char *ret_path, size_t size, struct cella_error *error)
+cella_result program_sign_kernel(bool full, char *ret_path, size_t size, struct cella_error *error)
 {
-    static const char installed[] = CELLA_LIBEXECDIR "/cella/program-kernel";
+    const char *installed = full ? CELLA_LIBEXECDIR "/cella/program-kernel-full"
+                                 : CELLA_LIBEXECDIR "/cella/program-kernel";
+    const char *built = full ? "linux/program-kernel-full" : "linux/program-kernel";
     const char *named = getenv("CELLA_PROGRAM_KERNEL");
     const char *prefix = getenv("CELLA_SDK");
     char folder[SDK_PATH_MAX];
@@ -52,14 +54,24 @@ cella_result program_sign_kernel(char *ret_path, size_t size, struct cella_error
     if (strlen(folder) + 4 < sizeof(folder)) {
         strcat(folder, "/..");
     }
-    if (readable(ret_path, size, folder, "linux/program-kernel") ||
-        readable(ret_path, size, folder, installed)) {
+    if (readable(ret_path, size, folder, built) || readable(ret_path, size, folder, installed)) {
         return CELLA_OK;
     }
     return cella_error_set(error, CELLA_RESULT(NOT_FOUND),
                            "%s: the kernel of whole programs, %s, is not beside this program; set "
                            "CELLA_SDK to the prefix where it is installed",
                            folder, installed);
+}
+
+/* What the small kernel has not: libcrypto. */
+static bool needs_full_kernel(const struct cella_program_config *config)
+{
+    bool needs = config->ego;
+
+    for (uint32_t i = 0; i < config->mount_count; i++) {
+        needs = needs || config->mounts[i].kind == CELLA_PROGRAM_MOUNT_ENCRYPTED;
+    }
+    return needs;
 }
 
 /* A TOML string: what it may not hold as it is, escaped. */
@@ -195,7 +207,7 @@ cella_result program_sign_image(struct program_sign *job, struct cella_buffer *o
     struct cella_attach_parts parts;
     char path[SDK_PATH_MAX];
 
-    CELLA_TRY(program_sign_kernel(path, sizeof(path), error));
+    CELLA_TRY(program_sign_kernel(needs_full_kernel(&manifest->config), path, sizeof(path), error));
     CELLA_TRY(cella_file_read(path, CELLA_IMAGE_FILE_MAX, &kernel, error));
     char *executable = host_path(manifest, manifest->executable);
     CELLA_ENSURE(executable != NULL, OUT_OF_MEMORY);

@@ -41,10 +41,11 @@ CELLA_MUST_USE cella_result program_sign(struct program_sign *job, struct cella_
                                          struct cella_error *error);
 
 /*
- * The kernel of whole programs: CELLA_PROGRAM_KERNEL, libexec/cella/program-kernel of the prefix that CELLA_SDK or this
- * program's folder names, or linux/program-kernel of the build tree this program lies in.
+ * The kernel of whole programs: CELLA_PROGRAM_KERNEL, or libexec/cella/program-kernel of the prefix that CELLA_SDK or this
+ * program's folder names, or linux/program-kernel of the build tree this program lies in. `full`: program-kernel-full, which
+ * has the libcrypto that encrypted mounts and EGo's verifier stand on.
  */
-CELLA_MUST_USE cella_result program_sign_kernel(char *ret_path, size_t size,
+CELLA_MUST_USE cella_result program_sign_kernel(bool full, char *ret_path, size_t size,
                                                 struct cella_error *error);
 
 #endif
