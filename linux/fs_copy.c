@@ -186,22 +186,20 @@ static long call_copy_range(const struct cella_regs *regs)
     if (result != 0) {
         return result;
     }
-    if (from.file->entry->node == to.file->entry->node) {
-        uint64_t size = ARG4(regs);
-        const long first = end_take(&from, ARG1(regs)), second = end_take(&to, ARG3(regs));
-        if (first != 0 || second != 0) {
-            return first != 0 ? first : second;
-        }
-        struct cella_call_stat stat = {0};
-        (void)fs_stat(from.file->entry, from.file, &stat);
-        const uint64_t left = stat.size > from.offset ? stat.size - from.offset : 0;
-        size = size < left ? size : left;
-        if (from.offset < to.offset + size && to.offset < from.offset + size) {
-            return -EINVAL;
-        }
+    const long first = end_take(&from, ARG1(regs)), second = end_take(&to, ARG3(regs));
+    if (first != 0 || second != 0) {
+        return first != 0 ? first : second;
     }
-    return copy_locked(&from, &to, ARG1(regs), ARG3(regs),
-                       ARG4(regs) < COUNT_MAX ? ARG4(regs) : COUNT_MAX);
+    struct cella_call_stat stat = {0};
+    (void)fs_stat(from.file->entry, from.file, &stat);
+    const uint64_t left = stat.size > from.offset ? stat.size - from.offset : 0;
+    uint64_t size = ARG4(regs) < COUNT_MAX ? ARG4(regs) : COUNT_MAX;
+    size = size < left ? size : left;
+    if (from.file->entry->node == to.file->entry->node && from.offset < to.offset + size &&
+        to.offset < from.offset + size) {
+        return -EINVAL;
+    }
+    return copy_locked(&from, &to, ARG1(regs), ARG3(regs), size);
 }
 
 bool fs_copy_calls(struct cella_regs *regs, long *ret_result)

@@ -238,7 +238,9 @@ static uint32_t file_ready(struct cella_open *open)
 static void file_free(struct fs_file *file)
 {
     fs_entry_put(file->entry);
-    cella_zero(file->text, file->text_capacity); /* a key, perhaps */
+    if (file->text) {
+        cella_zero(file->text, file->text_capacity); /* a key, perhaps */
+    }
     fs_free(file->text, file->text_capacity);
     fs_free(file, sizeof(*file));
 }

@@ -559,7 +559,8 @@ const struct fs_ops fs_host_ops = {
 char *fs_host_source(struct cella_bytes source, uint32_t *ret_size)
 {
     const bool is_absolute = source.size > 0 && source.data[0] == '/';
-    const struct cella_bytes before = is_absolute ? (struct cella_bytes){0} : fs_directory;
+    const struct cella_bytes before =
+        is_absolute || fs_directory.size == 0 ? cella_bytes_of("", 0) : fs_directory;
     const uint64_t size = before.size + 1 + source.size;
     char *text = size < FS_PATH_SIZE ? fs_new(size + 1) : NULL;
     uint64_t used = before.size;

@@ -23,8 +23,10 @@ static bool text_grow(struct fs_text *text, uint64_t more)
         text->failed = true;
         return false;
     }
-    __builtin_memcpy(at, text->at, text->size);
-    cella_zero(text->at, text->size);
+    if (text->at) {
+        __builtin_memcpy(at, text->at, text->size);
+        cella_zero(text->at, text->size);
+    }
     fs_free(text->at, text->capacity);
     text->at = at;
     text->capacity = capacity;

@@ -307,7 +307,7 @@ static long walk_step(struct walk *walk)
     if (name.size > FS_NAME_MAX) {
         walk->place->is_long = true;
         walk->place->has_slash = text[walk->at] == '/';
-        walk_end(walk, (struct fs_name){0}, NULL);
+        walk_end(walk, (struct fs_name){.text = "", .size = 0}, NULL);
         return 0;
     }
     if (!is_dots) {

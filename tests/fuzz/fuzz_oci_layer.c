@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "oci/rootfs.h"
+#include "oci/tar_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +32,20 @@ static bool apply(struct oci_rootfs *rootfs, const uint8_t *data, size_t size, u
     if (!archive) {
         return false;
     }
+    /* Whole, and byte by byte: the same verdict. */
+    struct oci_tar_check whole = {.wrong = NULL}, bytes = {.wrong = NULL};
+    bool once = cella_is_ok(oci_tar_check_feed(&whole, cella_bytes_of(data, size))) &&
+                cella_is_ok(oci_tar_check_end(&whole));
+    bool more = true;
+    for (size_t i = 0; i < size && more; i++) {
+        more = cella_is_ok(oci_tar_check_feed(&bytes, cella_bytes_of(data + i, 1)));
+    }
+    more = more && cella_is_ok(oci_tar_check_end(&bytes));
+    if (once != more || (!once && !whole.wrong)) {
+        abort();
+    }
+    oci_tar_check_done(&whole);
+    oci_tar_check_done(&bytes);
     archive_read_support_format_tar(archive);
     archive_read_support_format_empty(archive);
     if (archive_read_open_memory(archive, data, size) == ARCHIVE_OK) {
