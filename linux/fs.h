@@ -36,6 +36,8 @@ void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size);
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size);
 /* Made by the memory manager: writes to a mapped page of the program whatever its rights. Weak in fs_map.c. */
 bool linux_memory_put(uint64_t to, const void *from, uint64_t size);
+/* Likewise: whether the page of a mapping has been filled; what was never touched says what the file says. */
+bool linux_memory_has(uint64_t address);
 /* The path of an open file as /proc/self/maps shows it; its length, at most `capacity`. 0: no file. */
 uint64_t fs_open_path(struct cella_open *open, char *to, uint64_t capacity);
 /* The whole content of a file of the tree, for the kernel's own use: NULL when it is not there or is not in memory. */

@@ -12,6 +12,12 @@ __attribute__((weak)) bool linux_memory_put(uint64_t to, const void *from, uint6
     return linux_user_write(to, from, size);
 }
 
+__attribute__((weak)) bool linux_memory_has(uint64_t address)
+{
+    (void)address;
+    return true;
+}
+
 long fs_map_check(struct cella_open *open, uint32_t rights, bool shared)
 {
     const struct fs_file *file = fs_file_of(open);
@@ -83,6 +89,10 @@ static void pull(struct fs_file *file, const struct fs_shared_map *map, uint64_t
     for (uint64_t at = from; pages && at < to;) {
         const uint64_t part = min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE);
         uint8_t *theirs = pages, *ours = pages + SGX_PAGE_SIZE;
+        if (!linux_memory_has(map->address + (at - map->offset))) {
+            at += part;
+            continue;
+        }
         const long count = node->ops->fill(file, ours, part, at);
         if (count <= 0) {
             break;

@@ -116,13 +116,17 @@ CELLA_KERNEL bool linux_pages_commit(uint64_t start, uint64_t end, uint32_t righ
 CELLA_KERNEL bool linux_pages_rights(uint64_t start, uint64_t end, uint32_t rights);
 CELLA_KERNEL void linux_pages_drop(uint64_t start, uint64_t end);
 CELLA_KERNEL bool linux_page_exists(uint64_t address);
+/* Makes an absent page exist with the content of a page of the kernel, at once (EACCEPTCOPY). */
+CELLA_KERNEL bool linux_page_copy(uint64_t address, const void *source, uint32_t rights);
+CELLA_KERNEL bool linux_pages_open(uint64_t start, uint64_t end);
 CELLA_KERNEL uint64_t linux_pages_used(void);
 CELLA_KERNEL uint64_t linux_pages_peak(void);
 
 /* memory.c */
 CELLA_KERNEL cella_result linux_memory_init(uint64_t *ret_stack_top);
 CELLA_KERNEL bool linux_memory_syscall(struct cella_regs *regs, long *ret_result);
-/* 0: the access may be tried again; else the si_code of SIGSEGV. */
+/* 0: the access may be tried again; else the si_code of SIGSEGV, LINUX_FAULT_BUS, or an errno: no memory. */
+#define LINUX_FAULT_BUS 0x100
 CELLA_KERNEL int linux_memory_fault(uint64_t address, uint32_t error);
 /* Pages for the program that the kernel chooses, readable and writable; 0: none. */
 CELLA_KERNEL uint64_t cella_linux_user_pages(uint64_t size);

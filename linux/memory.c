@@ -4,43 +4,30 @@
  * Never maps memory of the host, never touches the program's memory with the lock held.
  */
 #include "enclave/descriptors.h"
-#include "linux/fs.h"
-#include "linux/linux.h"
+#include "linux/memory.h"
 
-#define MAP_TYPE 0xFu
-#define MAP_SHARED 1u
-#define MAP_SHARED_VALIDATE 3u
-#define MAP_FIXED 0x10u
-#define MAP_ANONYMOUS 0x20u
-#define MAP_POPULATE 0x8000u
-#define MAP_STACK 0x20000u
-#define MAP_FIXED_NOREPLACE 0x100000u
 #define MREMAP_MAYMOVE 1u
 #define MREMAP_FIXED 2u
 #define MADV_DONTNEED 4u
 #define MADV_REMOVE 9u
 #define MADV_FREE 8u
 #define MADV_COLLAPSE 25u
-#define MS_ALL 7u
 #define RIGHTS_ALL 7u
-#define FAULT_WINDOW (16u * SGX_PAGE_SIZE) /* pages made at one fault: so many around it */
 #define STACK_GAP (1u << 20)
-#define SEGV_MAPERR 1
-#define SEGV_ACCERR 2
 #define BREAK_MAX (1ull << 34)
 
-static struct linux_mutex memory_lock;
-static uint64_t place_limit; /* mmap finds places below it */
+struct linux_mutex linux_memory_lock;
+uint64_t linux_place_limit;
 static uint64_t break_now;
 
-static bool in_space(uint64_t start, uint64_t size)
+bool linux_in_space(uint64_t start, uint64_t size)
 {
     return start >= CELLA_PROGRAM_LOW && start <= CELLA_PROGRAM_KERNEL &&
            size <= CELLA_PROGRAM_KERNEL - start;
 }
 
 /* The processor has no pages that can be written and not read. */
-static uint32_t page_rights(uint32_t rights)
+uint32_t linux_page_rights(uint32_t rights)
 {
     return rights != 0 ? rights | LINUX_PROT_READ : 0;
 }
@@ -69,7 +56,8 @@ cella_result linux_memory_init(uint64_t *ret_stack_top)
             .end = load.address + load.size,
             .rights = load.rights,
             .flags = load.kind != CELLA_PROGRAM_LOAD_ZERO ? LINUX_AREA_IMAGE : LINUX_AREA_BREAK};
-        CELLA_ENSURE(in_space(load.address, load.size) && linux_space_insert(&area), BAD_FIELD);
+        CELLA_ENSURE(linux_in_space(load.address, load.size) && linux_space_insert(&area),
+                     BAD_FIELD);
         if (load.kind != CELLA_PROGRAM_LOAD_ZERO) {
             linux_pages_are_loaded(area.start, area.end, load.rights);
         }
@@ -80,7 +68,7 @@ cella_result linux_memory_init(uint64_t *ret_stack_top)
                                      .rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
                                      .flags = LINUX_AREA_STACK};
     CELLA_ENSURE(linux_space_insert(&stack), OUT_OF_MEMORY);
-    place_limit = stack.start - STACK_GAP;
+    linux_place_limit = stack.start - STACK_GAP;
     break_now = cella_linux_program->break_start;
     *ret_stack_top = top;
     return CELLA_OK;
@@ -96,13 +84,31 @@ bool cella_program_range(uint64_t address, uint64_t size)
     if (address >= CELLA_PROGRAM_KERNEL || size == 0) {
         return true; /* the kernel's own buffers come by here, too */
     }
-    if (!in_space(address, size)) {
+    if (!linux_in_space(address, size)) {
         return false;
     }
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     const bool covered = linux_space_covers(address, address + size, LINUX_PROT_READ);
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return covered;
+}
+
+/* Under the lock: the page at `address` of an area without a file, and those around it. */
+static int zeros_fault(const struct linux_area *area, uint64_t address)
+{
+    const uint64_t page = LINUX_PAGE_DOWN(address);
+    const uint32_t rights = linux_page_rights(area->rights);
+    uint64_t start = page, end = page + SGX_PAGE_SIZE;
+    if (!linux_page_exists(page)) {
+        start = address & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
+        end = start + LINUX_FAULT_WINDOW;
+        start = start > area->start ? start : area->start;
+        end = end < area->end ? end : area->end;
+    }
+    return linux_pages_commit(start, end, rights) &&
+                   linux_pages_rights(page, page + SGX_PAGE_SIZE, rights)
+               ? 0
+               : -ENOMEM;
 }
 
 int linux_memory_fault(uint64_t address, uint32_t error)
@@ -110,29 +116,25 @@ int linux_memory_fault(uint64_t address, uint32_t error)
     const uint32_t wanted = (error & SGX_PF_WRITE) != 0   ? LINUX_PROT_WRITE
                             : (error & SGX_PF_FETCH) != 0 ? LINUX_PROT_EXEC
                                                           : LINUX_PROT_READ;
+    struct linux_area filled = {.file = NULL};
     int code = 0;
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     const struct linux_area *area = linux_space_find(address);
     if (!area || area->start > address) {
-        code = SEGV_MAPERR;
-    } else if ((page_rights(area->rights) & wanted) == 0) {
-        code = SEGV_ACCERR;
+        code = LINUX_SEGV_MAPERR;
+    } else if ((linux_page_rights(area->rights) & wanted) == 0) {
+        code = LINUX_SEGV_ACCERR;
+    } else if (area->file && !linux_page_exists(LINUX_PAGE_DOWN(address))) {
+        filled = *area;
+        atomic_fetch_add(&area->file->references, 1);
     } else {
-        const uint64_t page = LINUX_PAGE_DOWN(address);
-        uint64_t start = page, end = page + SGX_PAGE_SIZE;
-        if (!linux_page_exists(page)) {
-            start = address & ~(uint64_t)(FAULT_WINDOW - 1);
-            end = start + FAULT_WINDOW;
-            start = start > area->start ? start : area->start;
-            end = end < area->end ? end : area->end;
-        }
-        const uint32_t rights = page_rights(area->rights);
-        if (!linux_pages_commit(start, end, rights) ||
-            !linux_pages_rights(page, page + SGX_PAGE_SIZE, rights)) {
-            code = -ENOMEM;
-        }
+        code = zeros_fault(area, address);
     }
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
+    if (filled.file) {
+        code = linux_file_fault(&filled, address);
+        cella_open_put(filled.file);
+    }
     return code;
 }
 
@@ -146,39 +148,6 @@ static bool vacate(uint64_t start, uint64_t end)
     return true;
 }
 
-/* The next shared mapping of a file in [*at, end), cut to it, with a reference more; *at moves behind it. */
-static bool shared_next(uint64_t *at, uint64_t end, struct linux_area *ret_area)
-{
-    bool found = false;
-    linux_mutex_take(&memory_lock);
-    while (!found && *at < end) {
-        const struct linux_area *area = linux_space_find(*at);
-        if (!area || area->start >= end) {
-            break;
-        }
-        if (area->file && (area->flags & LINUX_AREA_SHARED) != 0) {
-            *ret_area = *area;
-            ret_area->start = area->start > *at ? area->start : *at;
-            ret_area->end = area->end < end ? area->end : end;
-            atomic_fetch_add(&area->file->references, 1);
-            found = true;
-        }
-        *at = area->end;
-    }
-    linux_mutex_give(&memory_lock);
-    return found;
-}
-
-/* Before [start, end) goes: what was stored in shared mappings there comes back into their files. */
-static void shared_release(uint64_t start, uint64_t end)
-{
-    struct linux_area area;
-    for (uint64_t at = start; shared_next(&at, end, &area);) {
-        fs_map_remove(area.file, area.start, area.end - area.start);
-        cella_open_put(area.file);
-    }
-}
-
 /* Where a mapping of `size` goes, which becomes free; 0 or an errno. Under the lock. */
 static long place_find(uint64_t hint, uint64_t size, uint64_t flags, uint64_t *ret_at)
 {
@@ -186,7 +155,7 @@ static long place_find(uint64_t hint, uint64_t size, uint64_t flags, uint64_t *r
         if (hint % SGX_PAGE_SIZE != 0) {
             return -EINVAL;
         }
-        if (!in_space(hint, size)) {
+        if (!linux_in_space(hint, size)) {
             return hint < CELLA_PROGRAM_LOW ? -EPERM : -ENOMEM;
         }
         *ret_at = hint;
@@ -196,171 +165,53 @@ static long place_find(uint64_t hint, uint64_t size, uint64_t flags, uint64_t *r
         return vacate(hint, hint + size) ? 0 : -ENOMEM;
     }
     hint = LINUX_PAGE_UP(hint);
-    if (hint != 0 && in_space(hint, size) && hint + size <= place_limit &&
+    if (hint != 0 && linux_in_space(hint, size) && hint + size <= linux_place_limit &&
         linux_space_is_free(hint, hint + size)) {
         *ret_at = hint;
         return 0;
     }
-    *ret_at = linux_space_place(size, place_limit);
+    *ret_at = linux_space_place(size, linux_place_limit);
     return *ret_at != 0 ? 0 : -ENOMEM;
 }
 
 /* Maps memory of zeros; `area` says what kind. `extra` bytes behind it are kept free of others. */
-static long map_zeros(uint64_t hint, uint64_t size, uint64_t flags, struct linux_area area)
+long linux_map_zeros(uint64_t hint, uint64_t size, uint64_t flags, struct linux_area area)
 {
     uint64_t at = 0;
-    if ((flags & MAP_FIXED) != 0 && in_space(hint, size)) {
-        shared_release(hint, hint + size);
+    if ((flags & MAP_FIXED) != 0 && linux_in_space(hint, size)) {
+        linux_shared_release(hint, hint + size);
     }
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     long result = place_find(hint, size, flags, &at);
     if (result == 0) {
         area.start = at;
         area.end = at + size;
         result = !linux_space_insert(&area) ? -ENOMEM : 0;
         if (result == 0 && (flags & MAP_POPULATE) != 0 && area.rights != 0 &&
-            !linux_pages_commit(area.start, area.end, page_rights(area.rights))) {
+            !linux_pages_commit(area.start, area.end, linux_page_rights(area.rights))) {
             (void)vacate(area.start, area.end);
             result = -ENOMEM;
         }
     }
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return result != 0 ? result : (long)at;
 }
 
-static bool protect(uint64_t start, uint64_t end, uint32_t rights)
+bool linux_protect(uint64_t start, uint64_t end, uint32_t rights)
 {
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     const bool done = linux_space_protect(start, end, rights) &&
-                      linux_pages_rights(start, end, page_rights(rights));
-    linux_mutex_give(&memory_lock);
+                      linux_pages_rights(start, end, linux_page_rights(rights));
+    linux_mutex_give(&linux_memory_lock);
     return done;
 }
 
-static void unmap(uint64_t start, uint64_t end)
+void linux_unmap(uint64_t start, uint64_t end)
 {
-    shared_release(start, end);
-    linux_mutex_take(&memory_lock);
+    linux_shared_release(start, end);
+    linux_mutex_take(&linux_memory_lock);
     (void)vacate(start, end);
-    linux_mutex_give(&memory_lock);
-}
-
-/* ------------------------------------------------------------------ files */
-
-static const void *described(uint32_t offset)
-{
-    return (const uint8_t *)cella_linux_program + offset;
-}
-
-/* The bytes of a file into memory that is writable; where the file ends, zeros stay. 0 or an errno. */
-static long file_fill(struct cella_open *open, uint64_t offset, uint64_t size, uint64_t to)
-{
-    while (size > 0) {
-        const uint64_t part = size < CELLA_PIECE_MAX ? size : CELLA_PIECE_MAX;
-        const long count = cella_linux_file_read(open, offset, part, (void *)to);
-        if (count <= 0) {
-            return count;
-        }
-        offset += (uint64_t)count;
-        to += (uint64_t)count;
-        size -= (uint64_t)count;
-    }
-    return 0;
-}
-
-/* Lays the trampolines of an ELF file behind its first mapping, at `at`. */
-static void trampolines_map(const struct cella_program_patches *patches, uint64_t at)
-{
-    const uint64_t size = LINUX_PAGE_UP(patches->trampolines_size);
-    const struct linux_area area = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
-                                    .flags = LINUX_AREA_IMAGE};
-    if (map_zeros(at, size, MAP_FIXED_NOREPLACE, area) != (long)at) {
-        return; /* its system calls will trap */
-    }
-    __builtin_memcpy((void *)at, described(patches->trampolines_offset), patches->trampolines_size);
-    (void)protect(at, at + size, LINUX_PROT_READ | LINUX_PROT_EXEC);
-}
-
-static bool trampolines_are_at(uint64_t at)
-{
-    linux_mutex_take(&memory_lock);
-    const struct linux_area *area = linux_space_find(at);
-    const bool are = area && area->start == at && (area->flags & LINUX_AREA_IMAGE) != 0 &&
-                     area->rights == (LINUX_PROT_READ | LINUX_PROT_EXEC);
-    linux_mutex_give(&memory_lock);
-    return are;
-}
-
-/* Rewrites the sites of a mapped piece, as the image says, where the trampolines are in place. */
-static void sites_write(const struct cella_program_patches *patches, uint64_t at, uint64_t offset,
-                        uint64_t size)
-{
-    const struct cella_program_site *sites = described(patches->sites.offset);
-    for (uint32_t i = 0; i < patches->sites.count; i++) {
-        const struct cella_program_site *site = &sites[i];
-        const uint64_t place = site->file_offset - offset;
-        if (site->file_offset < offset || place > size || site->size > size - place) {
-            continue;
-        }
-        const uint64_t base = at + place - site->address;
-        if (trampolines_are_at(base + patches->trampolines_at)) {
-            __builtin_memcpy((void *)(at + place), site->bytes, site->size);
-        }
-    }
-}
-
-static long file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
-{
-    const uint64_t offset = ARG5(regs);
-    const uint64_t flags = ARG3(regs);
-    CELLA_OPEN_GET(open, (uint32_t)ARG4(regs));
-    if (!open) {
-        return -EBADF;
-    }
-    const bool shared = (flags & MAP_TYPE) != 2;
-    const long refused = fs_map_check(open, rights, shared);
-    if (refused != 0) {
-        return refused;
-    }
-    const struct cella_program_patches *patches = cella_linux_file_patches(open);
-    const bool first = patches && offset == 0 && (flags & MAP_FIXED) == 0;
-    uint64_t hint = ARG0(regs);
-    uint64_t fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
-    if (first) { /* room for the trampolines behind it */
-        linux_mutex_take(&memory_lock);
-        hint = linux_space_place(patches->span + LINUX_PAGE_UP(patches->trampolines_size),
-                                 place_limit);
-        linux_mutex_give(&memory_lock);
-        fixed = hint != 0 && size <= patches->span ? MAP_FIXED_NOREPLACE : 0;
-    }
-    struct linux_area area = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
-                              .flags = shared ? LINUX_AREA_SHARED : 0,
-                              .file = open,
-                              .offset = offset};
-    atomic_fetch_add(&open->references, 1);
-    const long at = map_zeros(hint, size, fixed | MAP_POPULATE, area);
-    if (at < 0 && at >= -4095) {
-        cella_open_put(open);
-        return at;
-    }
-    const bool may_write = (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
-    const long added = shared ? fs_map_add(open, (uint64_t)at, size, offset, may_write) : 0;
-    const long filled = added != 0 ? added : file_fill(open, offset, ARG1(regs), (uint64_t)at);
-    if (filled < 0) {
-        unmap((uint64_t)at, (uint64_t)at + size);
-        return filled;
-    }
-    if (first && fixed != 0) {
-        trampolines_map(patches, (uint64_t)at + patches->trampolines_at);
-    }
-    if (patches && (rights & LINUX_PROT_EXEC) != 0) {
-        sites_write(patches, (uint64_t)at, offset, size);
-    }
-    if (rights != area.rights && !protect((uint64_t)at, (uint64_t)at + size, rights)) {
-        unmap((uint64_t)at, (uint64_t)at + size);
-        return -ENOMEM;
-    }
-    return at;
+    linux_mutex_give(&linux_memory_lock);
 }
 
 /* ------------------------------------------------------------------ calls */
@@ -383,19 +234,19 @@ static long call_mmap(struct cella_regs *regs)
     if ((flags & MAP_ANONYMOUS) == 0) {
         return ARG5(regs) % SGX_PAGE_SIZE != 0 || (int64_t)ARG5(regs) < 0
                    ? -EINVAL
-                   : file_map(regs, size, rights);
+                   : linux_file_map(regs, size, rights);
     }
     const struct linux_area area = {.rights = rights, .flags = type != 2 ? LINUX_AREA_SHARED : 0};
-    return map_zeros(ARG0(regs), size, flags, area);
+    return linux_map_zeros(ARG0(regs), size, flags, area);
 }
 
 static long call_munmap(const struct cella_regs *regs)
 {
     const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
-    if (ARG0(regs) % SGX_PAGE_SIZE != 0 || size == 0 || !in_space(ARG0(regs), size)) {
+    if (ARG0(regs) % SGX_PAGE_SIZE != 0 || size == 0 || !linux_in_space(ARG0(regs), size)) {
         return -EINVAL;
     }
-    unmap(ARG0(regs), ARG0(regs) + size);
+    linux_unmap(ARG0(regs), ARG0(regs) + size);
     return 0;
 }
 
@@ -410,21 +261,23 @@ static long call_mprotect(const struct cella_regs *regs)
     if (size == 0) {
         return 0;
     }
-    if (!in_space(start, size)) {
+    if (!linux_in_space(start, size)) {
         return -ENOMEM;
     }
     if (!rights_are_allowed(rights)) {
         return -EACCES;
     }
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     long result = -ENOMEM;
     if (linux_space_covers(start, start + size, 0)) {
-        result = linux_space_protect(start, start + size, rights) &&
-                         linux_pages_rights(start, start + size, page_rights(rights))
-                     ? 0
-                     : -ENOMEM;
+        result =
+            linux_space_protect(start, start + size, rights) &&
+                    ((rights & LINUX_PROT_EXEC) == 0 || linux_pages_open(start, start + size)) &&
+                    linux_pages_rights(start, start + size, linux_page_rights(rights))
+                ? 0
+                : -ENOMEM;
     }
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return result;
 }
 
@@ -432,7 +285,8 @@ static long call_mprotect(const struct cella_regs *regs)
 static long advise_drop(uint64_t start, uint64_t end)
 {
     long result = 0;
-    linux_mutex_take(&memory_lock);
+    linux_shared_sync(start, end);
+    linux_mutex_take(&linux_memory_lock);
     for (uint64_t at = start; at < end;) {
         const struct linux_area *area = linux_space_find(at);
         if (!area || area->start >= end) {
@@ -444,12 +298,12 @@ static long advise_drop(uint64_t start, uint64_t end)
             at = area->start;
         }
         const uint64_t until = area->end < end ? area->end : end;
-        if (!area->file && (area->flags & LINUX_AREA_IMAGE) == 0) {
+        if ((area->flags & LINUX_AREA_IMAGE) == 0) {
             linux_pages_drop(at, until);
         }
         at = until;
     }
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return result;
 }
 
@@ -457,7 +311,7 @@ static long call_madvise(const struct cella_regs *regs)
 {
     const uint64_t start = ARG0(regs);
     const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
-    if (start % SGX_PAGE_SIZE != 0 || (size != 0 && !in_space(start, size))) {
+    if (start % SGX_PAGE_SIZE != 0 || (size != 0 && !linux_in_space(start, size))) {
         return -EINVAL;
     }
     switch (ARG2(regs)) {
@@ -488,7 +342,7 @@ static long call_madvise(const struct cella_regs *regs)
 static long call_brk(uint64_t wanted)
 {
     const uint64_t start = cella_linux_program->break_start;
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     if (wanted >= start && wanted - start <= BREAK_MAX) {
         const uint64_t old_end = LINUX_PAGE_UP(break_now), end = LINUX_PAGE_UP(wanted);
         const struct linux_area more = {.start = old_end,
@@ -504,20 +358,20 @@ static long call_brk(uint64_t wanted)
         }
     }
     const uint64_t now = break_now;
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return (long)now;
 }
 
 /* An area that holds all of [start, end); its kind in *ret_area. */
 static bool area_of(uint64_t start, uint64_t end, struct linux_area *ret_area)
 {
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     const struct linux_area *area = linux_space_find(start);
     const bool whole = area && area->start <= start && area->end >= end;
     if (whole) {
         *ret_area = *area;
     }
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return whole;
 }
 
@@ -527,23 +381,23 @@ static long remap_move(uint64_t from, uint64_t old_size, uint64_t size, uint64_t
     const uint32_t rights = area.rights;
     struct linux_area fresh = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
                                .flags = area.flags & ~LINUX_AREA_BREAK};
-    const long at = map_zeros(to, size, fixed ? MAP_FIXED : 0, fresh);
+    const long at = linux_map_zeros(to, size, fixed ? MAP_FIXED : 0, fresh);
     if (at < 0 && at >= -4095) {
         return at;
     }
     const uint64_t shorter = old_size < size ? old_size : size;
     for (uint64_t done = 0; done < shorter; done += SGX_PAGE_SIZE) {
-        linux_mutex_take(&memory_lock);
+        linux_mutex_take(&linux_memory_lock);
         const bool exists = linux_page_exists(from + done);
-        linux_mutex_give(&memory_lock);
+        linux_mutex_give(&linux_memory_lock);
         if (exists && (rights & LINUX_PROT_READ) != 0) {
             __builtin_memcpy((void *)((uint64_t)at + done), (const void *)(from + done),
                              SGX_PAGE_SIZE);
         }
     }
-    unmap(from, from + old_size);
+    linux_unmap(from, from + old_size);
     if (rights != fresh.rights) {
-        (void)protect((uint64_t)at, (uint64_t)at + size, rights);
+        (void)linux_protect((uint64_t)at, (uint64_t)at + size, rights);
     }
     return at;
 }
@@ -554,7 +408,8 @@ static long call_mremap(const struct cella_regs *regs)
     const uint64_t old_size = LINUX_PAGE_UP(ARG1(regs)), size = LINUX_PAGE_UP(ARG2(regs));
     struct linux_area area;
     if (from % SGX_PAGE_SIZE != 0 || size == 0 || old_size == 0 ||
-        (flags & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED)) != 0 || !in_space(from, old_size)) {
+        (flags & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED)) != 0 ||
+        !linux_in_space(from, old_size)) {
         return -EINVAL;
     }
     if (!area_of(from, from + old_size, &area)) {
@@ -562,7 +417,7 @@ static long call_mremap(const struct cella_regs *regs)
     }
     if ((flags & MREMAP_FIXED) != 0) {
         const uint64_t to = ARG4(regs);
-        if ((flags & MREMAP_MAYMOVE) == 0 || to % SGX_PAGE_SIZE != 0 || !in_space(to, size) ||
+        if ((flags & MREMAP_MAYMOVE) == 0 || to % SGX_PAGE_SIZE != 0 || !linux_in_space(to, size) ||
             (to < from + old_size && from < to + size)) {
             return -EINVAL;
         }
@@ -570,13 +425,14 @@ static long call_mremap(const struct cella_regs *regs)
     }
     if (size <= old_size) {
         if (size < old_size) {
-            unmap(from + size, from + old_size);
+            linux_unmap(from + size, from + old_size);
         }
         return (long)from;
     }
     const struct linux_area more = {.rights = area.rights, .flags = area.flags};
     const uint64_t end = from + old_size;
-    if (!area.file && map_zeros(end, size - old_size, MAP_FIXED_NOREPLACE, more) == (long)end) {
+    if (!area.file &&
+        linux_map_zeros(end, size - old_size, MAP_FIXED_NOREPLACE, more) == (long)end) {
         return (long)from;
     }
     if ((flags & MREMAP_MAYMOVE) == 0) {
@@ -595,10 +451,10 @@ static long call_mincore(const struct cella_regs *regs)
     if (!cella_user_range(ARG2(regs), count)) {
         return -EFAULT;
     }
-    linux_mutex_take(&memory_lock);
-    const bool covered = in_space(start, count * SGX_PAGE_SIZE) &&
+    linux_mutex_take(&linux_memory_lock);
+    const bool covered = linux_in_space(start, count * SGX_PAGE_SIZE) &&
                          linux_space_covers(start, start + count * SGX_PAGE_SIZE, 0);
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     if (!covered) {
         return -ENOMEM;
     }
@@ -608,29 +464,17 @@ static long call_mincore(const struct cella_regs *regs)
     return 0;
 }
 
-static long range_check(const struct cella_regs *regs)
+long linux_range_check(const struct cella_regs *regs)
 {
     const uint64_t size = LINUX_PAGE_UP(ARG1(regs));
     if (ARG0(regs) % SGX_PAGE_SIZE != 0) {
         return -EINVAL;
     }
-    linux_mutex_take(&memory_lock);
-    const bool covered = size == 0 || (in_space(ARG0(regs), size) &&
+    linux_mutex_take(&linux_memory_lock);
+    const bool covered = size == 0 || (linux_in_space(ARG0(regs), size) &&
                                        linux_space_covers(ARG0(regs), ARG0(regs) + size, 0));
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return covered ? 0 : -ENOMEM;
-}
-
-static long call_msync(const struct cella_regs *regs)
-{
-    long result = (ARG2(regs) & ~(uint64_t)MS_ALL) != 0 ? -EINVAL : range_check(regs);
-    struct linux_area area;
-    const uint64_t end = ARG0(regs) + LINUX_PAGE_UP(ARG1(regs));
-    for (uint64_t at = ARG0(regs); result == 0 && shared_next(&at, end, &area);) {
-        result = fs_map_sync(area.file, area.start, area.end - area.start);
-        cella_open_put(area.file);
-    }
-    return result;
 }
 
 bool linux_memory_syscall(struct cella_regs *regs, long *ret_result)
@@ -658,7 +502,7 @@ bool linux_memory_syscall(struct cella_regs *regs, long *ret_result)
         *ret_result = call_mincore(regs);
         return true;
     case __NR_msync:
-        *ret_result = call_msync(regs);
+        *ret_result = linux_file_sync(regs);
         return true;
     case __NR_mlock:
     case __NR_mlock2:
@@ -685,51 +529,23 @@ bool linux_memory_syscall(struct cella_regs *regs, long *ret_result)
 uint64_t cella_linux_user_pages(uint64_t size)
 {
     const struct linux_area area = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE};
-    const long at = map_zeros(0, LINUX_PAGE_UP(size), 0, area);
+    const long at = linux_map_zeros(0, LINUX_PAGE_UP(size), 0, area);
     return at < 0 && at >= -4095 ? 0 : (uint64_t)at;
 }
 
 void cella_linux_user_pages_free(uint64_t at, uint64_t size)
 {
-    unmap(at, at + LINUX_PAGE_UP(size));
+    linux_unmap(at, at + LINUX_PAGE_UP(size));
 }
 
 bool cella_linux_area_get(uint32_t index, struct linux_area *ret_area)
 {
-    linux_mutex_take(&memory_lock);
+    linux_mutex_take(&linux_memory_lock);
     const struct linux_area *area = linux_space_at(index);
     if (area) {
         *ret_area = *area;
         ret_area->file = NULL;
     }
-    linux_mutex_give(&memory_lock);
+    linux_mutex_give(&linux_memory_lock);
     return area != NULL;
-}
-
-/* Into a page of the program that it may not be able to write itself: for the file behind a mapping. */
-bool linux_memory_put(uint64_t to, const void *from, uint64_t size)
-{
-    for (uint64_t done = 0; done < size;) {
-        const uint64_t at = to + done;
-        const uint64_t page = LINUX_PAGE_DOWN(at);
-        const uint64_t left = page + SGX_PAGE_SIZE - at;
-        const uint64_t part = size - done < left ? size - done : left;
-        linux_mutex_take(&memory_lock);
-        const struct linux_area *area = linux_space_find(at);
-        const uint32_t rights = area && area->start <= at ? page_rights(area->rights) : 0;
-        const bool opened = area && area->start <= at &&
-                            linux_pages_commit(page, page + SGX_PAGE_SIZE, rights) &&
-                            linux_pages_rights(page, page + SGX_PAGE_SIZE,
-                                               rights | LINUX_PROT_READ | LINUX_PROT_WRITE);
-        if (opened) { /* a kernel that can write there does not fault */
-            __builtin_memcpy((void *)at, (const uint8_t *)from + done, part);
-            (void)linux_pages_rights(page, page + SGX_PAGE_SIZE, rights);
-        }
-        linux_mutex_give(&memory_lock);
-        if (!opened) {
-            return false;
-        }
-        done += part;
-    }
-    return true;
 }

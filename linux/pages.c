@@ -218,6 +218,34 @@ void linux_pages_drop(uint64_t start, uint64_t end)
     }
 }
 
+bool linux_page_copy(uint64_t address, const void *source, uint32_t rights)
+{
+    _Alignas(SGX_ALIGN_SECINFO)
+        const struct sgx_secinfo secinfo = {.flags = rights | SGX_SECINFO_REG};
+    uint64_t rax = SGX_EACCEPTCOPY;
+    if (!memory_is_left(1) || !leaf_of(address, true)) {
+        return false;
+    }
+    __asm__ volatile("enclu"
+                     : "+a"(rax)
+                     : "b"(&secinfo), "c"(address), "d"(source)
+                     : "memory", "cc");
+    if ((uint32_t)rax != SGX_SUCCESS) {
+        return false;
+    }
+    state_set(address, (uint8_t)(PRESENT | rights));
+    used_count++;
+    peak_count = used_count > peak_count ? used_count : peak_count;
+    return true;
+}
+
+/* Lets the host's mapping grant all three rights, for pages that come by linux_page_copy; the EPCM has the last word. */
+bool linux_pages_open(uint64_t start, uint64_t end)
+{
+    return ask(CELLA_OCALL_PROTECT, start, end,
+               LINUX_PROT_READ | LINUX_PROT_WRITE | LINUX_PROT_EXEC);
+}
+
 bool linux_page_exists(uint64_t address)
 {
     return (state_get(address) & PRESENT) != 0;

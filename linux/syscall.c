@@ -16,6 +16,7 @@
 #define ILL_ILLOPN 2
 #define TRAP_BRKPT 1
 #define BUS_ADRALN 1
+#define BUS_ADRERR 2
 #define FPE_INTDIV 1
 #define FPE_FLTINV 7
 #define SI_KERNEL 0x80
@@ -188,6 +189,10 @@ static void program_page_fault(struct cella_trap *trap)
     const int code = cella_program_is_in(trap->address)
                          ? linux_memory_fault(trap->address, trap->error)
                          : 1 /* SEGV_MAPERR */;
+    if (code == LINUX_FAULT_BUS) {
+        linux_signal_fault(trap, SIGBUS_NUMBER, BUS_ADRERR, trap->address);
+        return;
+    }
     if (code < 0) {
         cella_trace("no enclave memory is left; pages in use:", linux_pages_used());
         linux_process_end(CELLA_ABORT_SIGNAL | 9u << 8);

@@ -1,0 +1,289 @@
+/*
+ * Mappings of files: pages are filled when they are touched, by one instruction that adds a page and its content at once.
+ * Side: enclave. Called by memory.c, never with its lock. Source: mmap(2); EACCEPTCOPY, SDM Vol. 3D.
+ * Never shows another thread a page that is half filled. The code of ELF files is changed as the image says on its way.
+ */
+#include "enclave/descriptors.h"
+#include "linux/fs.h"
+#include "linux/memory.h"
+
+#define MS_ALL 7u
+
+static const void *described(uint32_t offset)
+{
+    return (const uint8_t *)cella_linux_program + offset;
+}
+
+/* ------------------------------------------------------------------ code of ELF files */
+
+/* Lays the trampolines of an ELF file behind its first mapping, at `at`. */
+static void trampolines_map(const struct cella_program_patches *patches, uint64_t at)
+{
+    const uint64_t size = LINUX_PAGE_UP(patches->trampolines_size);
+    const struct linux_area area = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
+                                    .flags = LINUX_AREA_IMAGE};
+    if (linux_map_zeros(at, size, MAP_FIXED_NOREPLACE, area) != (long)at) {
+        return; /* its system calls will trap */
+    }
+    __builtin_memcpy((void *)at, described(patches->trampolines_offset), patches->trampolines_size);
+    (void)linux_protect(at, at + size, LINUX_PROT_READ | LINUX_PROT_EXEC);
+}
+
+static bool trampolines_are_at(uint64_t at)
+{
+    linux_mutex_take(&linux_memory_lock);
+    const struct linux_area *area = linux_space_find(at);
+    const bool are = area && area->start == at && (area->flags & LINUX_AREA_IMAGE) != 0 &&
+                     area->rights == (LINUX_PROT_READ | LINUX_PROT_EXEC);
+    linux_mutex_give(&linux_memory_lock);
+    return are;
+}
+
+/* One site into the piece [offset, offset + size) of the file, whose copy is at `bytes`: also where it is cut off. */
+static void site_write(const struct cella_program_site *site, uint8_t *bytes, uint64_t offset,
+                       uint64_t size)
+{
+    for (uint32_t i = 0; i < site->size; i++) {
+        const uint64_t at = site->file_offset + i - offset;
+        if (site->file_offset + i >= offset && at < size) {
+            bytes[at] = site->bytes[i];
+        }
+    }
+}
+
+/* Rewrites the sites of a piece of a file that goes to `to`, as the image says, where the trampolines are in place. */
+static void sites_write(const struct cella_program_patches *patches, uint8_t *bytes,
+                        uint64_t offset, uint64_t size, uint64_t to)
+{
+    const struct cella_program_site *sites = described(patches->sites.offset);
+    uint32_t low = 0, high = patches->sites.count;
+    while (low < high) { /* the first that may reach into the piece */
+        const uint32_t middle = low + (high - low) / 2;
+        if (sites[middle].file_offset + sizeof(sites[middle].bytes) <= offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < patches->sites.count && sites[low].file_offset < offset + size; low++) {
+        const struct cella_program_site *site = &sites[low];
+        const uint64_t base = to + (site->file_offset - offset) - site->address;
+        if (trampolines_are_at(base + patches->trampolines_at)) {
+            site_write(site, bytes, offset, size);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ faults */
+
+/* As many bytes as the file has there, into pages of zeros; an errno. */
+static long piece_read(struct cella_open *open, uint64_t offset, uint64_t size, uint8_t *to)
+{
+    uint64_t done = 0;
+    while (done < size) {
+        const long count = cella_linux_file_read(open, offset + done, size - done, to + done);
+        if (count < 0) {
+            return count;
+        }
+        if (count == 0) {
+            break;
+        }
+        done += (uint64_t)count;
+    }
+    return (long)done;
+}
+
+/* Under the lock: pages that are still missing, as long as the area is what it was. */
+static int pages_fill(const struct linux_area *before, uint64_t start, uint64_t end,
+                      const uint8_t *bytes)
+{
+    for (uint64_t at = start; at < end; at += SGX_PAGE_SIZE) {
+        const struct linux_area *area = linux_space_find(at);
+        if (!area || area->start > at || area->file != before->file ||
+            area->offset + (at - area->start) != before->offset + (at - before->start) ||
+            area->rights == 0 || linux_page_exists(at)) {
+            continue; /* it changed meanwhile: the access is tried again, and sees how */
+        }
+        if (!linux_page_copy(at, bytes + (at - start), linux_page_rights(area->rights))) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int linux_file_fault(const struct linux_area *area, uint64_t address)
+{
+    uint64_t start = address & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
+    uint64_t end = start + LINUX_FAULT_WINDOW;
+    start = start > area->start ? start : area->start;
+    end = end < area->end ? end : area->end;
+    const uint64_t size = end - start;
+    const uint64_t offset = area->offset + (start - area->start);
+    uint8_t *bytes = cella_pages_new(size);
+    if (!bytes) {
+        return -ENOMEM;
+    }
+    const long count = piece_read(area->file, offset, size, bytes);
+    int code = 0;
+    if (count < 0 || LINUX_PAGE_UP((uint64_t)count) <= LINUX_PAGE_DOWN(address) - start) {
+        code = LINUX_FAULT_BUS; /* behind the end of the file, or the host has lost it */
+    } else {
+        const struct cella_program_patches *patches = cella_linux_file_patches(area->file);
+        if (patches && (area->rights & LINUX_PROT_EXEC) != 0) {
+            sites_write(patches, bytes, offset, size, start);
+        }
+        linux_mutex_take(&linux_memory_lock);
+        code = pages_fill(area, start, start + LINUX_PAGE_UP((uint64_t)count), bytes);
+        linux_mutex_give(&linux_memory_lock);
+    }
+    cella_pages_free(bytes, size);
+    return code;
+}
+
+/* ------------------------------------------------------------------ calls */
+
+long linux_file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
+{
+    const uint64_t offset = ARG5(regs);
+    const uint64_t flags = ARG3(regs);
+    CELLA_OPEN_GET(open, (uint32_t)ARG4(regs));
+    if (!open) {
+        return -EBADF;
+    }
+    const bool shared = (flags & MAP_TYPE) != 2;
+    const long refused = fs_map_check(open, rights, shared);
+    if (refused != 0) {
+        return refused;
+    }
+    const struct cella_program_patches *patches = cella_linux_file_patches(open);
+    const bool first = patches && offset == 0 && (flags & MAP_FIXED) == 0 && size <= patches->span;
+    uint64_t hint = ARG0(regs);
+    uint64_t fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+    if (first) { /* room for the trampolines behind it */
+        linux_mutex_take(&linux_memory_lock);
+        hint = linux_space_place(patches->span + LINUX_PAGE_UP(patches->trampolines_size),
+                                 linux_place_limit);
+        linux_mutex_give(&linux_memory_lock);
+        fixed = hint != 0 ? MAP_FIXED_NOREPLACE : 0;
+    }
+    const struct linux_area area = {
+        .rights = rights, .flags = shared ? LINUX_AREA_SHARED : 0, .file = open, .offset = offset};
+    atomic_fetch_add(&open->references, 1);
+    const long at = linux_map_zeros(hint, size, fixed, area);
+    if (at < 0 && at >= -4095) {
+        cella_open_put(open);
+        return at;
+    }
+    const bool may_write = (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
+    const long added = shared ? fs_map_add(open, (uint64_t)at, size, offset, may_write) : 0;
+    if (added != 0) {
+        linux_unmap((uint64_t)at, (uint64_t)at + size);
+        return added;
+    }
+    if ((rights & LINUX_PROT_EXEC) != 0 && !linux_pages_open((uint64_t)at, (uint64_t)at + size)) {
+        linux_unmap((uint64_t)at, (uint64_t)at + size);
+        return -ENOMEM;
+    }
+    if (first && fixed != 0) {
+        trampolines_map(patches, (uint64_t)at + patches->trampolines_at);
+    }
+    return at;
+}
+
+/* The next shared mapping of a file in [*at, end), cut to it, with a reference more; *at moves behind it. */
+static bool shared_next(uint64_t *at, uint64_t end, struct linux_area *ret_area)
+{
+    bool found = false;
+    linux_mutex_take(&linux_memory_lock);
+    while (!found && *at < end) {
+        const struct linux_area *area = linux_space_find(*at);
+        if (!area || area->start >= end) {
+            break;
+        }
+        if (area->file && (area->flags & LINUX_AREA_SHARED) != 0) {
+            *ret_area = *area;
+            ret_area->start = area->start > *at ? area->start : *at;
+            ret_area->end = area->end < end ? area->end : end;
+            atomic_fetch_add(&area->file->references, 1);
+            found = true;
+        }
+        *at = area->end;
+    }
+    linux_mutex_give(&linux_memory_lock);
+    return found;
+}
+
+void linux_shared_release(uint64_t start, uint64_t end)
+{
+    struct linux_area area;
+    for (uint64_t at = start; shared_next(&at, end, &area);) {
+        fs_map_remove(area.file, area.start, area.end - area.start);
+        cella_open_put(area.file);
+    }
+}
+
+void linux_shared_sync(uint64_t start, uint64_t end)
+{
+    struct linux_area area;
+    for (uint64_t at = start; shared_next(&at, end, &area);) {
+        (void)fs_map_sync(area.file, area.start, area.end - area.start);
+        cella_open_put(area.file);
+    }
+}
+
+long linux_file_sync(const struct cella_regs *regs)
+{
+    long result = (ARG2(regs) & ~(uint64_t)MS_ALL) != 0 ? -EINVAL : linux_range_check(regs);
+    struct linux_area area;
+    const uint64_t end = ARG0(regs) + LINUX_PAGE_UP(ARG1(regs));
+    for (uint64_t at = ARG0(regs); result == 0 && shared_next(&at, end, &area);) {
+        result = fs_map_sync(area.file, area.start, area.end - area.start);
+        cella_open_put(area.file);
+    }
+    return result;
+}
+
+/* ------------------------------------------------------------------ for the file behind a mapping */
+
+bool linux_memory_has(uint64_t address)
+{
+    linux_mutex_take(&linux_memory_lock);
+    const bool has = address < CELLA_PROGRAM_KERNEL && linux_page_exists(LINUX_PAGE_DOWN(address));
+    linux_mutex_give(&linux_memory_lock);
+    return has;
+}
+
+/* Bytes within one page, which exists. Under the lock. */
+static bool page_put(uint64_t at, const uint8_t *from, uint64_t size)
+{
+    const uint64_t page = LINUX_PAGE_DOWN(at);
+    const struct linux_area *area = linux_space_find(at);
+    if (!area || area->start > at) {
+        return false;
+    }
+    const uint32_t rights = linux_page_rights(area->rights);
+    if (!linux_pages_rights(page, page + SGX_PAGE_SIZE,
+                            rights | LINUX_PROT_READ | LINUX_PROT_WRITE)) {
+        return false;
+    }
+    __builtin_memcpy((void *)at, from, size); /* it is there and can be written: no fault */
+    return linux_pages_rights(page, page + SGX_PAGE_SIZE, rights);
+}
+
+/* Into pages of the program that it may not be able to write itself; what was never touched is filled when it is. */
+bool linux_memory_put(uint64_t to, const void *from, uint64_t size)
+{
+    bool good = true;
+    for (uint64_t done = 0; good && done < size;) {
+        const uint64_t at = to + done;
+        const uint64_t left = LINUX_PAGE_DOWN(at) + SGX_PAGE_SIZE - at;
+        const uint64_t part = size - done < left ? size - done : left;
+        linux_mutex_take(&linux_memory_lock);
+        if (at < CELLA_PROGRAM_KERNEL && linux_page_exists(LINUX_PAGE_DOWN(at))) {
+            good = page_put(at, (const uint8_t *)from + done, part);
+        }
+        linux_mutex_give(&linux_memory_lock);
+        done += part;
+    }
+    return good;
+}
