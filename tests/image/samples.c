@@ -46,11 +46,11 @@ static void fill_bytes(void)
     memcpy(g_code + 0x80, site, sizeof(site));
     memset(g_head, 0, sizeof(g_head));
     memcpy(g_head, &info, sizeof(info));
-    memcpy(g_head + SAMPLE_RELA - MAKE_ELF_HEADERS_SIZE, &rela, sizeof(rela));
+    memcpy(g_head + (SAMPLE_RELA - MAKE_ELF_HEADERS_SIZE), &rela, sizeof(rela));
     for (size_t i = 0; i < sizeof(g_data); i++) {
         g_data[i] = (uint8_t)(i * 7);
     }
-    memcpy(g_data + SAMPLE_DYNAMIC - SAMPLE_DATA, dynamic, sizeof(dynamic));
+    memcpy(g_data + (SAMPLE_DYNAMIC - SAMPLE_DATA), dynamic, sizeof(dynamic));
 }
 
 void sample_elf(struct make_elf *spec)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/file.h"
+#include "common/cleanup.h"
 #include "image/program.h"
 #include "image/image.h"
 
@@ -18,16 +19,26 @@ static void say(void *context, const struct cella_rewrite_site *site)
     }
 }
 
+#define INPUT_MAX 16
+static struct cella_file g_inputs[INPUT_MAX];
+static unsigned g_input_count;
+
 static struct cella_bytes read_all(const char *path)
 {
-    static struct cella_file files[16];
-    static unsigned count;
     struct cella_error error = {0};
-    if (!cella_is_ok(cella_file_read(path, 1u << 30, &files[count], &error))) {
+    if (!cella_is_ok(cella_file_read(path, 1u << 30, &g_inputs[g_input_count], &error))) {
         fprintf(stderr, "%s\n", error.text);
         exit(1);
     }
-    return cella_file_bytes(&files[count++]);
+    return cella_file_bytes(&g_inputs[g_input_count++]);
+}
+
+static void free_all(struct cella_buffer *output)
+{
+    cella_buffer_done(output);
+    while (g_input_count) {
+        cella_file_done(&g_inputs[--g_input_count]);
+    }
 }
 
 int main(int argc, char **argv)
@@ -35,12 +46,12 @@ int main(int argc, char **argv)
     struct cella_program_config config = {.executable = "/program", .stack_size = 8u << 20};
     struct cella_program_file_config files[8] = {0};
     struct cella_program_report report = {.site = say, .site_context = &report};
-    struct cella_buffer output = {0};
+    CELLA_CLEANUP(free_all) struct cella_buffer output = {0};
     struct cella_error error = {0};
     struct cella_image image;
     uint8_t measured[32];
     const char *arguments[] = {"program"};
-    if (argc < 5) {
+    if (argc < 5 || argc > 5 + 8) {
         return 2;
     }
     cella_config_defaults(&config.image);
