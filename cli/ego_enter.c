@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "host/host.h"
 #include "image/buffer.h"
+#include "image/image.h"
 
 #define PATH_SIZE 4096
 
@@ -23,7 +24,14 @@ extern char **environ;
 cella_result ego_load(struct cella_bytes image, const char *name, cella_enclave **ret_enclave,
                       struct cella_error *error)
 {
-    const struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_NETWORK, .file_root = "/"};
+    struct cella_image parsed;
+    CELLA_TRY(cella_image_parse(image, &parsed, error));
+    /* Signed with debug is run with debug, as EGo does it. */
+    const bool debug = (parsed.sigstruct.attributes.flags & SGX_FLAGS_DEBUG) != 0;
+    const struct cella_enclave_options options = {
+        .flags = CELLA_ENCLAVE_NETWORK | (debug ? CELLA_ENCLAVE_DEBUG : 0),
+        .file_root = "/",
+    };
     return cella_enclave_create_bytes(image.data, image.size, name, &options, ret_enclave, error);
 }
 

@@ -1,0 +1,3 @@
+module cella.dev/go
+
+go 1.21
