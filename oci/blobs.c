@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "oci/tar_check.h"
 
 struct member {
     char *name;   /* normal form: no leading "./", no "//" */
@@ -160,8 +161,40 @@ static cella_result member_add(struct oci_blobs *blobs, struct archive_entry *en
     return CELLA_OK;
 }
 
+/* Every byte of it, before any is believed: what follows is for all readers the same archive. */
+static cella_result check_outer(const struct oci_blobs *blobs, struct cella_error *error)
+{
+    CELLA_CLEANUP(oci_tar_check_done) struct oci_tar_check check = {.wrong = NULL};
+    struct archive *plain = archive_read_new();
+    struct archive_entry *entry;
+    static uint8_t buffer[65536]; /* tools have one thread */
+    cella_result result = CELLA_OK;
+    la_ssize_t got = -1;
+    CELLA_ENSURE(plain != NULL, OUT_OF_MEMORY);
+    archive_read_support_format_raw(plain);
+    archive_read_support_filter_gzip(plain);
+    archive_read_support_filter_zstd(plain);
+    if (archive_read_open_filename(plain, blobs->path, sizeof(buffer)) == ARCHIVE_OK &&
+        archive_read_next_header(plain, &entry) == ARCHIVE_OK) {
+        while (cella_is_ok(result) &&
+               (got = archive_read_data(plain, buffer, sizeof(buffer))) > 0) {
+            result = oci_tar_check_feed(&check, cella_bytes_of(buffer, (size_t)got));
+        }
+    }
+    archive_read_free(plain);
+    if (cella_is_ok(result)) {
+        result = got < 0 ? CELLA_RESULT(TRUNCATED) : oci_tar_check_end(&check);
+    }
+    if (!cella_is_ok(result)) {
+        return cella_error_set(error, result, "%s: not a tar archive: %s", blobs->path,
+                               check.wrong ? check.wrong : "cannot be read");
+    }
+    return CELLA_OK;
+}
+
 static cella_result list_members(struct oci_blobs *blobs, struct cella_error *error)
 {
+    CELLA_TRY(check_outer(blobs, error));
     struct archive *outer = outer_open(blobs);
     struct archive_entry *entry;
     cella_result result = CELLA_OK;

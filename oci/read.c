@@ -12,6 +12,7 @@
 #include "common/cleanup.h"
 #include "oci/blobs.h"
 #include "oci/image.h"
+#include "oci/tar_check.h"
 
 #define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -278,6 +279,7 @@ struct stream {
     struct archive *plain; /* filters only */
     struct archive *tar;
     EVP_MD_CTX *digest;
+    struct oci_tar_check check;
     uint64_t size, limit;
     bool is_empty, too_large;
     uint8_t buffer[65536];
@@ -293,6 +295,7 @@ static void stream_done(struct stream **stream)
             archive_read_free((*stream)->plain);
         }
         EVP_MD_CTX_free((*stream)->digest);
+        oci_tar_check_done(&(*stream)->check);
         oci_part_done(&(*stream)->part);
     }
     free(*stream);
@@ -326,6 +329,11 @@ static la_ssize_t give_plain(struct archive *archive, void *context, const void 
         return -1;
     }
     stream->size += (uint64_t)got;
+    if (!cella_is_ok(
+            oci_tar_check_feed(&stream->check, cella_bytes_of(stream->buffer, (size_t)got)))) {
+        archive_set_error(archive, EILSEQ, "%s", stream->check.wrong);
+        return -1;
+    }
     return EVP_DigestUpdate(stream->digest, stream->buffer, (size_t)got) == 1 ? got : -1;
 }
 
@@ -371,6 +379,7 @@ static cella_result stream_finish(struct stream *stream, char ret_diff_id[65], c
     while ((got = give_plain(stream->tar, stream, &data)) > 0) {
     }
     CELLA_ENSURE(got == 0, TRUNCATED);
+    CELLA_TRY(oci_tar_check_end(&stream->check));
     CELLA_ENSURE(EVP_DigestFinal_ex(stream->digest, digest, NULL) == 1, CRYPTO);
     oci_hex(digest, 32, ret_diff_id);
     CELLA_ENSURE(oci_part_finish(&stream->part, ret_size, digest), TRUNCATED);
@@ -409,12 +418,17 @@ static cella_result read_layer(struct reader *reader, unsigned index, struct cel
     uint64_t size = 0;
     CELLA_ENSURE(stream != NULL, OUT_OF_MEMORY);
     CELLA_TRY(stream_open(reader, index, OCI_READ_UNPACKED_MAX - reading->unpacked, stream, error));
-    CELLA_TRY(oci_rootfs_apply(reading->rootfs, stream->tar, index, error));
-    cella_result result = stream_finish(stream, diff_id, digest, &size);
+    cella_result result = oci_rootfs_apply(reading->rootfs, stream->tar, index, error);
+    if (cella_is_ok(result)) {
+        result = stream_finish(stream, diff_id, digest, &size);
+    } else if (!stream->check.wrong) {
+        return result;
+    }
     if (!cella_is_ok(result)) {
         return cella_error_set(error, result, "%s: layer %u: %s", reader->path, index,
-                               stream->too_large ? "too many bytes when unpacked"
-                                                 : "ends too early or is damaged");
+                               stream->check.wrong ? stream->check.wrong
+                               : stream->too_large ? "too many bytes when unpacked"
+                                                   : "ends too early or is damaged");
     }
     reading->unpacked += stream->size;
     reading->packed += size;

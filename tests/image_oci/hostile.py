@@ -279,6 +279,104 @@ def layers(enclave):
     look(made.finish(), 1, "no enclave")
 
 
+def header(name, size, kind, magic=b"ustar\x0000", prefix=b""):
+    """One header of a tar archive, byte by byte."""
+    block = bytearray(512)
+    block[:len(name)] = name.encode()
+    block[100:124] = b"0000644\0" + 2 * b"0000000\0"
+    block[124:148] = b"%011o\0%011o\0" % (size, 0)
+    block[156:157], block[257:265], block[345:345 + len(prefix)] = kind, magic, prefix
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def body(data):
+    return data + bytes(-len(data) % 512)
+
+
+def extension(kind, data):
+    return header("extension", len(data), kind) + body(data)
+
+
+def records(**values):
+    """Records of a pax header: LENGTH KEY=VALUE."""
+    out = b""
+    for key, value in values.items():
+        text = f" {key}={value}\n".encode()
+        length = len(text) + 1
+        while len(str(length)) + len(text) != length:
+            length = len(str(length)) + len(text)
+        out += b"%d" % length + text
+    return out
+
+
+END = bytes(1024)
+
+
+def readers(enclave):
+    """Archives that readers understand in different ways: Go's lays out an evil enclave where libarchive sees a good one."""
+    name, evil = "app/hello.signed", b"evil" * 100
+    good, entry = tar((name, enclave)), header("q", len(evil), b"0") + body(evil)
+    long_name = extension(b"L", name.encode() + b"\0")
+    cases = {
+        "two names": [extension(b"x", records(path="tmp/z")) + long_name + entry,
+                      long_name + extension(b"x", records(path="tmp/z")) + entry,
+                      extension(b"x", records(linkpath="z")) + extension(b"K", b"z\0") + header("q", 0, b"2")],
+        "of a kind": [extension(b"x", records(path="tmp/z")) + extension(b"x", records(path=name)) + entry,
+                      long_name + long_name + entry],
+        "extended header": [extension(b"x", records(path="tmp/z") + records(path=name)) + entry,
+                            extension(b"x", records(path=name + "\0x")) + entry,
+                            extension(b"x", b"7 path=x\n") + entry, extension(b"x", b"99 path=x\n") + entry,
+                            extension(b"x", b"10 pathx=\n\n"[:-1] + b"x") + entry, extension(b"x", b"x") + entry,
+                            extension(b"x", records(size="0x1")) + entry, extension(b"x", records(size="-1")) + entry,
+                            header("x", 1 << 21, b"x") + bytes(1 << 21) + entry],
+        "global header": [extension(b"g", records(path=name)) + entry, extension(b"g", records(size="0")) + entry],
+        "two sizes": [extension(b"x", records(size="0")) + entry, extension(b"x", records(size="1536")) + entry],
+        "with content": [header("tmp/", 1024, b"5") + header(name, 4, b"0") + body(b"evil"),
+                         header("l", 1024, b"2") + entry, header("h", 1024, b"1") + entry],
+        "ends in '/'": [header(name + "/", len(evil), b"0") + body(evil),
+                        extension(b"x", records(path=name + "/")) + entry],
+        "unknown kind": [header(name, len(evil), b"7") + body(evil), header(name, len(evil), b"S") + body(evil),
+                         header("hello.signed", len(evil), b"0", b"ustar  \0", b"app") + body(evil),
+                         header("hello.signed", len(evil), b"0", b"ustarXXX", b"app") + body(evil),
+                         header("hello.signed", len(evil), b"0", bytes(8), b"app") + body(evil)],
+        "sparse": [extension(b"x", records(**{"GNU.sparse.major": "1"})) + entry],
+        "archive's end": [header("a", 0, b"0") + bytes(512) + entry, header("a", 0, b"0") + END + entry],
+        "layer 1": [entry[:700], header("a", 0, b"0") + extension(b"x", records(mtime="1")),
+                    entry[:300] + b"X" + entry[301:]],
+    }
+    for text, tails in cases.items():
+        for tail in tails:
+            look(Made(good, tail + (b"" if text in ("archive's end", "layer 1") else END)).finish(), 2, text)
+    # The same in the archive around: docker would read another list than we.
+    outer = Made(good).finish().archive()
+    look(outer.rstrip(b"\0") + bytes(-len(outer.rstrip(b"\0")) % 512) +
+         extension(b"x", records(path="z")) + extension(b"L", b"index.json\0") + entry + END, 2, "two names")
+    # What archivers write is understood: each format, long names, names in other scripts, extended headers for all files.
+    deep = "app/" + "long/" * 40 + "Főtanúsítvány"
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        look(Made(tar((deep, b"x"), ("app", "d"), ("app/l", "->", deep), (name, enclave), ("app/h", "=>", name),
+                      form=form)).finish(), 0, "good", "--enclave", "/" + name)
+    look(Made(extension(b"g", records(comment="a commit")) + tar((name, enclave))).finish(), 0, "good")
+    look(Made(extension(b"x", records(mtime="1.5", **{"SCHILY.xattr.user.x": "a\0b"})) + tar((name, enclave))).finish(), 0,
+         "good")
+    made_by_tar(name, enclave)
+
+
+def made_by_tar(name, enclave):
+    """GNU tar's formats."""
+    folder = f"{WORK}/tree"
+    os.makedirs(f"{folder}/app/" + "long/" * 15)
+    with open(f"{folder}/{name}", "wb") as file:
+        file.write(enclave)
+    os.symlink("hello.signed", f"{folder}/app/link")
+    os.link(f"{folder}/{name}", f"{folder}/app/hard")
+    for form in ("gnu", "oldgnu", "posix", "ustar", "v7"):
+        done = subprocess.run(["tar", "-c", f"--format={form}", "-C", folder, "app"], capture_output=True, check=True)
+        look(Made(done.stdout).finish(), 0, "good", "--enclave", "/" + name)
+
+
 def archives(enclave):
     """The archive around: names, links, and two lists that say different things."""
     layer = tar(("app/x.signed", enclave))
@@ -349,6 +447,7 @@ try:
     digests(ENCLAVE)
     shapes(ENCLAVE)
     layers(ENCLAVE)
+    readers(ENCLAVE)
     archives(ENCLAVE)
     folders(ENCLAVE)
     print(f"{count} images, {len(failures)} judged wrongly")
