@@ -21,10 +21,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/sha.h>
 
-#include "linux/fs.h"
-#include "linux/linux.h"
+#include "linux/fs_tree.h"
 #include "tests/linux/world.h"
+
+extern uint32_t OPENSSL_ia32cap_P[10];
 
 #define BIG (3u << 20)
 
@@ -134,6 +136,27 @@ static void files_of_the_host_are_checked(void **context)
     put_outside("late", "other\n",
                 6); /* it has been read: the host's file is of no interest any more */
     is_text("/lib/missing", "later\n");
+}
+
+/* With what the processor has, and without: the block function takes another way. */
+static void hashes_are_sha256(void **context)
+{
+    (void)context;
+    for (int way = 0; way < 2; way++) {
+        for (size_t size = 0; size < 400; size += 1 + size / 64) {
+            for (size_t first = 0; first <= size; first += 37) {
+                uint8_t mine[32], theirs[32];
+                struct fs_sha256 hash;
+                fs_sha256_init(&hash);
+                fs_sha256_update(&hash, big, first);
+                fs_sha256_update(&hash, big + first, size - first);
+                fs_sha256_final(&hash, mine);
+                SHA256(big, size, theirs);
+                assert_memory_equal(mine, theirs, 32);
+            }
+        }
+        OPENSSL_ia32cap_P[2] = 0;
+    }
 }
 
 static void patches_go_with_the_content(void **context)
@@ -809,6 +832,7 @@ int main(void)
         cmocka_unit_test(measured_files_are_there),
         cmocka_unit_test(measured_files_are_copied_when_written),
         cmocka_unit_test(files_of_the_host_are_checked),
+        cmocka_unit_test(hashes_are_sha256),
         cmocka_unit_test(patches_go_with_the_content),
         cmocka_unit_test(host_mounts),
         cmocka_unit_test(links_of_the_host_are_walked_inside),
