@@ -259,11 +259,12 @@ long cella_sleep(uint32_t clock, const struct libc_timespec *time)
      * A late wake of an earlier wait must not end a sleep: one too long is a sleep, one too short is not. There is at
      * most one such wake; a relative sleep that a host cuts short again and again ends.
      */
-    for (uint32_t rounds = 0; cella_is_ok(host_wait(clock, time)); rounds++) {
+    for (uint32_t rounds = 0;; rounds++) {
+        const cella_result result = host_wait(clock, time);
         if (cella_is_interrupted()) {
             return -EINTR;
         }
-        if (clock == CELLA_WAIT_RELATIVE && rounds == 2) {
+        if (!cella_is_ok(result) || (clock == CELLA_WAIT_RELATIVE && rounds == 2)) {
             break;
         }
     }

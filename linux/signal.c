@@ -71,7 +71,8 @@ static void attention_check(struct linux_thread *thread)
 
 void linux_signal_mask_set(struct linux_thread *thread, uint64_t mask)
 {
-    thread->td->signal_mask = mask & ~UNBLOCKABLE;
+    /* Seen by a sender, or the sender's signal is seen here: each side writes first and reads then. */
+    __atomic_store_n(&thread->td->signal_mask, mask & ~UNBLOCKABLE, __ATOMIC_SEQ_CST);
     attention_check(thread);
 }
 
@@ -455,7 +456,7 @@ static long call_timed_wait(const struct cella_regs *regs)
         if (ARG2(regs) != 0) {
             time = *(const struct libc_timespec *)ARG2(regs);
         }
-        thread->td->signal_mask = mask & ~wanted;
+        __atomic_store_n(&thread->td->signal_mask, mask & ~wanted, __ATOMIC_SEQ_CST);
         if (time.seconds != 0 || time.nanoseconds != 0) {
             cella_sleep(CELLA_WAIT_RELATIVE, &time);
         }
