@@ -87,7 +87,9 @@ static long host_open(const char *path, uint32_t size)
 static long content_read(int32_t handle, uint8_t *to, uint64_t size, uint8_t ret_digest[32])
 {
     struct fs_sha256 hash;
-    fs_sha256_init(&hash);
+    if (!fs_sha256_init(&hash)) {
+        return -ENOMEM;
+    }
     for (uint64_t done = 0; done < size;) {
         const uint64_t left = size - done;
         const uint64_t part = left < CELLA_PIECE_MAX ? left : CELLA_PIECE_MAX;
@@ -98,6 +100,7 @@ static long content_read(int32_t handle, uint8_t *to, uint64_t size, uint8_t ret
         const long count = cella_ask_answer(CELLA_OCALL_FILE, &request, NULL, &value, sizeof(value),
                                             &bytes, (int64_t)part);
         if (count <= 0) {
+            fs_sha256_done(&hash);
             return count < 0 ? count : -EIO;
         }
         fs_sha256_update(&hash, to + done, (uint64_t)count);

@@ -21,10 +21,10 @@ __attribute__((weak)) bool linux_memory_has(uint64_t address)
 long fs_map_check(struct cella_open *open, uint32_t rights, bool shared)
 {
     const struct fs_file *file = fs_file_of(open);
-    const uint32_t access = open->flags & LINUX_O_ACCMODE;
     if (!file) {
         return -ENODEV;
     }
+    const uint32_t access = open->flags & LINUX_O_ACCMODE;
     if ((open->flags & LINUX_O_PATH) != 0) {
         return -EBADF;
     }

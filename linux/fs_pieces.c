@@ -7,9 +7,6 @@
 
 #define PART_MAX (INT64_MAX & ~4095ll)
 
-/* Copies that end where there is no memory (enclave/entry.S): the fault is mended, or they say 1. */
-CELLA_KERNEL int cella_host_copy_bytes(void *to, const void *from, size_t size);
-
 /* Buffers of the kernel are allowed, too: what the tree's own calls pass on. */
 bool linux_user_read(void *to, uint64_t from, uint64_t size)
 {

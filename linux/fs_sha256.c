@@ -1,8 +1,8 @@
 /*
  * SHA-256 for the kernel: OpenSSL's compression function, and the padding of FIPS 180-4, 5.1.1.
  * Side: enclave. Called by fs_image.c. Linked with one object of libcrypto.a (sha256_block_data_order).
- * Never touches a register of the program: without SHA extensions the function keeps to general registers (it is told of
- * no others); with them it uses XMM registers in their old encoding, which are saved around it.
+ * Never leaves anything in the program's vector registers: they are saved around the function, which may use all of them
+ * where a kernel has libcrypto for itself.
  */
 #include "linux/fs_tree.h"
 
@@ -13,36 +13,44 @@ extern CELLA_KERNEL uint32_t OPENSSL_ia32cap_P[10];
 uint32_t OPENSSL_ia32cap_P[10];
 
 #define BLOCK 64u
+#define CPUID_SSSE3 (1u << 9)
+#define CPUID_SSE41 (1u << 19)
+#define VECTORS_MIN 1024u /* a size of the pool whose objects are aligned to it, at least to 64 */
 #define CPUID_SHA (1u << 29) /* leaf 7, EBX: third word of what OpenSSL keeps */
+
+/* Only the SHA extensions are told of: with nothing else known the function keeps to general registers. */
+static void processor_look(void)
+{
+    static _Atomic bool is_known;
+    uint32_t basic[4], extended[4];
+    if (atomic_load(&is_known)) {
+        return;
+    }
+    cella_cpuid(1, 0, basic);
+    cella_cpuid(7, 0, extended);
+    if ((extended[1] & CPUID_SHA) != 0 && (basic[2] & CPUID_SSSE3) != 0 &&
+        (basic[2] & CPUID_SSE41) != 0) {
+        OPENSSL_ia32cap_P[2] |= CPUID_SHA;
+    }
+    atomic_store(&is_known, true);
+}
 
 static void blocks_take(struct fs_sha256 *hash, const void *blocks, size_t count)
 {
-    static _Atomic uint32_t known; /* 1: no SHA extensions, 2: there are */
-    _Alignas(16) uint8_t vectors[512];
-    if (atomic_load(&known) == 0) {
-        uint32_t basic[4], extended[4];
-        cella_cpuid(1, 0, basic);
-        cella_cpuid(7, 0, extended);
-        const bool has = (extended[1] & CPUID_SHA) != 0 && (basic[2] & 1u << 9) != 0 &&
-                         (basic[2] & 1u << 19) != 0; /* and SSSE3, SSE4.1 */
-        OPENSSL_ia32cap_P[2] = has ? CPUID_SHA : 0;
-        atomic_store(&known, has ? 2 : 1);
-    }
-    if (atomic_load(&known) == 2) {
-        __asm__ volatile("fxsave64 %0" : "=m"(vectors));
-    }
+    __asm__ volatile("xsave64 (%0)" : : "r"(hash->vectors), "a"(-1), "d"(-1) : "memory");
     sha256_block_data_order(hash->words, blocks, count);
-    if (atomic_load(&known) == 2) {
-        __asm__ volatile("fxrstor64 %0" : : "m"(vectors) : "memory");
-    }
+    __asm__ volatile("xrstor64 (%0)" : : "r"(hash->vectors), "a"(-1), "d"(-1) : "memory");
 }
 
-void fs_sha256_init(struct fs_sha256 *hash)
+bool fs_sha256_init(struct fs_sha256 *hash)
 {
     static const uint32_t first[8] = {0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A,
                                       0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19};
+    processor_look();
     __builtin_memcpy(hash->words, first, sizeof(first));
     hash->size = 0;
+    hash->vectors = fs_new(cella_xsave_size < VECTORS_MIN ? VECTORS_MIN : cella_xsave_size);
+    return hash->vectors != NULL;
 }
 
 void fs_sha256_update(struct fs_sha256 *hash, const void *bytes, uint64_t size)
@@ -79,4 +87,11 @@ void fs_sha256_final(struct fs_sha256 *hash, uint8_t ret_digest[32])
         const uint32_t word = __builtin_bswap32(hash->words[i]);
         __builtin_memcpy(ret_digest + 4 * i, &word, sizeof(word));
     }
+    fs_sha256_done(hash);
+}
+
+void fs_sha256_done(struct fs_sha256 *hash)
+{
+    fs_free(hash->vectors, cella_xsave_size < VECTORS_MIN ? VECTORS_MIN : cella_xsave_size);
+    hash->vectors = NULL;
 }

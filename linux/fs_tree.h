@@ -400,6 +400,9 @@ extern struct cella_bytes fs_directory;
 
 /* fs_start.c: a directory of the whole tree, made where it is missing. */
 long fs_directory_make(const char *path, uint32_t size, struct fs_entry **ret_entry);
+/* fs_ego.c: /edg/mnt, and a memory mount below it that `target` leads to. */
+long fs_ego_start(void);
+long fs_ego_memory(struct cella_bytes target);
 struct fs_tree *fs_encrypted_tree(const struct cella_program_mount *mount, long *ret_error);
 /* fs_text.c: the same in a tree that is being made. */
 long fs_directories_make(struct fs_entry *start, const char *path, uint32_t mode,
@@ -447,8 +450,10 @@ struct fs_sha256 {
     uint32_t words[8];
     uint64_t size;
     uint8_t block[64];
+    void *vectors; /* room for the vector registers, while they are used */
 };
-void fs_sha256_init(struct fs_sha256 *hash);
+bool fs_sha256_init(struct fs_sha256 *hash); /* false: no memory */
+void fs_sha256_done(struct fs_sha256 *hash);
 void fs_sha256_update(struct fs_sha256 *hash, const void *bytes, uint64_t size);
 void fs_sha256_final(struct fs_sha256 *hash, uint8_t ret_digest[32]);
 

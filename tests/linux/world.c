@@ -20,6 +20,7 @@
 #include "linux/fs_tree.h"
 
 struct cella_kernel cella_kernel = {.base = 0, .size = 1ull << 47, .tsc_hz = 2000000000};
+uint64_t cella_xsave_size = 16384;
 static uint32_t world_user;
 
 /* ------------------------------------------------------------------- memory */
