@@ -58,7 +58,7 @@ static cella_result fill(struct cella_buffer *buffer, char **arguments)
     CELLA_TRY(cella_buffer_append(buffer, &call, sizeof(call)));
     CELLA_TRY(add_texts(buffer, arguments, &call.argument_count));
     CELLA_TRY(add_texts(buffer, environ, &call.environment_count));
-    CELLA_TRY(cella_buffer_append(buffer, directory, strlen(directory) + 1));
+    CELLA_TRY(cella_buffer_append(buffer, directory, strlen(directory)));
     call.directory_size = (int64_t)strlen(directory);
     memcpy(buffer->data, &call, sizeof(call));
     CELLA_ENSURE(buffer->size <= CELLA_CALL_PROGRAM_MAX, LIMIT_EXCEEDED);

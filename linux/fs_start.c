@@ -152,18 +152,21 @@ static struct fs_tree *tree_of(const struct cella_program_mount *mount, long *re
     return tree;
 }
 
-static long mount_add(uint32_t index)
+static long mount_add(uint32_t index, bool is_ego)
 {
     const struct cella_program_mount mount = cella_program_mount_at(&fs_description, index);
     const struct cella_bytes target = cella_program_text(&fs_description, mount.target);
     if (target.size == 1) {
         return 0; /* the root: it is there */
     }
+    if (is_ego && mount.kind == CELLA_PROGRAM_MOUNT_MEMORY) {
+        return fs_ego_memory(target);
+    }
     char *path = fs_text_copy((const char *)target.data, (uint32_t)target.size);
     long error = -ENOMEM;
     struct fs_tree *tree = path ? tree_of(&mount, &error) : NULL;
     if (tree) {
-        error = tree_mount(tree, path, false);
+        error = tree_mount(tree, path, is_ego);
     }
     if (error != 0 && path) {
         cella_trace("a mount failed; its target, and the error:", (uint64_t)-error);
@@ -316,8 +319,11 @@ static long tree_build(void)
     if (result == 0) {
         result = system_add(is_ego);
     }
+    if (result == 0 && is_ego) {
+        result = fs_ego_start();
+    }
     for (uint32_t i = 0; i < fs_description.head.mounts.count && result == 0; i++) {
-        result = mount_add(i);
+        result = mount_add(i, is_ego);
     }
     for (uint32_t i = 0; i < fs_description.head.files.count && result == 0; i++) {
         result = fs_image_add(i);
