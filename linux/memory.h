@@ -1,6 +1,6 @@
 /*
  * Between the two halves of the memory manager: memory.c has the address space, memory_file.c what is behind it in files.
- * Side: enclave. Included by these two.
+ * Side: enclave. Included by these two, memory_code.c and signal_frame.c.
  */
 #ifndef CELLA_LINUX_MEMORY_H
 #define CELLA_LINUX_MEMORY_H
@@ -41,5 +41,9 @@ CELLA_KERNEL long linux_file_sync(const struct cella_regs *regs);
 CELLA_KERNEL void linux_shared_sync(uint64_t start, uint64_t end);
 /* The same, before the range goes. */
 CELLA_KERNEL void linux_shared_release(uint64_t start, uint64_t end);
+
+/* memory_code.c: an address in a trampoline of a mapped file, as the program knows it; and the way back. Else itself. */
+CELLA_KERNEL uint64_t linux_code_outward(uint64_t rip);
+CELLA_KERNEL uint64_t linux_code_inward(uint64_t rip);
 
 #endif

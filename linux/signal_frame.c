@@ -7,6 +7,7 @@
  * frame says the instruction's own, and what comes back is turned again (struct cella_program_jump).
  */
 #include "linux/linux.h"
+#include "linux/memory.h"
 
 #define SIG_SEGV 11
 #define SA_ONSTACK 0x08000000u
@@ -88,7 +89,7 @@ static uint64_t address_outward(uint64_t rip)
             high = middle;
         }
     }
-    return rip;
+    return linux_code_outward(rip);
 }
 
 static uint64_t address_inward(uint64_t rip)
@@ -109,7 +110,7 @@ static uint64_t address_inward(uint64_t rip)
             high = middle;
         }
     }
-    return rip;
+    return linux_code_inward(rip);
 }
 
 static void info_fill(uint8_t info[128], uint32_t number, const struct linux_signal_info *from)
