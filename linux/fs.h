@@ -57,7 +57,7 @@ struct fs_area {
     uint64_t start, end, offset;
     uint32_t rights; /* PROT_* */
     bool shared;
-    struct cella_open *file; /* borrowed while the tree asks; NULL: none */
+    struct cella_open *file; /* a reference for the caller; NULL: none */
     const char *label;       /* "[heap]", "[stack]"; NULL: none */
 };
 struct fs_thread {

@@ -259,6 +259,9 @@ static void say_maps(struct fs_text *text, const struct fs_node *node)
     (void)node;
     for (uint32_t i = 0; fs_system_area(i, &area) && !text->failed; i++) {
         say_area(text, &area);
+        if (area.file) {
+            cella_open_put(area.file);
+        }
     }
 }
 

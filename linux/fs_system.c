@@ -54,10 +54,33 @@ void fs_system_memory(struct fs_memory_use *ret_use)
     ret_use->peak = linux_pages_peak() * SGX_PAGE_SIZE;
     for (uint32_t i = 0; cella_linux_area_get(i, &area); i++) {
         const uint64_t size = area.end - area.start;
+        if (area.file) {
+            cella_open_put(area.file);
+        }
         ret_use->mapped += size;
         ret_use->stack += (area.flags & LINUX_AREA_STACK) != 0 ? size : 0;
         ret_use->data += (area.rights & LINUX_PROT_WRITE) != 0 ? size : 0;
     }
+}
+
+/* The measured path of the program for the areas that its image has loaded. */
+static const char *label_of(const struct linux_area *area)
+{
+    static char path[FS_PATH_SIZE / 4];
+    if ((area->flags & LINUX_AREA_STACK) != 0) {
+        return "[stack]";
+    }
+    for (uint32_t i = 0; i < fs_description.head.loads.count; i++) {
+        const struct cella_program_load load = cella_program_load_at(&fs_description, i);
+        const struct cella_bytes text =
+            cella_program_text(&fs_description, fs_description.head.executable);
+        if (area->start >= load.address && area->start < load.address + load.size &&
+            load.kind == CELLA_PROGRAM_LOAD_PROGRAM && text.size < sizeof(path)) {
+            __builtin_memcpy(path, text.data, text.size);
+            return path;
+        }
+    }
+    return (area->flags & LINUX_AREA_BREAK) != 0 ? "[heap]" : NULL;
 }
 
 bool fs_system_area(uint32_t index, struct fs_area *ret_area)
@@ -73,11 +96,22 @@ bool fs_system_area(uint32_t index, struct fs_area *ret_area)
         .rights = area.rights,
         .shared = (area.flags & LINUX_AREA_SHARED) != 0,
         .file = area.file,
-        .label = (area.flags & LINUX_AREA_STACK) != 0   ? "[stack]"
-                 : (area.flags & LINUX_AREA_BREAK) != 0 ? "[heap]"
-                                                        : NULL,
+        .label = area.file ? NULL : label_of(&area),
     };
     return true;
+}
+
+/* As long as nobody has given it another: the file's. */
+static void name_of_program(char name[LINUX_NAME_SIZE])
+{
+    const struct cella_bytes path =
+        cella_program_text(&fs_description, fs_description.head.executable);
+    uint64_t at = path.size;
+    while (at > 0 && path.data[at - 1] != '/') {
+        at--;
+    }
+    const uint64_t size = path.size - at;
+    __builtin_memcpy(name, path.data + at, size < LINUX_NAME_SIZE ? size : LINUX_NAME_SIZE - 1);
 }
 
 /* By slots; the main thread has the first. */
@@ -90,6 +124,9 @@ bool fs_system_thread(uint32_t index, struct fs_thread *ret_thread)
             ret_thread->is_running = true;
             __builtin_memcpy(ret_thread->name, thread->name, sizeof(ret_thread->name));
             ret_thread->name[sizeof(ret_thread->name) - 1] = 0;
+            if (ret_thread->name[0] == 0) {
+                name_of_program(ret_thread->name);
+            }
             return true;
         }
     }

@@ -131,7 +131,7 @@ CELLA_KERNEL int linux_memory_fault(uint64_t address, uint32_t error);
 /* Pages for the program that the kernel chooses, readable and writable; 0: none. */
 CELLA_KERNEL uint64_t cella_linux_user_pages(uint64_t size);
 CELLA_KERNEL void cella_linux_user_pages_free(uint64_t at, uint64_t size);
-/* The areas in order, for /proc/self/maps. false: no more. */
+/* The areas in order, for /proc/self/maps, with a reference of the file for the caller. false: no more. */
 CELLA_KERNEL bool cella_linux_area_get(uint32_t index, struct linux_area *ret_area);
 
 /* mutex.c: sleeps in the host; never held while the program's memory is touched. */

@@ -544,7 +544,9 @@ bool cella_linux_area_get(uint32_t index, struct linux_area *ret_area)
     const struct linux_area *area = linux_space_at(index);
     if (area) {
         *ret_area = *area;
-        ret_area->file = NULL;
+        if (area->file) {
+            atomic_fetch_add(&area->file->references, 1);
+        }
     }
     linux_mutex_give(&linux_memory_lock);
     return area != NULL;
