@@ -8,7 +8,15 @@
 #include <unistd.h>
 
 #include "cli/ego.h"
+#include "cli/sdk.h"
 #include "common/cleanup.h"
+
+#ifndef CELLA_SOURCE_ROOT
+#define CELLA_SOURCE_ROOT ""
+#endif
+#ifndef CELLA_LIBDIR
+#define CELLA_LIBDIR "lib"
+#endif
 
 /* Go's own resolver and user database instead of the libc's: a program without C of its own is then static. */
 #define STATIC_TAGS "netgo,osusergo"
@@ -52,6 +60,48 @@ bool go_tool_find(char *ret_path, size_t size, struct cella_error *error)
     return false;
 }
 
+/* FLAGS behind what the variable holds, or behind Go's own default. */
+static bool add_flags(const char *variable, const char *flags)
+{
+    const char *old = getenv(variable);
+    char *joined = NULL;
+    const bool good = asprintf(&joined, "%s %s", old ? old : "-g -O2", flags) > 0 &&
+                      setenv(variable, joined, 1) == 0;
+    free(joined);
+    return good;
+}
+
+/*
+ * Headers and library for EGo's package eclient, which verifies outside of enclaves through cgo: the Open Enclave skin's,
+ * of the prefix or the build tree that this program lies in.
+ */
+static bool add_verifier(void)
+{
+    static const struct {
+        const char *include, *library;
+    } places[] = {
+        {"../include", "../" CELLA_LIBDIR "/openenclave/host"},
+        {CELLA_SOURCE_ROOT "/include", "../compat/openenclave"},
+    };
+    char folder[SDK_PATH_MAX], header[2 * SDK_PATH_MAX], library[2 * SDK_PATH_MAX];
+    if (!cella_is_ok(sdk_program_folder(folder, sizeof(folder), NULL))) {
+        return true;
+    }
+    for (size_t i = 0; i < CELLA_COUNT(places); i++) {
+        const bool absolute = places[i].include[0] == '/';
+        snprintf(header, sizeof(header), "-I%s%s%s", absolute ? "" : folder, absolute ? "" : "/",
+                 places[i].include);
+        snprintf(library, sizeof(library), "%s/%s/liboehostverify.a", folder, places[i].library);
+        if (access(library, R_OK) == 0 && !strpbrk(folder, " \t'\"")) {
+            *strrchr(library, '/') = 0;
+            memmove(library + 2, library, strlen(library) + 1);
+            memcpy(library, "-L", 2);
+            return add_flags("CGO_CFLAGS", header) && add_flags("CGO_LDFLAGS", library);
+        }
+    }
+    return true;
+}
+
 /* The tags in GOFLAGS, where it has none of its own; those of a command line take their place. */
 bool go_tool_environment(struct cella_error *error)
 {
@@ -64,6 +114,7 @@ bool go_tool_environment(struct cella_error *error)
         good = good && setenv("GOFLAGS", joined, 1) == 0;
         free(joined);
     }
+    good = good && add_verifier();
     if (!good) {
         cella_ignore(cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "no memory"));
     }
