@@ -113,10 +113,18 @@ CELLA_ABI_AT(cella_call_init, tsc_hz, 32);
 CELLA_ABI_AT(cella_call_init, ocall_ring, 56);
 #define CELLA_CALL_ENVIRONMENT_MAX 4096u
 
-/* The head of an arena. `event` is the word on which the thread of this slot sleeps: WAKE sets it to 1. */
+/* The head of an arena. `event` is the word on which the thread of this slot sleeps: CELLA_EVENT_*, set by WAKE and KICK. */
+#define CELLA_EVENT_WAKE 1u
+#define CELLA_EVENT_KICK 2u
 struct cella_call_arena {
     uint32_t event;
-    uint32_t reserved[15];
+    uint32_t reserved1;
+    /*
+     * In the first slot's arena: signals that reached the host for the enclave, bit n - 1 for signal n. The host sets bits
+     * and kicks every slot that is in use; the enclave takes them. A hint, like all that a host says of signals.
+     */
+    uint64_t signals;
+    uint32_t reserved[12];
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_call_arena) == 64);
 
@@ -129,7 +137,10 @@ CELLA_ABI_ASSERT(sizeof(struct cella_call_arena) == 64);
 #define CELLA_WAIT_UNTIL_MONOTONIC 2u
 #define CELLA_WAIT_UNTIL_REALTIME 3u
 
-/* The host waits until arenas[slot].event != 0, takes it back to 0 and returns OK; BUSY when the time is over. */
+/*
+ * The host waits until arenas[slot].event has CELLA_EVENT_WAKE, takes it back to 0 and returns OK; BUSY when the time is
+ * over; INTERRUPTED after a KICK, which may also have been meant for something that has ended by then.
+ */
 struct cella_call_wait {
     uint32_t slot;
     uint32_t clock;

@@ -169,6 +169,17 @@ cella_result cella_store_u32(void CELLA_HOST *to, uint32_t value)
     return CELLA_OK;
 }
 
+cella_result cella_exchange_u64(uint64_t *ret_value, void CELLA_HOST *at, uint64_t value)
+{
+    const uint64_t address = (uint64_t)at;
+    CELLA_ENSURE(address % 8 == 0, HOST_POINTER);
+    CELLA_TRY(cella_span_check(address, 8));
+    *ret_value =
+        __atomic_exchange_n((uint64_t *)host_raw_out(cella_host_pointer_out(span_clamp(address))),
+                            value, __ATOMIC_SEQ_CST);
+    return CELLA_OK;
+}
+
 cella_result cella_ring_attach(struct cella_ring *ring, uint64_t address)
 {
     CELLA_ENSURE(address % 64 == 0 && address != 0, HOST_POINTER);

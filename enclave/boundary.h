@@ -41,6 +41,9 @@ CELLA_MUST_USE cella_result cella_copy_out(void CELLA_HOST *to, const void *from
 CELLA_MUST_USE cella_result cella_fetch_u32(uint32_t *ret_value, const void CELLA_HOST *from);
 CELLA_MUST_USE cella_result cella_fetch_u64(uint64_t *ret_value, const void CELLA_HOST *from);
 CELLA_MUST_USE cella_result cella_store_u32(void CELLA_HOST *to, uint32_t value);
+/* Takes what is there and leaves `value`, in one step. */
+CELLA_MUST_USE cella_result cella_exchange_u64(uint64_t *ret_value, void CELLA_HOST *at,
+                                               uint64_t value);
 
 /*
  * A ring whose whole span has been checked: its slots' words, without a check each time. Places are masked. Loads

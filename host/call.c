@@ -14,20 +14,17 @@
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 
-/* Entries of this thread that have not ended: an ocall's ecall finds its TCS here. */
-struct active {
-    struct active *outer;
-    cella_enclave *enclave;
-    struct cella_host_slot *slot;
-    bool apart; /* serves a switchless call that no worker took */
-};
-
 #define HOT_TLS static __thread __attribute__((tls_model("initial-exec")))
-HOT_TLS struct active *t_active;
+HOT_TLS struct cella_host_active *t_active;
 HOT_TLS struct {
     uint64_t serial;
     struct cella_host_slot *slot;
 } t_last; /* the slot this thread used last: its arena and stack are warm */
+
+const struct cella_host_active *cella_host_active(void)
+{
+    return t_active;
+}
 
 static bool slot_try(struct cella_host_slot *slot)
 {
@@ -143,6 +140,9 @@ void cella_host_die(cella_enclave *enclave, cella_result result, uint64_t reason
         snprintf(enclave->abort_text, sizeof(enclave->abort_text), "%s", words);
     }
     cella_host_wake_all(enclave);
+    for (uint32_t i = 0; enclave->services && i < enclave->thread_count; i++) {
+        cella_kick(enclave, i); /* those that compute inside come out */
+    }
     atomic_fetch_add(&enclave->free_event, 1);
     syscall(SYS_futex, &enclave->free_event, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
@@ -156,8 +156,9 @@ void cella_host_ocall(struct cella_host_frame *frame)
     const size_t in_size = frame->rdx;
     void *out = (void *)(frame->rsi + CELLA_CALL_OUTPUT_AT(in_size));
     const size_t capacity = frame->r8;
-    struct active *active = t_active;
+    struct cella_host_active *active = t_active;
     size_t size = 0;
+    cella_kick_note(slot, 1);
     active->apart = (frame->rdi & CELLA_EXIT_SWITCHLESS) != 0;
     cella_result result = CELLA_RESULT(NOT_FOUND);
     if (LIKELY(number < enclave->ocall_count)) {
@@ -169,12 +170,13 @@ void cella_host_ocall(struct cella_host_frame *frame)
     frame->rdi = CELLA_ENTER_RETURN | frame->r9 << 32;
     frame->rsi = result.code;
     frame->rdx = size;
+    cella_kick_note(slot, 0);
 }
 
 cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot,
                             struct cella_host_frame *frame)
 {
-    struct active active = {.outer = t_active, .enclave = enclave, .slot = slot};
+    struct cella_host_active active = {.outer = t_active, .enclave = enclave, .slot = slot};
     frame->run = &slot->run;
     frame->enter = enclave->enter;
     frame->slot = slot;
@@ -182,7 +184,16 @@ cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot
     frame->status = CELLA_HOST_LEFT;
     slot->run.user_data = (uint64_t)frame;
     t_active = &active;
+    const bool is_outermost = enclave->is_interruptible && atomic_load(&slot->tid) == 0;
+    if (is_outermost) {
+        cella_kick_enter(slot);
+    }
+    cella_kick_note(slot, 0);
     cella_host_enter(frame);
+    cella_kick_note(slot, 1);
+    if (is_outermost) {
+        atomic_store(&slot->tid, 0);
+    }
     t_active = active.outer;
     if (LIKELY(frame->status == CELLA_HOST_LEFT && (frame->rdi & 0xFF) == CELLA_EXIT_DONE)) {
         return (cella_result){.code = (uint32_t)frame->rsi};
@@ -225,7 +236,7 @@ static cella_result slot_nested(const cella_enclave *enclave, bool is_switchless
                                 struct cella_host_slot **ret_slot)
 {
     const bool refuses = (enclave->flags & CELLA_ENCLAVE_NO_NESTING) != 0;
-    const struct active *a = t_active;
+    const struct cella_host_active *a = t_active;
     while (a && a->enclave != enclave) {
         a = a->outer;
     }

@@ -119,8 +119,8 @@ static int64_t entries(struct cella_service_call *call)
 /* Somebody has the lock: tried again after a while, until the enclave ends. */
 static int64_t lock_pause(const struct cella_service_call *call)
 {
-    struct pollfd list[1];
-    return cella_list_wait(call->enclave, list, 0, LOCK_PAUSE);
+    struct pollfd list[2];
+    return cella_list_wait(call->enclave, list, 0, LOCK_PAUSE, -1, NULL);
 }
 
 static int64_t lock_file(const struct cella_service_call *call)

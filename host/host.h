@@ -56,6 +56,12 @@ struct cella_host_slot {
     uint64_t tcs;
     cella_enclave *enclave;
     struct cella_call_arena *arena;
+    /* kick.c */
+    _Atomic uint32_t tid;      /* of the thread that has entered by this slot; 0: none */
+    _Atomic uint32_t kicked;   /* it is to look at its signals */
+    _Atomic uint32_t kick_tid; /* the thread that a kick is on its way to */
+    _Atomic uint32_t in_host;  /* it serves an ocall or an exception */
+    _Atomic uint32_t looked;   /* stage one has had an entry, by a kick */
     _Alignas(64) struct sgx_linux_run run;
 };
 
@@ -65,6 +71,14 @@ struct cella_host_thread {
     pthread_t thread;
     cella_enclave *enclave;
     struct cella_host_slot *slot;
+};
+
+/* An entry of the thread that has not ended, the innermost first: an ocall's ecall finds its TCS here. */
+struct cella_host_active {
+    struct cella_host_active *outer;
+    cella_enclave *enclave;
+    struct cella_host_slot *slot;
+    bool apart; /* serves a switchless call that no worker took */
 };
 
 struct cella_switchless;
@@ -84,6 +98,7 @@ struct cella_enclave {
     const cella_ocall_function *ocalls;
     void *ocall_context;
     uint32_t thread_count;
+    bool is_interruptible;
     int fd;
     uint64_t base, size;
     uint64_t
@@ -126,6 +141,36 @@ int cella_host_handler(long rdi, long rsi, long rdx, long rsp, long r8, long r9,
                        struct sgx_linux_run *run);
 /* call.c, called by enter.S: serves one ocall and leaves the registers of RETURN in the frame. */
 void cella_host_ocall(struct cella_host_frame *frame);
+/* This thread's entries. */
+const struct cella_host_active *cella_host_active(void);
+
+/* exception.c */
+/* Stage one of `slot`, by an entry at CSSA 1. The frame has its answer. */
+void cella_host_look(struct cella_host_slot *slot, sgx_linux_enter_fn enter,
+                     struct cella_host_frame *ret_frame);
+/* kick.c: CELLA_OCALL_KICK. */
+/* Chooses a signal and installs its handler, once in a process. false: none is free. */
+bool cella_kick_prepare(void);
+/* The thread in slot `index` looks at its signals; nothing when there is none. */
+void cella_kick(cella_enclave *enclave, uint32_t index);
+/* For threads that the runtime makes: the signal is not blocked there. */
+void cella_kick_unblock(void);
+/* Notes who is in the slot. */
+void cella_kick_enter(struct cella_host_slot *slot);
+/* Whether kicks are noted only: host code that this thread runs for the slot will see them. */
+static inline void cella_kick_note(struct cella_host_slot *slot, uint32_t in_host)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&slot->in_host, in_host, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+/* Takes the kick, if there is one. */
+static inline bool cella_kick_take(struct cella_host_slot *slot)
+{
+    return atomic_load_explicit(&slot->kicked, memory_order_seq_cst) != 0 &&
+           atomic_exchange(&slot->kicked, 0) != 0;
+}
+
 /* exception.c, called by enter.S after anything but EEXIT: 1 = ERESUME now, 0 = give up, see frame->status. */
 int cella_host_exception(struct cella_host_frame *frame);
 

@@ -44,14 +44,6 @@ cella_result cella_poll_wake(cella_enclave *enclave, const uint8_t *in, size_t i
     return CELLA_OK;
 }
 
-static void bell_clear(int bell)
-{
-    uint64_t count;
-    if (read(bell, &count, sizeof(count)) < 0) {
-        return; /* nobody rang it */
-    }
-}
-
 /* Waits for list[0 … count), with the slot's bell and the stop behind them. Ready ones, without the bell. */
 static int64_t wait_with_bell(cella_enclave *enclave, uint32_t slot, struct pollfd *list,
                               size_t count, int64_t timeout, int64_t *ret_remaining)
@@ -61,16 +53,12 @@ static int64_t wait_with_bell(cella_enclave *enclave, uint32_t slot, struct poll
     if (bell < 0) {
         return -EMFILE;
     }
-    list[count] = (struct pollfd){.fd = bell, .events = POLLIN};
-    int64_t ready = cella_list_wait(enclave, list, count + 1, timeout);
-    if (list[count].revents != 0) {
-        bell_clear(bell);
-        ready -= ready > 0;
-    }
+    bool rung = false;
+    const int64_t ready = cella_list_wait(enclave, list, count, timeout, bell, &rung);
     const int64_t left = timeout < 0 ? 0 : timeout - (cella_now() - start);
     *ret_remaining = left > 0 ? left : 0;
     /* Nothing is ready and nobody rang: the time is over, also when the clock is a little behind. */
-    if (ready == 0 && timeout >= 0 && list[count].revents == 0) {
+    if (ready == 0 && timeout >= 0 && !rung) {
         *ret_remaining = 0;
     }
     return ready;

@@ -6,9 +6,11 @@
 #include "host/bridge.h"
 #include "host/host.h"
 #include "host/quote.h"
+#include "host/services.h"
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +58,8 @@ static cella_result service_wait(cella_enclave *enclave, const void *in)
     struct cella_call_wait wait;
     memcpy(&wait, in, sizeof(wait));
     CELLA_ENSURE(wait.slot < enclave->thread_count, OUT_OF_RANGE);
-    uint32_t *event = &enclave->slots[wait.slot].arena->event;
+    struct cella_host_slot *slot = &enclave->slots[wait.slot];
+    uint32_t *event = &slot->arena->event;
     struct timespec time = {.tv_sec = wait.seconds, .tv_nsec = wait.nanoseconds};
     int clock = 0;
     if (wait.clock == CELLA_WAIT_UNTIL_REALTIME) {
@@ -70,7 +73,10 @@ static cella_result service_wait(cella_enclave *enclave, const void *in)
             time.tv_sec++;
         }
     }
-    while (__atomic_exchange_n(event, 0, __ATOMIC_ACQ_REL) == 0) {
+    while ((__atomic_exchange_n(event, 0, __ATOMIC_SEQ_CST) & CELLA_EVENT_WAKE) == 0) {
+        if (cella_kick_take(slot)) {
+            return CELLA_RESULT(INTERRUPTED);
+        }
         if (atomic_load(&enclave->stopping) || atomic_load(&enclave->dead)) {
             return CELLA_OK;
         }
@@ -86,7 +92,7 @@ static cella_result service_wait(cella_enclave *enclave, const void *in)
 static void wake_slot(cella_enclave *enclave, uint32_t slot)
 {
     uint32_t *event = &enclave->slots[slot].arena->event;
-    __atomic_store_n(event, 1, __ATOMIC_RELEASE);
+    __atomic_fetch_or(event, CELLA_EVENT_WAKE, __ATOMIC_SEQ_CST);
     futex(event, FUTEX_WAKE_PRIVATE, 1, NULL, 0);
 }
 
@@ -105,6 +111,18 @@ static cella_result service_wake(cella_enclave *enclave, const uint8_t *in, size
         memcpy(&slot, in + at, sizeof(slot));
         CELLA_ENSURE(slot < enclave->thread_count, OUT_OF_RANGE);
         wake_slot(enclave, slot);
+    }
+    return CELLA_OK;
+}
+
+static cella_result service_kick(cella_enclave *enclave, const uint8_t *in, size_t in_size)
+{
+    CELLA_ENSURE(enclave->is_interruptible, UNSUPPORTED);
+    for (size_t at = 0; at + 4 <= in_size; at += 4) {
+        uint32_t slot;
+        memcpy(&slot, in + at, sizeof(slot));
+        CELLA_ENSURE(slot < enclave->thread_count, OUT_OF_RANGE);
+        cella_kick(enclave, slot);
     }
     return CELLA_OK;
 }
@@ -131,9 +149,14 @@ static cella_result service_write(cella_enclave *enclave, const uint8_t *in, siz
     return answer_i64(written < 0 ? -errno : written, out, out_capacity, ret_size);
 }
 
-static cella_result service_read(uint8_t *out, size_t out_capacity, size_t *ret_size)
+static cella_result service_read(cella_enclave *enclave, uint8_t *out, size_t out_capacity,
+                                 size_t *ret_size)
 {
     CELLA_ENSURE(out_capacity >= sizeof(int64_t), BUFFER_TOO_SMALL);
+    const int64_t ready = cella_handle_wait(enclave, STDIN_FILENO, POLLIN, CELLA_WAIT_FOR_EVER);
+    if (ready < 0) {
+        return answer_i64(ready, out, out_capacity, ret_size);
+    }
     const ssize_t got = read(0, out + sizeof(int64_t), out_capacity - sizeof(int64_t));
     CELLA_TRY(answer_i64(got < 0 ? -errno : got, out, out_capacity, ret_size));
     *ret_size += got > 0 ? (size_t)got : 0;
@@ -240,6 +263,8 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
         return service_wait(enclave, in);
     case CELLA_OCALL_WAKE:
         return service_wake(enclave, in, in_size);
+    case CELLA_OCALL_KICK:
+        return service_kick(enclave, in, in_size);
     case CELLA_OCALL_THREAD:
         memcpy(&index, in, sizeof(index));
         return cella_host_thread_start(enclave, index);
@@ -249,7 +274,7 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
     case CELLA_OCALL_WRITE:
         return service_write(enclave, in, in_size, out, out_capacity, ret_size);
     case CELLA_OCALL_READ:
-        return service_read(out, out_capacity, ret_size);
+        return service_read(enclave, out, out_capacity, ret_size);
     case CELLA_OCALL_CLOCK:
         return service_clock(in, out, out_capacity, ret_size);
     case CELLA_OCALL_TRACE:

@@ -102,29 +102,61 @@ bool cella_is_stopping(const cella_enclave *enclave)
     return atomic_load(&enclave->stopping) != 0 || atomic_load(&enclave->dead) != 0;
 }
 
-int64_t cella_list_wait(const cella_enclave *enclave, struct pollfd *list, size_t count,
-                        int64_t timeout)
+/* The slot in which this thread serves the enclave; NULL: in none, or in one that nobody kicks. */
+static struct cella_host_slot *slot_here(const cella_enclave *enclave)
+{
+    const struct cella_host_active *active = cella_host_active();
+    return active && active->enclave == enclave && enclave->is_interruptible ? active->slot : NULL;
+}
+
+static void bell_clear(int bell)
+{
+    uint64_t count;
+    if (read(bell, &count, sizeof(count)) < 0) {
+        return; /* nobody rang it */
+    }
+}
+
+int64_t cella_list_wait(cella_enclave *enclave, struct pollfd *list, size_t count, int64_t timeout,
+                        int bell, bool *ret_rung)
 {
     const int64_t end = timeout < 0 ? 0 : cella_now() + timeout;
+    struct cella_host_slot *slot = slot_here(enclave);
+    if (slot && bell < 0) {
+        bell = cella_slot_bell(enclave, slot->index);
+    }
     list[count] = (struct pollfd){.fd = enclave->services->stop, .events = POLLIN};
+    list[count + 1] = (struct pollfd){.fd = bell, .events = POLLIN};
     for (;;) {
+        if (slot && cella_kick_take(slot)) { /* the bell exists by now: later kicks ring it */
+            return -EINTR;
+        }
         const int64_t left = timeout < 0 ? 0 : end - cella_now();
         const struct timespec limit = {.tv_sec = left > 0 ? left / NANOSECONDS : 0,
                                        .tv_nsec = left > 0 ? left % NANOSECONDS : 0};
-        const int ready = ppoll(list, count + 1, timeout < 0 ? NULL : &limit, NULL);
+        int ready = ppoll(list, count + 2, timeout < 0 ? NULL : &limit, NULL);
         if (cella_is_stopping(enclave) || (ready > 0 && list[count].revents != 0)) {
             return -EINTR;
         }
-        if (ready >= 0 || errno != EINTR) {
+        const bool rung = ready > 0 && list[count + 1].revents != 0;
+        if (rung) {
+            bell_clear(bell);
+            ready--;
+        }
+        if (ret_rung) {
+            *ret_rung = rung;
+        }
+        if (ready > 0 || (ready == 0 && (!rung || (ret_rung && !(slot && slot->kicked)))) ||
+            (ready < 0 && errno != EINTR)) {
             return cella_errno_or(ready);
         }
     }
 }
 
-int64_t cella_handle_wait(const cella_enclave *enclave, int fd, short events, int64_t timeout)
+int64_t cella_handle_wait(cella_enclave *enclave, int fd, short events, int64_t timeout)
 {
-    struct pollfd list[2] = {{.fd = fd, .events = events}};
-    return cella_list_wait(enclave, list, 1, timeout);
+    struct pollfd list[3] = {{.fd = fd, .events = events}};
+    return cella_list_wait(enclave, list, 1, timeout, -1, NULL);
 }
 
 static int64_t serve(uint32_t number, struct cella_service_call *call)

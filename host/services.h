@@ -36,12 +36,18 @@ int64_t cella_handle_own(cella_enclave *enclave, int fd);
 bool cella_handle_is_open(const cella_enclave *enclave, int32_t handle);
 int64_t cella_handle_close(cella_enclave *enclave, int32_t handle);
 
-/* Until `fd` has one of `events`: 1. Nanoseconds, or for ever; 0: time is over. -EINTR: the enclave is ending. */
-int64_t cella_handle_wait(const cella_enclave *enclave, int fd, short events, int64_t timeout);
-/* poll(2) that also ends by the enclave's end (-EINTR). `list` has a place more than `count`, for that. */
+/*
+ * Until `fd` has one of `events`: 1. Nanoseconds, or for ever; 0: time is over. -EINTR: the enclave is ending, or the thread
+ * was kicked.
+ */
+int64_t cella_handle_wait(cella_enclave *enclave, int fd, short events, int64_t timeout);
+/*
+ * poll(2) that also ends by the enclave's end and by a kick (-EINTR). `list` has two places more than `count`, for that.
+ * With `ret_rung` it ends by POLL_WAKE too, which rings `bell`.
+ */
 struct pollfd;
-int64_t cella_list_wait(const cella_enclave *enclave, struct pollfd *list, size_t count,
-                        int64_t timeout);
+int64_t cella_list_wait(cella_enclave *enclave, struct pollfd *list, size_t count, int64_t timeout,
+                        int bell, bool *ret_rung);
 int64_t cella_now(void);
 bool cella_is_stopping(const cella_enclave *enclave);
 

@@ -5,12 +5,16 @@
  */
 #include "host/host.h"
 
-#include <signal.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define JOIN_NANOSECONDS 20000000 /* between two kicks */
 
 static void *thread_main(void *argument)
 {
     struct cella_host_thread *self = argument;
+    cella_kick_unblock();
     cella_ignore(cella_host_call(self->enclave, self->slot, CELLA_ENTER_THREAD, 0, 0));
     atomic_store(&self->slot->busy, 0);
     return NULL;
@@ -46,6 +50,25 @@ cella_result cella_host_thread_start(cella_enclave *enclave, uint32_t slot)
     return CELLA_OK;
 }
 
+/* A thread that computes inside a dead enclave does not find out by itself. */
+static void thread_join(struct cella_host_thread *thread)
+{
+    struct timespec until;
+    int result;
+    do {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += JOIN_NANOSECONDS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        result = thread->enclave->is_interruptible
+                     ? pthread_timedjoin_np(thread->thread, NULL, &until)
+                     : pthread_join(thread->thread, NULL);
+        if (result == ETIMEDOUT) {
+            cella_kick(thread->enclave, thread->slot->index);
+        }
+    } while (result == ETIMEDOUT);
+}
+
 void cella_host_threads_join(cella_enclave *enclave)
 {
     for (;;) {
@@ -58,7 +81,7 @@ void cella_host_threads_join(cella_enclave *enclave)
         if (!thread) {
             return;
         }
-        pthread_join(thread->thread, NULL);
+        thread_join(thread);
         free(thread);
     }
 }

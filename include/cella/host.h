@@ -52,6 +52,11 @@ typedef cella_result (*cella_service_function)(void *context, uint32_t number, c
  * one, an ecall takes a TCS of its own, whoever serves it.
  */
 #define CELLA_ENCLAVE_NO_NESTING 0x20u
+/*
+ * Threads of the enclave may interrupt each other, and cella_enclave_signal the enclave: a real-time signal of the host's
+ * that is free when the enclave is created gets a handler. Always on for images of whole programs.
+ */
+#define CELLA_ENCLAVE_INTERRUPTIBLE 0x40u
 
 /* Zero-initialise; all fields may stay zero. */
 struct cella_enclave_options {
@@ -105,6 +110,12 @@ void cella_enclave_destroy(cella_enclave *enclave);
 CELLA_MUST_USE cella_result cella_ecall(cella_enclave *enclave, uint32_t number, const void *in,
                                         size_t in_size, void *out, size_t out_capacity,
                                         size_t *ret_size);
+
+/*
+ * Tells the enclave of a whole program that signal `number` (1 ... 64) was sent to it; the program sees it as a process
+ * does. WRONG_STATE: the enclave is dead, or cannot be interrupted; OUT_OF_RANGE. Async-signal-safe, thread-safe.
+ */
+CELLA_MUST_USE cella_result cella_enclave_signal(cella_enclave *enclave, int number);
 
 /* Why the enclave was aborted, in words; "" when it was not. Good until destruction. */
 const char *cella_enclave_abort_text(cella_enclave *enclave);
