@@ -188,10 +188,11 @@ static cella_result enclave_make(struct cella_host_image_file *file, const char 
     if (enclave->flags & CELLA_ENCLAVE_INTERRUPTIBLE || image->info.program_offset != 0) {
         enclave->is_interruptible = cella_kick_prepare();
         if (!enclave->is_interruptible) {
-            return cella_error_set(error, CELLA_RESULT(LIMIT_EXCEEDED),
-                                   "%s: this process has a handler for every real-time signal, and one"
-                                   " is needed to interrupt the enclave's threads",
-                                   enclave->name);
+            return cella_error_set(
+                error, CELLA_RESULT(LIMIT_EXCEEDED),
+                "%s: this process has a handler for every real-time signal, and one"
+                " is needed to interrupt the enclave's threads",
+                enclave->name);
         }
     }
     CELLA_TRY(cella_host_load(enclave, image, file, error));
