@@ -66,11 +66,11 @@ if [ "$language" = c ]; then
         gcc $flags "$work/dynamic"
         gcc -no-pie -s $flags "$work/dynamic-fixed"
     }
-    try static 0 - '240 10 a' a cancel
-    try static-stripped 0 - '240 10 a' a cancel
-    try static-pie 0 - '240 10 a' a cancel
-    try dynamic 0 "$loader" '240 10 a' a cancel
-    try dynamic-fixed 0 "$loader" '240 10 a' a cancel
+    try static 0 - '240 10 a' a
+    try static-stripped 0 - '240 10 a' a
+    try static-pie 0 - '240 10 a' a
+    try dynamic 0 "$loader" '240 10 a' a
+    try dynamic-fixed 0 "$loader" '240 10 a' a
     if command -v musl-gcc >/dev/null; then
         # shellcheck disable=SC2086 # a list of flags
         {

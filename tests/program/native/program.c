@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     if (read(99, text, 1) != -1 || errno != EBADF) {
         return 6;
     }
-    /* The signal of a cancellation reads code addresses; the runner's trampolines only have their own: glibc does not mind. */
+    /* The handler of a cancellation compares code addresses: outside an enclave nobody tells it those of the instructions. */
     if (argc > 2) {
         pthread_t waiting;
         void *result;
