@@ -130,12 +130,18 @@ static void container_read(struct mutation *mutation, json_t *json, const char *
     mutation->asks |= ret_container->asks;
 }
 
-/* All containers; the caller frees. */
+/* All containers; the caller frees. NULL: out of memory, or too many. */
 static struct container *containers_read(struct mutation *mutation, json_t *spec, size_t *ret_count)
 {
     size_t room = 0, count = 0;
     for (size_t i = 0; i < CELLA_COUNT(g_lists); i++) {
         room += json_array_size(json_object_get(spec, g_lists[i]));
+    }
+    if (room > CONTAINERS_MAX) {
+        warn(mutation, "%zu containers: pods with more than %u get nothing added", room,
+             CONTAINERS_MAX);
+        *ret_count = 0;
+        return NULL;
     }
     struct container *containers = calloc(room ? room : 1, sizeof(*containers));
     for (size_t i = 0; containers && i < CELLA_COUNT(g_lists); i++) {
@@ -246,7 +252,7 @@ static bool volume_is_named(json_t *volumes, const char *name)
     return false;
 }
 
-/* A volume for the socket: one that is there, or a new one. false: the pod's list is none. */
+/* A volume for the socket: one that is there, or a new one. false: the pod's list is none, or has all our names. */
 static bool volume_need(struct mutation *mutation, json_t *spec, const struct container *sidecar,
                         char *ret_name, size_t room)
 {
@@ -263,8 +269,12 @@ static bool volume_need(struct mutation *mutation, json_t *spec, const struct co
         return false;
     }
     snprintf(ret_name, room, VOLUME);
-    for (int i = 1; volume_is_named(volumes, ret_name); i++) {
-        snprintf(ret_name, room, VOLUME "-%d", i);
+    for (unsigned i = 1; volume_is_named(volumes, ret_name); i++) {
+        if (i == VOLUME_NAMES_MAX) {
+            warn(mutation, "no quote socket: the pod's own volumes have the names " VOLUME "...");
+            return false;
+        }
+        snprintf(ret_name, room, VOLUME "-%u", i);
     }
     element_append(
         mutation, volumes, path,

@@ -129,7 +129,8 @@ void warn_resource(struct mutation *mutation, const char *container, const char 
         }
         return;
     }
-    const struct enclave_resource *meant = name_meant(name);
+    const struct enclave_resource *meant =
+        mutation->unknown_names++ < UNKNOWN_NAMES_MAX ? name_meant(name) : NULL;
     if (meant) {
         warn(mutation, "container \"%.63s\": no node offers \"%.80s\"; the name is \"%s\"%s",
              container, name, meant->name,

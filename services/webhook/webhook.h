@@ -14,6 +14,10 @@
 
 #define WARNINGS_MAX 8u
 #define WARNING_SIZE 256u /* what API servers pass on of one */
+/* A body of megabytes is anybody's who may make pods: what is done for one of them is bounded, whatever it has in it. */
+#define CONTAINERS_MAX 256u    /* in a pod that is changed */
+#define VOLUME_NAMES_MAX 16u   /* of ours that are tried where a pod has them, too */
+#define UNKNOWN_NAMES_MAX 256u /* of resources that are compared with the known ones */
 
 enum quote_provider { PROVIDER_NONE, PROVIDER_AESMD };
 enum device_scope { DEVICES_ANY, DEVICES_INTEL };
@@ -45,6 +49,7 @@ struct mutation {
     json_t *patch;
     json_t *warnings;
     bool asks;
+    unsigned unknown_names;
 };
 
 /* mutate.c: looks at the pod and changes what it lacks */

@@ -434,6 +434,24 @@ def webhook_warnings(api):
     assert api.review(asking("nvidia.com/gpu", 1))[1] == []
 
 
+def webhook_bounds(api):
+    """What anybody could make it do with one pod of a megabyte is bounded: it answers (within the client's ten seconds), says so, and goes on."""
+    names = {f"sgx.intel.con/{'eppc' * 20}{i}": 1 for i in range(8000)}
+    out, warnings = api.review(asking("sgx.intel.com/epc", "1Mi"))
+    assert out["spec"]["tolerations"] and not warnings
+    many = {"spec": {"containers": [{"resources": {"limits": {"sgx.intel.com/epc": 1}}}] * 18000}}
+    out, warnings = api.review(many)
+    assert out == many and any("get nothing added" in text for text in warnings), warnings
+    pod = asking("sgx.intel.com/epc", "1Mi", volumes=[{"name": f"cella-quote-socket{f'-{i}' if i else ''}"} for i in range(26000)])
+    pod["metadata"]["annotations"] = {"sgx.intel.com/quote-provider": "aesmd"}
+    out, warnings = api.review(pod)
+    assert len(out["spec"]["volumes"]) == 26000 and any("no quote socket" in text for text in warnings), warnings
+    pod["spec"]["volumes"] = pod["spec"]["volumes"][:3]
+    assert len(api.review(pod)[0]["spec"]["volumes"]) == 4
+    pod = {"spec": {"containers": [{"name": "app", "resources": {"limits": names}}]}}
+    assert api.review(pod)[0] == pod
+
+
 def webhook(program, _):
     """Pods of all shapes, bodies that are none, a certificate that is renewed."""
     with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
@@ -447,6 +465,7 @@ def webhook(program, _):
             api = Reviewer(port, f"{folder}/cert.pem")
             webhook_pods(api)
             webhook_warnings(api)
+            webhook_bounds(api)
             for body in (b"", b"{", b"[]", b"{}", b'{"kind":"AdmissionReview"}', b"[" * 100000, b"\xff", b'{"kind":"AdmissionReview",'
                          b'"apiVersion":"admission.k8s.io/v9","request":{"uid":"u"}}'):
                 status, answer = api.post(body)
