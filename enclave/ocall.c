@@ -214,3 +214,14 @@ void cella_trace(const char *text, uint64_t value)
     }
     cella_ignore(cella_system_ocall(CELLA_OCALL_TRACE, line, used, NULL, 0, NULL));
 }
+
+/* The first slot's arena has them for the whole enclave. */
+uint64_t cella_program_signals(void)
+{
+    const uint64_t at = cella_kernel.arenas + offsetof(struct cella_call_arena, signals);
+    uint64_t signals = 0;
+    if (!cella_is_ok(cella_exchange_u64(&signals, cella_host_pointer_out(at), 0))) {
+        return 0;
+    }
+    return signals;
+}
