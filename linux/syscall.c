@@ -202,8 +202,24 @@ static void program_page_fault(struct cella_trap *trap)
     }
 }
 
+/* INT3 and INT 3 are no instructions of an enclave; to a program they are what they are: their size, or 0. */
+static uint32_t breakpoint_size(const struct cella_trap *trap)
+{
+    const uint8_t *code = (const uint8_t *)trap->regs.rip;
+    if (!cella_user_range(trap->regs.rip, 2)) {
+        return 0;
+    }
+    return code[0] == 0xCC ? 1 : code[0] == 0xCD && code[1] == 0x03 ? 2 : 0;
+}
+
 static void program_exception(struct cella_trap *trap)
 {
+    const uint32_t breakpoint = trap->vector == SGX_VECTOR_UD ? breakpoint_size(trap) : 0;
+    if (breakpoint != 0) {
+        trap->regs.rip += breakpoint;
+        linux_signal_fault(trap, SIGTRAP_NUMBER, SI_KERNEL, 0);
+        return;
+    }
     switch (trap->vector) {
     case SGX_VECTOR_PF:
         program_page_fault(trap);
