@@ -119,19 +119,38 @@ static char *host_path(const struct program_manifest *manifest, const char *path
     return manifest->from_ego ? strdup(path) : program_manifest_host_path(manifest, path);
 }
 
+/* What people take for a program. */
+static CELLA_MUST_USE cella_result executable_check(const char *path, struct cella_error *error)
+{
+    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
+    struct cella_attach_parts parts;
+    struct cella_image already;
+
+    CELLA_TRY(cella_file_read(path, CELLA_IMAGE_FILE_MAX, &file, error));
+    CELLA_TRY(cella_attach_parse(cella_file_bytes(&file), &parts, error));
+    if (file.size >= 2 && memcmp(file.data, "#!", 2) == 0) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "%s: a script; name its interpreter as the program and the script "
+                               "as a file of the manifest",
+                               path);
+    }
+    if (cella_is_ok(cella_image_parse(parts.program, &already, NULL))) {
+        return cella_error_set(error, CELLA_RESULT(WRONG_STATE),
+                               "%s: an enclave image already; expected the program that it was "
+                               "made of",
+                               path);
+    }
+    return CELLA_OK;
+}
+
 cella_result program_sign_load(struct program_manifest *manifest, struct cella_error *error)
 {
     char *executable = host_path(manifest, manifest->executable);
 
     CELLA_ENSURE(executable != NULL, OUT_OF_MEMORY);
-    if (access(executable, R_OK) != 0) {
-        cella_result result =
-            cella_error_errno(error, CELLA_RESULT(NOT_FOUND), errno, "%s", executable);
-        free(executable);
-        return result;
-    }
+    cella_result result = executable_check(executable, error);
     free(executable);
-    return program_manifest_load(manifest, error);
+    return cella_is_ok(result) ? program_manifest_load(manifest, error) : result;
 }
 
 /* The text of PT_INTERP; NULL: the program names none, or starts without it. */

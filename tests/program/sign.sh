@@ -80,6 +80,9 @@ cmp static.cella two.cella || fail "two steps differ from one"
 # Refusals.
 echo text >text
 refused 'not a program for x86-64\|not an ELF file' "$cella" sign --program text --key "$key"
+printf '#!/bin/sh\n' >script
+refused 'a script; name its interpreter' "$cella" sign --program script --key "$key"
+refused 'an enclave image already' "$cella" sign --program static.cella --key "$key"
 refused 'No such file' "$cella" sign --program absent --key "$key"
 gcc -O2 -pthread -static -z execstack -o stack "$here/native/program.c" 2>/dev/null
 refused 'executable stack' "$cella" sign --program stack --key "$key"
