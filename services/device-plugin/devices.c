@@ -60,13 +60,47 @@ static void host_path_of(const struct plugin_settings *settings, const char *res
     }
 }
 
+/*
+ * Whether a driver has that number: the one that the path is named after, or another of its kind (links between the names are
+ * common). Without a table of drivers in sysfs, any miscellaneous device may be it. False with the reason.
+ */
+static bool number_check(const struct plugin_settings *settings, const char *path,
+                         const struct candidate *candidates, size_t count, struct device_node *node)
+{
+    char folder[PATH_MAX], expected[96] = "";
+    struct stat status;
+    for (size_t i = 0; i < count; i++) {
+        unsigned major = 0, minor = 0;
+        if (!number_read(settings->sys_folder, candidates[i].sysfs, &major, &minor)) {
+            continue;
+        }
+        if (node->major == major && node->minor == minor) {
+            return true;
+        }
+        snprintf(expected, sizeof(expected), "the driver's is %u:%u", major, minor);
+    }
+    snprintf(folder, sizeof(folder), "%s/class/misc", settings->sys_folder);
+    if (!expected[0] && stat(folder, &status) == 0) {
+        snprintf(expected, sizeof(expected), "no driver is loaded");
+    }
+    if (!expected[0] && node->major == MAJOR_MISC) {
+        return true;
+    }
+    if (!expected[0]) {
+        snprintf(expected, sizeof(expected), "a driver's would be %u:...", MAJOR_MISC);
+    }
+    snprintf(node->reason, sizeof(node->reason), "%.120s is device %u:%u; %.90s", path, node->major,
+             node->minor, expected);
+    return false;
+}
+
 static bool candidate_probe(const struct plugin_settings *settings,
-                            const struct candidate *candidate, struct device_node *node)
+                            const struct candidate *candidates, size_t count, size_t index,
+                            struct device_node *node)
 {
     char path[PATH_MAX], resolved[PATH_MAX];
     struct stat status;
-    unsigned major = 0, minor = 0;
-    snprintf(path, sizeof(path), "%s/%s", settings->dev_folder, candidate->path);
+    snprintf(path, sizeof(path), "%s/%s", settings->dev_folder, candidates[index].path);
     if (!realpath(path, resolved) || stat(resolved, &status) != 0) {
         if (errno != ENOENT && errno != ENOTDIR) {
             snprintf(node->reason, sizeof(node->reason), "%.200s: %s", path, strerror(errno));
@@ -78,13 +112,9 @@ static bool candidate_probe(const struct plugin_settings *settings,
                  S_ISDIR(status.st_mode) ? "a directory" : "a file");
         return false;
     }
-    const bool known = number_read(settings->sys_folder, candidate->sysfs, &major, &minor);
     node->major = major(status.st_rdev);
     node->minor = minor(status.st_rdev);
-    if (known ? node->major != major || node->minor != minor : node->major != MAJOR_MISC) {
-        snprintf(node->reason, sizeof(node->reason),
-                 "%.150s is device %u:%u; the driver's is %u:%u", path, node->major, node->minor,
-                 known ? major : MAJOR_MISC, minor);
+    if (!number_check(settings, path, candidates, count, node)) {
         return false;
     }
     host_path_of(settings, resolved, node);
@@ -97,7 +127,7 @@ static void node_probe(const struct plugin_settings *settings, const struct cand
 {
     *ret_node = (struct device_node){0};
     for (size_t i = 0; i < count; i++) {
-        if (candidate_probe(settings, &candidates[i], ret_node)) {
+        if (candidate_probe(settings, candidates, count, i, ret_node)) {
             ret_node->reason[0] = 0;
             return;
         }
