@@ -204,5 +204,8 @@ struct cella_call_program {
 CELLA_ABI_ASSERT(sizeof(struct cella_call_program) == 24);
 #define CELLA_CALL_PROGRAM_MAX (1u << 20)
 
+/* The full kernel's verifier asks for collateral. In: a quote; out: docs/formats/collateral-answer.md. */
+#define CELLA_OCALL_PROGRAM_COLLATERAL 0x80020000u /* among the services of skins (abi/call.h) */
+
 #endif
 #endif

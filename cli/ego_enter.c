@@ -12,6 +12,7 @@
 
 #include "abi/call.h"
 #include "abi/program.h"
+#include "cli/program_service.h"
 #include "common/cleanup.h"
 #include "host/host.h"
 #include "image/buffer.h"
@@ -31,6 +32,7 @@ cella_result ego_load(struct cella_bytes image, const char *name, cella_enclave 
     const struct cella_enclave_options options = {
         .flags = CELLA_ENCLAVE_NETWORK | (debug ? CELLA_ENCLAVE_DEBUG : 0),
         .file_root = "/",
+        .service = program_service,
     };
     return cella_enclave_create_bytes(image.data, image.size, name, &options, ret_enclave, error);
 }

@@ -21,6 +21,7 @@ static cella_result choose_processor(struct cella_error *error)
     if (simulation && strcmp(simulation, "1") == 0) {
         ego_say("[erthost] running in simulation mode");
         setenv("CELLA_PROCESSOR", "software", 1);
+        setenv("CELLA_INSECURE_ROOTS", "platform", 0); /* believed by debug enclaves only */
     } else if (!getenv("CELLA_PROCESSOR") && access(DEVICE, F_OK) != 0) {
         return cella_error_set(error, CELLA_RESULT(NO_DEVICE), EGO_ERROR_NO_SGX);
     }

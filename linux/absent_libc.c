@@ -2,6 +2,7 @@
  * A program kernel without a libc of its own.
  * Side: enclave. In the small program kernel only; the full one has libc_context.c.
  */
+#include "linux/ego.h"
 #include "linux/linux.h"
 
 bool cella_kernel_own_syscall(struct cella_regs *regs, long *ret_result)
@@ -14,4 +15,10 @@ bool cella_kernel_own_syscall(struct cella_regs *regs, long *ret_result)
 cella_result cella_linux_libc_init(void)
 {
     return CELLA_OK;
+}
+
+long linux_ego_evidence(const struct cella_regs *regs)
+{
+    cella_trace("ego: this kernel has no verifier: call", regs->rax);
+    return OE_UNSUPPORTED;
 }

@@ -6,6 +6,7 @@
  */
 #include "cella/attest.h"
 #include "cella/report.h"
+#include "linux/ego.h"
 #include "linux/linux.h"
 
 #define CALL_REMOTE_REPORT 1000u
@@ -18,12 +19,6 @@
 #define CALL_VERIFY_EVIDENCE 1007u
 #define CALL_FREE_CLAIMS 1008u
 #define CALL_LOCAL_REPORT 1009u
-
-enum oe_result {
-#define X(number, name) name = number,
-#include "linux/ego_results.def"
-#undef X
-};
 
 static const char *const g_result_names[] = {
 #define X(number, name) [number] = #name,
@@ -79,7 +74,7 @@ struct result_head {
 #define RESULT_MAGIC 0x746C757365722D65ull
 
 /* Room for a result on pages of its own; 0: none. */
-static uint64_t result_new(uint64_t size)
+uint64_t linux_ego_result_new(uint64_t size)
 {
     const uint64_t at = cella_linux_user_pages(size + sizeof(struct result_head));
     if (at == 0) {
@@ -120,7 +115,7 @@ static void result_give(uint64_t pointer, uint64_t size, uint64_t address, uint6
 
 static long result_copy(const void *data, uint64_t data_size, uint64_t pointer, uint64_t size)
 {
-    const uint64_t address = result_new(data_size);
+    const uint64_t address = linux_ego_result_new(data_size);
     if (address == 0) {
         return OE_OUT_OF_MEMORY;
     }
@@ -187,7 +182,7 @@ static long remote_report(const struct cella_regs *regs)
         return oe_of(quoted);
     }
     const uint64_t room = sizeof(struct report_header) + size;
-    const uint64_t address = result_new(room);
+    const uint64_t address = linux_ego_result_new(room);
     if (address == 0) {
         return OE_OUT_OF_MEMORY;
     }
@@ -397,9 +392,7 @@ bool cella_linux_ego(struct cella_regs *regs, long *ret_result)
         *ret_result = result_name(ARG0(regs));
         return true;
     case CALL_VERIFY_EVIDENCE:
-        /* The verifier needs libcrypto, which this kernel has not. */
-        cella_trace("ego: evidence is verified outside, or by the Go module: call", 1007);
-        *ret_result = OE_UNSUPPORTED;
+        *ret_result = linux_ego_evidence(regs);
         return true;
     case CALL_LOCAL_REPORT:
         *ret_result = local_report(regs);

@@ -1,0 +1,22 @@
+/*
+ * EGo's system calls: what their parts know of each other.
+ * Side: enclave. Included by ego*.c.
+ */
+#ifndef CELLA_LINUX_EGO_H
+#define CELLA_LINUX_EGO_H
+
+#include "enclave/kernel.h"
+
+/* Open Enclave's results, by name. */
+enum oe_result {
+#define X(number, name) name = number,
+#include "linux/ego_results.def"
+#undef X
+};
+
+/* Room for a result on pages of the program, which its call for that kind of result frees; 0: none. */
+CELLA_KERNEL uint64_t linux_ego_result_new(uint64_t size);
+/* Call 1007: ego_evidence.c; absent_libc.c in a kernel without libcrypto. */
+CELLA_KERNEL long linux_ego_evidence(const struct cella_regs *regs);
+
+#endif
