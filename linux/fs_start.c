@@ -235,13 +235,27 @@ static long names_add(void)
     return result != 0 ? result : file_add("etc/group", groups.at, groups.size);
 }
 
-long fs_defaults_add(void)
+/* `is_hidden`: a folder /etc that has nothing else is not in the root's list, as EGo's users see it. */
+long fs_defaults_add(bool is_hidden)
 {
     long result = names_add();
+    const bool is_made = !is_there("/etc");
+    uint64_t size;
+    const char *resolver = fs_resolver_text(&size);
     for (uint32_t i = 0; i < CELLA_COUNT(defaults) && result == 0; i++) {
         result = file_add(defaults[i].path, defaults[i].text, cella_strlen(defaults[i].text));
     }
     return result;
+    if (result == 0 && size != 0) {
+        result = file_add("etc/resolv.conf", resolver, size);
+    }
+    if (result == 0 && is_hidden && is_made) {
+        CELLA_CLEANUP(fs_entry_done) struct fs_entry *folder = NULL;
+        result = fs_directory_make("/etc", 4, &folder);
+        if (result == 0) {
+            fs_entry_hide(folder);
+        }
+    }
 }
 
 /* /dev, /dev/shm, /dev/pts, /proc, /sys, /tmp: but where a mount of the program's own has taken the place. */
@@ -331,8 +345,8 @@ static long tree_build(void)
             cella_trace("a file of the image cannot be put in its place; its index:", i);
         }
     }
-    if (result == 0 && !is_ego) {
-        result = fs_defaults_add();
+    if (result == 0) {
+        result = fs_defaults_add(is_ego);
     }
     return result == 0 ? start_directory() : result;
 }

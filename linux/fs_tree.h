@@ -406,6 +406,8 @@ long fs_ego_memory(struct cella_bytes target);
 struct fs_tree *fs_encrypted_tree(const struct cella_program_mount *mount, long *ret_error);
 /* fs_text.c: the same in a tree that is being made. */
 long fs_directories_make(struct fs_entry *start, const char *path, uint32_t mode,
+/* fs_resolver.c: the host's resolv.conf, where the manifest lets names be asked for. */
+const char *fs_resolver_text(uint64_t *ret_size);
                          struct fs_entry **ret_entry);
 
 /* fs_text.c: synthetic files. */
@@ -438,7 +440,7 @@ struct fs_tree *fs_proc_tree(void);
 struct fs_tree *fs_sys_tree(void);
 struct fs_tree *fs_devices_tree(void);
 long fs_attestation_add(struct fs_tree *devices);
-long fs_defaults_add(void);
+long fs_defaults_add(bool is_hidden);
 uint64_t fs_open_link(struct cella_open *open, char *to, uint64_t capacity);
 
 /* fs_fifo.c */
