@@ -85,14 +85,32 @@ static bool normal(const char *base, const char *name, char ret_name[OCI_BLOBS_N
     return used > 0;
 }
 
+static int compare_members(const void *left, const void *right)
+{
+    return strcmp(((const struct member *)left)->name, ((const struct member *)right)->name);
+}
+
 static const struct member *member_find(const struct oci_blobs *blobs, const char *name)
 {
-    for (size_t i = 0; i < blobs->count; i++) {
-        if (strcmp(blobs->members[i].name, name) == 0) {
-            return &blobs->members[i];
+    const struct member wanted = {.name = (char *)(uintptr_t)name};
+    return blobs->count
+               ? bsearch(&wanted, blobs->members, blobs->count, sizeof(wanted), compare_members)
+               : NULL;
+}
+
+/* For member_find. A name that is there twice could be read as either. */
+static cella_result sort_members(struct oci_blobs *blobs, struct cella_error *error)
+{
+    if (blobs->count > 1) {
+        qsort(blobs->members, blobs->count, sizeof(blobs->members[0]), compare_members);
+    }
+    for (size_t i = 1; i < blobs->count; i++) {
+        if (compare_members(&blobs->members[i - 1], &blobs->members[i]) == 0) {
+            return cella_error_set(error, CELLA_RESULT(ALREADY_EXISTS), "%s: %s is there twice",
+                                   blobs->path, blobs->members[i].name);
         }
     }
-    return NULL;
+    return CELLA_OK;
 }
 
 /* ------------------------------------------------------------------------- the archive's names */
@@ -137,10 +155,6 @@ static cella_result member_add(struct oci_blobs *blobs, struct archive_entry *en
                                "%s: %s: a link out of the archive, or neither file nor link",
                                blobs->path, name);
     }
-    if (member_find(blobs, name)) {
-        return cella_error_set(error, CELLA_RESULT(ALREADY_EXISTS), "%s: %s is there twice",
-                               blobs->path, name);
-    }
     if (blobs->count == blobs->capacity) {
         size_t capacity = blobs->capacity ? 2 * blobs->capacity : 64;
         CELLA_ENSURE(capacity <= OCI_BLOBS_MEMBERS_MAX, LIMIT_EXCEEDED);
@@ -169,6 +183,7 @@ static cella_result check_outer(const struct oci_blobs *blobs, struct cella_erro
     struct archive_entry *entry;
     static uint8_t buffer[65536]; /* tools have one thread */
     cella_result result = CELLA_OK;
+    uint64_t size = 0;
     la_ssize_t got = -1;
     CELLA_ENSURE(plain != NULL, OUT_OF_MEMORY);
     archive_read_support_format_raw(plain);
@@ -178,7 +193,10 @@ static cella_result check_outer(const struct oci_blobs *blobs, struct cella_erro
         archive_read_next_header(plain, &entry) == ARCHIVE_OK) {
         while (cella_is_ok(result) &&
                (got = archive_read_data(plain, buffer, sizeof(buffer))) > 0) {
-            result = oci_tar_check_feed(&check, cella_bytes_of(buffer, (size_t)got));
+            size += (uint64_t)got;
+            result = size > OCI_BLOBS_SIZE_MAX
+                         ? CELLA_RESULT(LIMIT_EXCEEDED)
+                         : oci_tar_check_feed(&check, cella_bytes_of(buffer, (size_t)got));
         }
     }
     archive_read_free(plain);
@@ -187,7 +205,9 @@ static cella_result check_outer(const struct oci_blobs *blobs, struct cella_erro
     }
     if (!cella_is_ok(result)) {
         return cella_error_set(error, result, "%s: not a tar archive: %s", blobs->path,
-                               check.wrong ? check.wrong : "cannot be read");
+                               check.wrong                 ? check.wrong
+                               : size > OCI_BLOBS_SIZE_MAX ? "too many bytes when unpacked"
+                                                           : "cannot be read");
     }
     return CELLA_OK;
 }
@@ -211,7 +231,7 @@ static cella_result list_members(struct oci_blobs *blobs, struct cella_error *er
     if (outer) {
         archive_read_free(outer);
     }
-    return result;
+    return cella_is_ok(result) ? sort_members(blobs, error) : result;
 }
 
 cella_result oci_blobs_open(const char *path, struct oci_blobs **ret_blobs,

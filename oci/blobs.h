@@ -15,6 +15,7 @@
 
 #define OCI_BLOBS_MEMBERS_MAX 65536u
 #define OCI_BLOBS_NAME_MAX 512u
+#define OCI_BLOBS_SIZE_MAX (1ull << 36) /* bytes of an archive, unpacked */
 #define OCI_BLOBS_LINKS_MAX 8u
 
 struct oci_blobs;

@@ -389,6 +389,9 @@ def archives(enclave):
     look(made.archive(("x", "->", "../../etc/passwd")), 2, "link out")
     look(made.archive(("index.json", b"{}")), 2, "twice")
     look(made.archive()[:5000], 2, "image verify:")
+    many = [(f"blobs/sha256/{i:064x}", b"") for i in range(60000)]  # quickly, too
+    look(gzip.compress(made.archive(*many), 1), 0, "OCI archive")
+    look(gzip.compress(made.archive(*many, *many), 1), 2, "image verify:")
     look(b"nothing", 2, "not a tar archive")
     look(tar(("a", b"b")), 2, "no container image")
 
