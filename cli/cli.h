@@ -29,6 +29,7 @@ int cella_cmd_doctor(int argc, char **argv);
 int cella_cmd_edl(int argc, char **argv);
 int cella_cmd_env(int argc, char **argv);
 int cella_cmd_evidence(int argc, char **argv);
+int cella_cmd_go(int argc, char **argv);
 int cella_cmd_image(int argc, char **argv);
 int cella_cmd_inspect(int argc, char **argv);
 int cella_cmd_k8s(int argc, char **argv);

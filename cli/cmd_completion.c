@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 
 #define COMMANDS                                                                                   \
-    "new build run edl env doctor image k8s inspect evidence platform sign soft completion"
+    "new build run go edl env doctor image k8s inspect evidence platform sign soft completion"
 
 static const char g_help[] = "usage: cella completion bash|zsh|fish\n"
                              "\n"

@@ -67,5 +67,7 @@ void ego_explain(const struct cella_error *error);
 bool go_tool_find(char *ret_path, size_t size, struct cella_error *error);
 /* Sets the environment for builds: cgo, and tags that leave the libc out where nothing needs it. */
 bool go_tool_environment(struct cella_error *error);
+/* Adds those tags to the ones of a command line of go, which would take their place. false: no memory. */
+bool go_tool_tags(char **argv);
 
 #endif

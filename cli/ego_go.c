@@ -12,39 +12,6 @@
 #include "cli/ego.h"
 #include "cli/go_newer.h"
 
-#define STATIC_TAGS ",netgo,osusergo"
-
-/* The tags of the command line with ours behind them; false: no memory. */
-static bool join_tags(char **argument, const char *name)
-{
-    const size_t skip = strlen(name);
-    char *joined = NULL;
-    if (asprintf(&joined, "%s%s" STATIC_TAGS, name, *argument + skip) < 0) {
-        return false;
-    }
-    *argument = joined;
-    return true;
-}
-
-/* Everything up to the packages: what stands behind a program to run is not for go. */
-static bool add_tags(char **argv)
-{
-    static const char *const names[] = {"-tags=", "--tags="};
-    for (int i = 2; argv[1] && argv[i] && argv[i][0] == '-'; i++) {
-        for (size_t j = 0; j < 2; j++) {
-            if (strncmp(argv[i], names[j], strlen(names[j])) == 0) {
-                return join_tags(&argv[i], names[j]);
-            }
-        }
-    }
-    for (int i = 2; argv[1] && argv[i] && argv[i + 1]; i++) {
-        if (strcmp(argv[i], "-tags") == 0 || strcmp(argv[i], "--tags") == 0) {
-            return join_tags(&argv[i + 1], "");
-        }
-    }
-    return true;
-}
-
 /* Runs it and waits, where something is to be taken away afterwards; signals of the terminal are for go. */
 static int run_and_wait(const char *path, char **argv)
 {
@@ -68,7 +35,7 @@ int main(int argc, char **argv)
     struct go_newer newer = {0};
     (void)argc;
     if (!go_tool_find(path, sizeof(path), &error) || !go_tool_environment(&error) ||
-        !add_tags(argv) || !cella_is_ok(go_newer_prepare(path, &newer, &error))) {
+        !go_tool_tags(argv) || !cella_is_ok(go_newer_prepare(path, &newer, &error))) {
         fprintf(stderr, "ego-go: %s\n", error.text[0] ? error.text : "no memory");
         return 1;
     }

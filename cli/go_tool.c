@@ -120,3 +120,34 @@ bool go_tool_environment(struct cella_error *error)
     }
     return good;
 }
+
+/* The tags of the command line with ours behind them; false: no memory. */
+static bool join_tags(char **argument, const char *name)
+{
+    const size_t skip = strlen(name);
+    char *joined = NULL;
+    if (asprintf(&joined, "%s%s," STATIC_TAGS, name, *argument + skip) < 0) {
+        return false;
+    }
+    *argument = joined;
+    return true;
+}
+
+/* Everything up to the packages: what stands behind a program to run is not for go. */
+bool go_tool_tags(char **argv)
+{
+    static const char *const names[] = {"-tags=", "--tags="};
+    for (int i = 2; argv[1] && argv[i] && argv[i][0] == '-'; i++) {
+        for (size_t j = 0; j < 2; j++) {
+            if (strncmp(argv[i], names[j], strlen(names[j])) == 0) {
+                return join_tags(&argv[i], names[j]);
+            }
+        }
+    }
+    for (int i = 2; argv[1] && argv[i] && argv[i + 1]; i++) {
+        if (strcmp(argv[i], "-tags") == 0 || strcmp(argv[i], "--tags") == 0) {
+            return join_tags(&argv[i + 1], "");
+        }
+    }
+    return true;
+}

@@ -19,6 +19,7 @@ static const struct cella_command g_commands[] = {
     {"env", "print the environment for builds made for Open Enclave or the Intel SGX SDK",
      cella_cmd_env},
     {"edl", "make the C code of calls from an EDL file", cella_cmd_edl},
+    {"go", "build, sign and run Go programs for enclaves", cella_cmd_go},
     {"doctor", "say what this machine offers for enclaves, what is missing and the mend",
      cella_cmd_doctor},
     {"image", "write a project as a container image, or verify the enclave in one",
