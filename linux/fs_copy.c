@@ -195,8 +195,8 @@ static long call_copy_range(const struct cella_regs *regs)
     const uint64_t left = stat.size > from.offset ? stat.size - from.offset : 0;
     uint64_t size = ARG4(regs) < COUNT_MAX ? ARG4(regs) : COUNT_MAX;
     size = size < left ? size : left;
-    if (from.file->entry->node == to.file->entry->node && from.offset < to.offset + size &&
-        to.offset < from.offset + size) {
+    if (fs_is_same(from.file->entry->node, to.file->entry->node) &&
+        from.offset < to.offset + size && to.offset < from.offset + size) {
         return -EINVAL;
     }
     return copy_locked(&from, &to, ARG1(regs), ARG3(regs), size);

@@ -69,6 +69,18 @@ static long host_path_take(struct host_path *ret_path, struct fs_entry *entry, s
 
 static const struct fs_name no_name;
 
+long fs_host_path(struct fs_entry *entry, char **ret_text)
+{
+    struct host_path path = {0};
+    const long result = host_path_take(&path, entry, no_name);
+    if (result == 0) {
+        *ret_text = path.text;
+    } else {
+        host_path_done(&path);
+    }
+    return result;
+}
+
 static long path_ask(const struct cella_call_request *request, const struct host_path *first,
                      const struct host_path *second, int64_t max)
 {
@@ -140,7 +152,8 @@ static void node_update(struct fs_node *node, const struct cella_call_stat *stat
 static struct fs_entry *entry_new(struct fs_entry *directory, struct fs_name name,
                                   const struct cella_call_stat *stat)
 {
-    struct fs_node *node = fs_node_new(directory->node->tree, &fs_host_ops, stat->mode);
+    struct fs_tree *tree = directory->node->tree;
+    struct fs_node *node = fs_node_new(tree, tree->root->node->ops, stat->mode);
     if (!node) {
         return NULL;
     }
@@ -183,6 +196,20 @@ static long host_lookup(struct fs_entry *directory, struct fs_name name,
         result = stat_ask(&path, -1, true, &stat);
     }
     return result == 0 ? entry_of(directory, name, &stat, ret_entry) : result;
+}
+
+long fs_host_look(struct fs_entry *entry)
+{
+    struct cella_call_stat stat;
+    CELLA_CLEANUP(host_path_done) struct host_path path = {0};
+    long result = host_path_take(&path, entry, no_name);
+    if (result == 0) {
+        result = stat_ask(&path, -1, true, &stat);
+    }
+    if (result == 0) {
+        node_update(entry->node, &stat);
+    }
+    return result;
 }
 
 static long make_link(const struct fs_make *make, const struct host_path *path)
@@ -359,12 +386,36 @@ static long times_ask(const struct host_path *path, int32_t handle, const struct
     return cella_ask(CELLA_OCALL_FILE, &request, &bytes, 0);
 }
 
+/* A file that has no name any more, and no handle: what is known of it is all there is. */
+static long deleted_change(struct fs_node *node, const struct fs_change *change)
+{
+    if (!node->host || (change->what & FS_CHANGE_SIZE) != 0) {
+        return -ENOENT;
+    }
+    fs_take();
+    if ((change->what & FS_CHANGE_MODE) != 0) {
+        node->mode = fs_type(node) | change->mode;
+        node->host->mode = node->mode;
+    }
+    if ((change->what & FS_CHANGE_ACCESSED) != 0) {
+        __builtin_memcpy(node->host->accessed, change->accessed, sizeof(change->accessed));
+    }
+    if ((change->what & FS_CHANGE_MODIFIED) != 0) {
+        __builtin_memcpy(node->host->modified, change->modified, sizeof(change->modified));
+    }
+    fs_give();
+    return 0;
+}
+
 /* Owners are accepted and forgotten: files are the program's user's in any case. */
 static long host_change(struct fs_entry *entry, struct fs_file *file,
                         const struct fs_change *change)
 {
     CELLA_CLEANUP(host_path_done) struct host_path path = {0};
     const int32_t handle = file ? file->open->handle : CELLA_NO_HANDLE;
+    if (handle < 0 && entry->is_deleted) {
+        return deleted_change(entry->node, change);
+    }
     long result = host_path_take(&path, entry, no_name);
     if (result == 0 && (change->what & FS_CHANGE_SIZE) != 0) {
         result = change_ask(&path, handle, CELLA_FILE_TRUNCATE, (int64_t)change->size, 0);
@@ -582,10 +633,11 @@ char *fs_host_source(struct cella_bytes source, uint32_t *ret_size)
     return text;
 }
 
-struct fs_tree *fs_host_tree(struct cella_bytes source, long *ret_error)
+struct fs_tree *fs_host_tree(struct cella_bytes source, enum fs_kind kind, const struct fs_ops *ops,
+                             long *ret_error)
 {
     struct cella_call_stat stat;
-    struct fs_tree *tree = fs_tree_new(FS_HOST, 0755, &fs_host_ops);
+    struct fs_tree *tree = fs_tree_new(kind, 0755, ops);
     *ret_error = -ENOMEM;
     if (!tree) {
         return NULL;

@@ -260,7 +260,7 @@ static long rename_at(const struct fs_place *from, const struct fs_place *to, ui
     }
     const bool exchanges = (flags & RENAME_EXCHANGE) != 0;
     const bool is_directory = fs_is_directory(from->target);
-    if (to->target && to->target->node == from->target->node) {
+    if (to->target && fs_is_same(to->target->node, from->target->node)) {
         return 0;
     }
     result = may_remove(from);

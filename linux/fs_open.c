@@ -68,8 +68,8 @@ static long open_check(const struct fs_entry *entry, uint32_t flags)
     if (type == MODE_DIRECTORY && writes(flags)) {
         return -EISDIR;
     }
-    if (type == MODE_SOCKET ||
-        (node->tree->kind == FS_HOST && type != MODE_REGULAR && type != MODE_DIRECTORY)) {
+    if (type == MODE_SOCKET || (node->tree->root->node->ops->opens_to_make &&
+                                type != MODE_REGULAR && type != MODE_DIRECTORY)) {
         return -ENXIO; /* the host's devices and pipes are not for a program that is to be protected */
     }
     if (writes(flags) && node->tree->is_read_only && type == MODE_REGULAR) {

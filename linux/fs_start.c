@@ -140,7 +140,8 @@ static struct fs_tree *tree_of(const struct cella_program_mount *mount, long *re
         tree = fs_tree_new(FS_MEMORY, 0755, &fs_memory_ops);
         break;
     case CELLA_PROGRAM_MOUNT_HOST:
-        tree = fs_host_tree(cella_program_text(&fs_description, mount->source), ret_error);
+        tree = fs_host_tree(cella_program_text(&fs_description, mount->source), FS_HOST,
+                            &fs_host_ops, ret_error);
         break;
     default:
         tree = fs_encrypted_tree(mount, ret_error);
@@ -238,14 +239,13 @@ static long names_add(void)
 /* `is_hidden`: a folder /etc that has nothing else is not in the root's list, as EGo's users see it. */
 long fs_defaults_add(bool is_hidden)
 {
-    long result = names_add();
     const bool is_made = !is_there("/etc");
     uint64_t size;
     const char *resolver = fs_resolver_text(&size);
+    long result = names_add();
     for (uint32_t i = 0; i < CELLA_COUNT(defaults) && result == 0; i++) {
         result = file_add(defaults[i].path, defaults[i].text, cella_strlen(defaults[i].text));
     }
-    return result;
     if (result == 0 && size != 0) {
         result = file_add("etc/resolv.conf", resolver, size);
     }
@@ -256,6 +256,7 @@ long fs_defaults_add(bool is_hidden)
             fs_entry_hide(folder);
         }
     }
+    return result;
 }
 
 /* /dev, /dev/shm, /dev/pts, /proc, /sys, /tmp: but where a mount of the program's own has taken the place. */

@@ -364,7 +364,8 @@ static long space_out(const struct fs_tree *tree, uint64_t to)
     case FS_SYS:
         space.type = MAGIC_SYS;
         break;
-    case FS_HOST: {
+    case FS_HOST:
+    case FS_ENCRYPTED: {
         const long result = fs_host_space(tree, (uint64_t *)&space);
         if (result != 0) {
             return result;

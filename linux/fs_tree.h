@@ -189,6 +189,7 @@ struct fs_tree {
     enum fs_kind kind;
     uint32_t device;
     bool is_read_only;
+    bool is_of_signer; /* encrypted: the key is the signer's product's */
     struct fs_entry *root;
     struct fs_entry *covers; /* NULL: nothing covers the root of all */
     char *source;            /* on the host, absolute, no slash at its end */
@@ -301,9 +302,10 @@ static inline bool fs_is_directory(const struct fs_entry *entry)
 {
     return fs_type(entry->node) == MODE_DIRECTORY;
 }
-static inline bool fs_is_covered(struct fs_entry *entry)
+/* One file under two names: of the host's, as far as it says so. */
+static inline bool fs_is_same(const struct fs_node *a, const struct fs_node *b)
 {
-    return entry->mounted != NULL || (entry->parent == NULL && entry->node->tree->covers != NULL);
+    return a == b || (a->host && b->host && a->tree == b->tree && a->inode == b->inode);
 }
 
 /* fs_walk.c */
@@ -385,7 +387,12 @@ void fs_maps_pull(struct fs_node *node, uint64_t offset, uint64_t size);
 
 /* fs_host.c */
 extern const struct fs_ops fs_host_ops;
-struct fs_tree *fs_host_tree(struct cella_bytes source, long *ret_error);
+struct fs_tree *fs_host_tree(struct cella_bytes source, enum fs_kind kind, const struct fs_ops *ops,
+                             long *ret_error);
+/* The host's path of an entry: FS_PATH_SIZE bytes of the pool. */
+long fs_host_path(struct fs_entry *entry, char **ret_text);
+/* Looks at an entry again. */
+long fs_host_look(struct fs_entry *entry);
 /* A source of the description as the host gets it: absolute, of the pool, no slash at the end; NULL: no memory. */
 char *fs_host_source(struct cella_bytes source, uint32_t *ret_size);
 /* Into the first words of a struct statfs: type, block size, blocks, free, available, files, free files. */
@@ -400,14 +407,14 @@ extern struct cella_bytes fs_directory;
 
 /* fs_start.c: a directory of the whole tree, made where it is missing. */
 long fs_directory_make(const char *path, uint32_t size, struct fs_entry **ret_entry);
+/* fs_resolver.c: the host's resolv.conf, where the manifest lets names be asked for. */
+const char *fs_resolver_text(uint64_t *ret_size);
 /* fs_ego.c: /edg/mnt, and a memory mount below it that `target` leads to. */
 long fs_ego_start(void);
 long fs_ego_memory(struct cella_bytes target);
 struct fs_tree *fs_encrypted_tree(const struct cella_program_mount *mount, long *ret_error);
 /* fs_text.c: the same in a tree that is being made. */
 long fs_directories_make(struct fs_entry *start, const char *path, uint32_t mode,
-/* fs_resolver.c: the host's resolv.conf, where the manifest lets names be asked for. */
-const char *fs_resolver_text(uint64_t *ret_size);
                          struct fs_entry **ret_entry);
 
 /* fs_text.c: synthetic files. */

@@ -1,7 +1,7 @@
 /*
  * Random calls on paths and descriptors, made in the program's tree and to the real kernel in a folder: answers, errors,
  * content, names and modes must be the same.
- * Side: tests. test_model [memory|host] [seed [steps]]; without arguments both, several seeds.
+ * Side: tests. test_model [memory|host|encrypted] [seed [steps]]; without arguments all, several seeds.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -22,9 +22,9 @@
 #define PATH_SIZE 1024
 
 static uint64_t state;
-static bool is_host;
+static bool is_host, is_encrypted;
 static int inside_fds[FDS], outside_fds[FDS];
-static char log_lines[64][700];
+static char log_lines[400][700];
 static unsigned long log_count;
 
 static uint32_t pick(uint32_t count)
@@ -36,7 +36,7 @@ static void note(const char *format, ...)
 {
     va_list list;
     va_start(list, format);
-    vsnprintf(log_lines[log_count++ % 64], sizeof(log_lines[0]), format, list);
+    vsnprintf(log_lines[log_count++ % 400], sizeof(log_lines[0]), format, list);
     va_end(list);
 }
 
@@ -45,9 +45,9 @@ static void __attribute__((noreturn)) differ(const char *what, long inside, long
     fprintf(stderr, "%s: inside %ld (%s), outside %ld (%s)\n", what, inside,
             inside < 0 ? strerror((int)-inside) : "", outside,
             outside < 0 ? strerror((int)-outside) : "");
-    const unsigned long first = log_count > 40 ? log_count - 40 : 0;
+    const unsigned long first = log_count > 350 ? log_count - 350 : 0;
     for (unsigned long i = first; i < log_count; i++) {
-        fprintf(stderr, "  %s\n", log_lines[i % 64]);
+        fprintf(stderr, "  %s\n", log_lines[i % 400]);
     }
     exit(1);
 }
@@ -210,7 +210,7 @@ static void try_names(const char *path)
     char other[PATH_SIZE];
     path_make(other);
     const uint32_t mode = pick(2) ? 0755 : 0700;
-    const uint32_t flags = pick(4) == 0 ? 1 + pick(2) : 0;
+    const uint32_t flags = pick(4) == 0 ? 1 + pick(is_encrypted ? 1 : 2) : 0;
     switch (pick(9)) {
     case 0:
     case 1:
@@ -232,6 +232,9 @@ static void try_names(const char *path)
              REAL(SYS_renameat2, W(AT_FDCWD), W(path), W(AT_FDCWD), W(other), W(flags)));
         break;
     case 6: {
+        if (is_encrypted) {
+            break; /* two names for what is bound to one */
+        }
         const uint64_t follow = pick(2) ? AT_SYMLINK_FOLLOW : 0;
         note("link %s %s %lu", path, other, follow);
         same("link", CALL(SYS_linkat, W(AT_FDCWD), W(path), W(AT_FDCWD), W(other), follow),
@@ -375,7 +378,8 @@ static void try_at(int slot, const char *path)
         break;
     }
     case 3: {
-        const uint64_t flags = (pick(2) ? AT_SYMLINK_NOFOLLOW : 0) | (pick(2) ? AT_EMPTY_PATH : 0);
+        const uint64_t flags =
+            (pick(2) ? AT_SYMLINK_NOFOLLOW : 0) | (pick(2) && !is_encrypted ? AT_EMPTY_PATH : 0);
         note("newfstatat %d '%s' %lu", slot, path, flags);
         const long inside = CALL(SYS_newfstatat, in, W(path), W(&a), flags);
         stat_same("newfstatat", inside, REAL(SYS_newfstatat, out, W(path), W(&b), flags), &a, &b);
@@ -501,6 +505,9 @@ static void try_fd(int slot)
     }
     case 3:
         note("fstat %d", slot);
+        if (is_encrypted && (REAL(SYS_fcntl, out, W(F_GETFL)) & O_PATH) != 0) {
+            break; /* a file that is gone is known as it was when somebody could read it last */
+        }
         stat_same("fstat", CALL(SYS_fstat, in, W(&a)), REAL(SYS_fstat, out, W(&b)), &a, &b);
         break;
     case 4:
@@ -582,7 +589,14 @@ static void step(void)
 }
 
 /* In a process of its own: a tree is one for each. */
-static int run(bool host, uint64_t seed, unsigned long steps)
+enum kind {
+    MEMORY,
+    HOST,
+    ENCRYPTED,
+};
+static const char *const kinds[] = {"memory", "host", "encrypted"};
+
+static int run(enum kind kind, uint64_t seed, unsigned long steps)
 {
     char root[64], path[160];
     world_folder_make(root);
@@ -592,23 +606,25 @@ static int run(bool host, uint64_t seed, unsigned long steps)
         waitpid(child, &status, 0);
         world_folder_remove(root);
         if (status != 0) {
-            fprintf(stderr, "%s, seed %lu: failed\n", host ? "host" : "memory", seed);
+            fprintf(stderr, "%s, seed %lu: failed\n", kinds[kind], seed);
         }
         return status != 0;
     }
     snprintf(path, sizeof(path), "%s/in", root);
     mkdir(path, 0755);
-    static const struct world_mount mounts[2] = {
+    static const struct world_mount mounts[] = {
         {.target = "/w", .kind = CELLA_PROGRAM_MOUNT_MEMORY},
-        {.target = "/w", .source = "/in", .kind = CELLA_PROGRAM_MOUNT_HOST}};
-    const struct world world = {.mounts = &mounts[host], .mount_count = 1};
+        {.target = "/w", .source = "/in", .kind = CELLA_PROGRAM_MOUNT_HOST},
+        {.target = "/w", .source = "/in", .kind = CELLA_PROGRAM_MOUNT_ENCRYPTED}};
+    const struct world world = {.mounts = &mounts[kind], .mount_count = 1};
     umask(022);
     if (world_start(&world, root) != 0) {
         fprintf(stderr, "the tree does not start\n");
         exit(1);
     }
     state = seed;
-    is_host = host;
+    is_host = kind != MEMORY;
+    is_encrypted = kind == ENCRYPTED;
     memset(inside_fds, 0xFF, sizeof(inside_fds));
     memset(outside_fds, 0xFF, sizeof(outside_fds));
     snprintf(base_outside, sizeof(base_outside), "%s/out", root);
@@ -639,12 +655,15 @@ int main(int argc, char **argv)
     int failed = 0;
     if (argc > 1) {
         const uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-        return run(strcmp(argv[1], "host") == 0, seed,
-                   argc > 3 ? strtoul(argv[3], NULL, 10) : 20000);
+        const enum kind kind = strcmp(argv[1], "host") == 0        ? HOST
+                               : strcmp(argv[1], "encrypted") == 0 ? ENCRYPTED
+                                                                   : MEMORY;
+        return run(kind, seed, argc > 3 ? strtoul(argv[3], NULL, 10) : 20000);
     }
     for (uint64_t seed = 1; seed <= 12; seed++) {
-        failed += run(false, seed, 8000);
-        failed += run(true, seed, 4000);
+        failed += run(MEMORY, seed, 8000);
+        failed += run(HOST, seed, 4000);
+        failed += run(ENCRYPTED, seed, 2000);
     }
     return failed != 0;
 }

@@ -15,12 +15,15 @@
 
 #include <openssl/sha.h>
 
+#include "abi/blocks.h"
 #include "cella/attest.h"
 #include "cella/report.h"
 #include "linux/fs_tree.h"
+#include "linux/libc_context.h"
 
 struct cella_kernel cella_kernel = {.base = 0, .size = 1ull << 47, .tsc_hz = 2000000000};
 uint64_t cella_xsave_size = 16384;
+uint8_t world_identity; /* another: another enclave, as far as keys go */
 static uint32_t world_user;
 
 /* ------------------------------------------------------------------- memory */
@@ -132,13 +135,56 @@ long cella_errno_of(cella_result result)
 cella_result cella_system_ocall(uint32_t number, const void *in, size_t in_size, void *out,
                                 size_t out_capacity, size_t *ret_size)
 {
-    (void)number;
-    (void)in;
-    (void)in_size;
-    (void)out;
-    (void)out_capacity;
-    (void)ret_size;
+    if (number == CELLA_OCALL_BLOCKS) {
+        return (cella_result){world_host_blocks(in, in_size, out, out_capacity, ret_size)};
+    }
     return CELLA_OK;
+}
+
+/* ------------------------------------------------------------------- the boundary, which is none here */
+
+const void CELLA_HOST *cella_host_pointer(uint64_t address)
+{
+    return (const void *)address;
+}
+
+void CELLA_HOST *cella_host_pointer_out(uint64_t address)
+{
+    return (void *)address;
+}
+
+cella_result cella_span_check(uint64_t address, uint64_t size)
+{
+    (void)size;
+    return address >= 65536 ? CELLA_OK : CELLA_RESULT(HOST_POINTER);
+}
+
+cella_result cella_copy_in(void *to, const void CELLA_HOST *from, size_t size)
+{
+    memcpy(to, from, size);
+    return CELLA_OK;
+}
+
+cella_result cella_copy_out(void CELLA_HOST *to, const void *from, size_t size)
+{
+    memcpy(to, from, size);
+    return CELLA_OK;
+}
+
+int cella_enclave_inside(const void *at, size_t size)
+{
+    (void)size;
+    return at != NULL;
+}
+
+/* One at a time, as in the kernel's libc. */
+long cella_linux_libc(long (*function)(void *), void *argument)
+{
+    static struct linux_mutex mutex;
+    linux_mutex_take(&mutex);
+    const long result = function(argument);
+    linux_mutex_give(&mutex);
+    return result;
 }
 
 /* As gather.c, without an enclave between. */
@@ -241,6 +287,7 @@ cella_result cella_report_create(const struct sgx_targetinfo *target, const uint
 cella_result cella_key_get(const struct sgx_keyrequest *request, uint8_t ret_key[16])
 {
     memset(ret_key, (int)(request->key_policy + request->isv_svn), 16);
+    ret_key[1] = (uint8_t)(ret_key[1] ^ request->key_id[31] ^ world_identity);
     return CELLA_OK;
 }
 

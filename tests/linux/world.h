@@ -50,7 +50,10 @@ void world_host_start(const char *root);
 /* A request of the files' service: head, bytes, room. The value; *ret_size: how many bytes of `out` are written. */
 int64_t world_host_serve(const void *head, const void *bytes, size_t size, uint8_t *out,
                          size_t capacity, size_t *ret_size);
+uint32_t world_host_blocks(const void *in, size_t in_size, void *out, size_t out_capacity,
+                           size_t *ret_size);
 size_t world_host_open_count(void);
+extern uint8_t world_identity;
 
 uint64_t world_random(uint64_t *state);
 void world_folder_make(char path[64]);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/blocks.h"
 #include "host/services.h"
 #include "tests/linux/world.h"
 
@@ -53,6 +54,12 @@ int64_t world_host_serve(const void *head, const void *bytes, size_t size, uint8
         world_lie(&answer);
     }
     return value;
+}
+
+uint32_t world_host_blocks(const void *in, size_t in_size, void *out, size_t out_capacity,
+                           size_t *ret_size)
+{
+    return cella_host_blocks(&enclave, in, in_size, out, out_capacity, ret_size).code;
 }
 
 size_t world_host_open_count(void)
