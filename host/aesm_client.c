@@ -316,6 +316,12 @@ static cella_result call(uint32_t message, const struct out *body, uint8_t **ret
     }
     if (!cella_is_ok(result)) {
         free(buffer);
+        if (result.code == CELLA_CODE_NOT_FOUND) {
+            return cella_error_set(error, result,
+                                   "%s: nobody listens there: start cella-quoted or aesmd, or, in "
+                                   "a container, mount that folder of the node",
+                                   cella_aesm_path());
+        }
         return cella_error_set(error, result, "%s: request %u: %s, code %llu", cella_aesm_path(),
                                message, cella_result_text(result), (unsigned long long)*ret_code);
     }

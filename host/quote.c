@@ -142,7 +142,9 @@ cella_result cella_enclave_evidence(cella_enclave *enclave, const void *nonce, s
         struct cella_error why = {0};
         const int software = strcmp(enclave->processor->name, "software") == 0;
         if (!cella_is_ok(cella_quote_target(software, NULL, NULL, &why))) {
-            return cella_error_set(error, why.result, "%s", why.text);
+            /* NOT_FOUND is an enclave without the module, not a node without a quote service. */
+            const bool absent = why.result.code == CELLA_CODE_NOT_FOUND;
+            return cella_error_set(error, absent ? result : why.result, "%s", why.text);
         }
     }
     return cella_error_set(error, result, "evidence: %s", cella_result_text(result));

@@ -350,12 +350,17 @@ def scheduling(cluster, program, cella_program):
         assert peers.stop(plugin) == 0, open(f"{folder}/log", encoding="utf-8").read()[-2000:]
 
 
+def program_make(cache):
+    """Kubernetes' programs, which say what version they are as in its releases."""
+    known = {"gitVersion": f"v{VERSION}", "gitMajor": VERSION.split(".")[0], "gitMinor": VERSION.split(".")[1]}
+    return peers.go_peer(cache, "go_cluster", "-ldflags", " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in known.items()))
+
+
 def main():
     if os.environ.get("CELLA_TEST_CLUSTER") != "1":
         peers.skip("k8s.io/kubernetes is large and takes minutes to build; CELLA_TEST_CLUSTER=1 runs this")
     plugin, hook, cella, cache = (os.path.realpath(word) for word in sys.argv[1:])
-    known = {"gitVersion": f"v{VERSION}", "gitMajor": VERSION.split(".")[0], "gitMinor": VERSION.split(".")[1]}  # as in its releases
-    program = peers.go_peer(cache, "go_cluster", "-ldflags", " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in known.items()))
+    program = program_make(cache)
     failures = 0
     with tempfile.TemporaryDirectory(prefix="cella-cluster-") as folder:
         cluster = Cluster(program, folder)

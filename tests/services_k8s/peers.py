@@ -2,7 +2,7 @@
 
 Usage: peers.py go-plugin|node-plugin|go-webhook|manifests|go-kubelet|node|webhook PROGRAM CACHE
 The first five are skipped when a registry cannot be reached and CACHE is empty. `node` is the API server's side of the
-plugin, as the API's reference has it: no kube-apiserver is packaged. Side: tests.
+plugin, as the API's reference has it; cluster.py has a real one. Side: tests.
 """
 import base64
 import contextlib
