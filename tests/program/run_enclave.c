@@ -1,10 +1,12 @@
 /*
  * Runs a program image in an enclave of the software processor: no more than the tests need.
- * Side: tests. usage: run_enclave IMAGE [ARGUMENT...]. What the program printed is the result.
+ * Side: tests. usage: run_enclave IMAGE [ARGUMENT...]. What the program printed is the result. RUN_ENCLAVE_ROOT: where the
+ * host's files are for it; without, it has none.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "abi/program.h"
 #include "cella/host.h"
@@ -13,7 +15,9 @@ int main(int argc, char **argv)
 {
     static uint8_t call[CELLA_CALL_PROGRAM_MAX];
     struct cella_call_program head = {.cpu_count = 2};
-    struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_SOFTWARE};
+    struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_SOFTWARE,
+                                            .file_root = getenv("RUN_ENCLAVE_ROOT")};
+    char directory[4096];
     struct cella_error error = {0};
     cella_enclave *enclave = NULL;
     size_t size = sizeof(head);
@@ -27,6 +31,11 @@ int main(int argc, char **argv)
         memcpy(call + size, argv[i], length);
         size += length;
         head.argument_count++;
+    }
+    if (getcwd(directory, sizeof(directory)) && strlen(directory) <= sizeof(call) - size) {
+        head.directory_size = (int64_t)strlen(directory); /* sources of mounts are relative to it */
+        memcpy(call + size, directory, strlen(directory));
+        size += strlen(directory);
     }
     memcpy(call, &head, sizeof(head));
     if (argc < 2 || !cella_is_ok(cella_enclave_create(argv[1], &options, &enclave, &error))) {
