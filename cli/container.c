@@ -310,7 +310,11 @@ cella_result container_run(const struct project *project, const struct compile_r
     if (options.network && strcmp(options.network, "none") == 0) {
         options.network = NULL;
     }
-    CELLA_TRY(find_runtime(options.runtime, &runtime, error));
+    if (options.bundle_only && !options.runtime) {
+        runtime = (struct runtime){.name = "", .kind = RUNTIME_OCI}; /* nothing is started */
+    } else {
+        CELLA_TRY(find_runtime(options.runtime, &runtime, error));
+    }
     CELLA_TRY(image_cache_folder(project, cache, sizeof(cache), error));
     job = (struct image_job){.project = project, .built = built, .options = {.software = true}};
     /* Who makes quotes in process needs the enclaves that sign them. */

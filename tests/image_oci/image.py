@@ -632,27 +632,27 @@ def two_containers():
 
 def bundle():
     """The bundle's settings, and refusals in words."""
-    folder = run(CELLA, "run", "--container", "--bundle", "--runtime",
-                 shutil.which("runc", path=os.environ["PATH"] + ":/usr/sbin") or "crun", HELLO).strip() \
-        if shutil.which("runc", path=os.environ["PATH"] + ":/usr/sbin") or shutil.which("crun") else None
-    if folder:
-        with open(f"{folder}/config.json", encoding="utf-8") as file:
-            config = json.load(file)
-        assert config["root"] == {"path": "rootfs-" + image(HELLO, "-o", f"{WORK}/same", "--software")["digest"][7:23],
-                                  "readonly": True}, config["root"]
-        assert os.listdir(f"{folder}/{config['root']['path']}/app")
-        assert config["process"]["noNewPrivileges"] is True
-        assert all(config["process"]["capabilities"][key] == [] for key in config["process"]["capabilities"])
-        assert config["linux"]["seccomp"]["defaultAction"] == "SCMP_ACT_ERRNO"
-        kinds = {row["type"] for row in config["linux"]["namespaces"]}
-        assert {"pid", "ipc", "uts", "mount", "network"} <= kinds
-        writable = [m["destination"] for m in config["mounts"] if m["type"] == "bind"]
-        assert writable == ["/var/lib/cella/platform"]
+    folder = run(CELLA, "run", "--container", "--bundle", HELLO).strip()  # which needs no runtime
+    with open(f"{folder}/config.json", encoding="utf-8") as file:
+        config = json.load(file)
+    assert config["root"] == {"path": "rootfs-" + image(HELLO, "-o", f"{WORK}/same", "--software")["digest"][7:23],
+                              "readonly": True}, config["root"]
+    assert os.listdir(f"{folder}/{config['root']['path']}/app")
+    assert config["process"]["noNewPrivileges"] is True
+    assert all(config["process"]["capabilities"][key] == [] for key in config["process"]["capabilities"])
+    assert config["linux"]["seccomp"]["defaultAction"] == "SCMP_ACT_ERRNO"
+    kinds = {row["type"] for row in config["linux"]["namespaces"]}
+    assert {"pid", "ipc", "uts", "mount", "network"} <= kinds
+    writable = [m["destination"] for m in config["mounts"] if m["type"] == "bind"]
+    assert writable == ["/var/lib/cella/platform"]
+    os.mkdir(f"{WORK}/bin")
+    os.symlink("/bin/false", f"{WORK}/bin/crun")
+    crun = ["--runtime", f"{WORK}/bin/crun"]
     none = {**os.environ, "PATH": "/nowhere"}
     for words, text in ((["--runtime", "rkt"], "expected runc, crun"), (["--network", "bridge"], "none or host"),
                         (["--runtime", "/nowhere/crun"], "apt-get install crun"),
-                        (["--seccomp", "/nowhere"], "/nowhere"), (["--volume", "x"], "--volume"),
-                        (["--volume", "/nowhere:/x"], "/nowhere"), (["--volume", "/tmp:x"], "absolute")):
+                        ([*crun, "--seccomp", "/nowhere"], "/nowhere"), ([*crun, "--volume", "x"], "--volume"),
+                        ([*crun, "--volume", "/nowhere:/x"], "/nowhere"), ([*crun, "--volume", "/tmp:x"], "absolute")):
         done = subprocess.run([CELLA, "run", "--container", *words, HELLO], capture_output=True, text=True)
         assert done.returncode == 1 and text in done.stderr, (words, done)
     done = subprocess.run([CELLA, "run", "--runtime", "crun", HELLO], capture_output=True, text=True, env=none)
