@@ -43,6 +43,7 @@ struct cella_flow {
     bool tables_unknown; /* too many that could be jump tables */
     bool text_moves;     /* relocations change code */
     uint64_t table_budget;
+    uint64_t decode_budget;
     csh capstone;
     cs_insn *scratch;
 };
