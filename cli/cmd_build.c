@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/compile.h"
 #include "cli/container.h"
+#include "cli/program_run.h"
 #include "common/cleanup.h"
 
 static const char g_build_help[] =
@@ -29,6 +30,7 @@ static const char g_build_help[] =
 
 static const char g_run_help[] =
     "usage: cella run [FOLDER] [--verbose] [--container [OPTION...]] [-- ARGUMENT...]\n"
+    "       cella run [--trace=syscalls] [--stats] PROGRAM.cella [ARGUMENT...]\n"
     "\n"
     "Builds the project in FOLDER (default: here) if needed and runs its host program with the\n"
     "image as first argument and the ARGUMENTs behind it.\n"
@@ -41,7 +43,13 @@ static const char g_run_help[] =
     "  --volume DIR:PATH  DIR at PATH in the container, to be read (DIR:PATH:rw: written, too)\n"
     "  --seccomp FILE     another profile than Cella's; none: no profile\n"
     "  --option WORD      one more option for the runtime's own `run`\n"
-    "  --bundle           only write the OCI bundle, and print its folder\n";
+    "  --bundle           only write the OCI bundle, and print its folder\n"
+    "\n"
+    "A whole program's image (cella sign --program) runs in an enclave as the program would: with\n"
+    "the ARGUMENTs, signals and exit status of its own.\n"
+    "\n"
+    "  --trace=syscalls   each system call on standard error; images signed for debugging only\n"
+    "  --stats            at the end, what it cost\n";
 
 struct build_line {
     const char *folder;
@@ -197,6 +205,10 @@ int cella_cmd_run(int argc, char **argv)
     struct build_line line;
     static struct compile_result result;
     char *words[256];
+    const int program = program_run_line(argc, argv);
+    if (program >= 0) {
+        return program;
+    }
     parse(argc, argv, g_run_help, &line);
     if (line.status >= 0) {
         return line.status;

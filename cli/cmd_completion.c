@@ -28,7 +28,7 @@ static const char g_bash[] =
     "    case \"${COMP_WORDS[1]}\" in\n"
     "    new) options=\"--template --libc --help\" ;;\n"
     "    build) options=\"--key --rebuild --verbose --help\" ;;\n"
-    "    run) options=\"--verbose --container --runtime --network --platform --seccomp --volume "
+    "    run) options=\"--verbose --trace=syscalls --stats --container --runtime --network --platform --seccomp --volume "
     "--option "
     "--bundle --help --\" ;;\n"
     "    edl) options=\"--dialect --emit --trusted --untrusted --trusted-dir --untrusted-dir"

@@ -178,8 +178,14 @@ static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *e
  */
 static uint64_t program_interrupt(struct cella_td *td, struct sgx_gprsgx *gpr)
 {
-    if (!cella_program_is_in || td->kernel_stack == 0 || atomic_load(&td->attention) == 0) {
+    if (!cella_program_is_in || td->kernel_stack == 0) {
         return 0;
+    }
+    if (atomic_load(&td->attention) == 0) {
+        if (!cella_program_is_signaled()) {
+            return 0;
+        }
+        atomic_store(&td->attention, 1); /* from outside */
     }
     if (cella_program_is_in(gpr->rip)) {
         if (!stage_two_prepare(gpr, NULL, 0)) {

@@ -134,6 +134,8 @@ bool cella_names_offer(void);
 
 /* Signals that the host was asked to pass on, as a mask; taken. Believed for nothing but that. */
 CELLA_KERNEL uint64_t cella_program_signals(void);
+/* Whether there are any. */
+CELLA_KERNEL bool cella_program_is_signaled(void);
 
 /* cpuid.c */
 CELLA_KERNEL cella_result cella_cpuid_init(uint64_t table, uint32_t count);

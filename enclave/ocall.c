@@ -216,11 +216,22 @@ void cella_trace(const char *text, uint64_t value)
 }
 
 /* The first slot's arena has them for the whole enclave. */
+static uint64_t signals_at(void)
+{
+    return cella_kernel.arenas + offsetof(struct cella_call_arena, signals);
+}
+
+bool cella_program_is_signaled(void)
+{
+    uint64_t signals = 0;
+    return cella_is_ok(cella_fetch_u64(&signals, cella_host_pointer(signals_at()))) && signals != 0;
+}
+
 uint64_t cella_program_signals(void)
 {
-    const uint64_t at = cella_kernel.arenas + offsetof(struct cella_call_arena, signals);
     uint64_t signals = 0;
-    if (!cella_is_ok(cella_exchange_u64(&signals, cella_host_pointer_out(at), 0))) {
+    if (!cella_program_is_signaled() ||
+        !cella_is_ok(cella_exchange_u64(&signals, cella_host_pointer_out(signals_at()), 0))) {
         return 0;
     }
     return signals;

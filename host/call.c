@@ -114,6 +114,8 @@ static const char *abort_words(uint64_t reason)
         return "the enclave called exit with code";
     case CELLA_ABORT_CANARY:
         return "stack smashing detected in the enclave";
+    case CELLA_ABORT_SIGNAL:
+        return "the program was ended by signal";
     case CELLA_ABORT_HOST:
         return "the host broke the call protocol";
     default:
@@ -130,7 +132,7 @@ void cella_host_die(cella_enclave *enclave, cella_result result, uint64_t reason
     enclave->abort_reason = reason;
     const uint32_t kind = reason & 0xFF;
     const char *words = abort_words(reason);
-    if (kind == CELLA_ABORT_EXCEPTION) {
+    if (kind == CELLA_ABORT_EXCEPTION || kind == CELLA_ABORT_SIGNAL) {
         snprintf(enclave->abort_text, sizeof(enclave->abort_text), "%s %u", words,
                  (unsigned)(reason >> 8 & 0xFF));
     } else if (kind == CELLA_ABORT_EXIT) {

@@ -165,6 +165,33 @@ static bool wants_gdb(const struct cella_enclave_options *options)
     return (options->flags & (CELLA_ENCLAVE_DEBUG | CELLA_ENCLAVE_NO_GDB)) == CELLA_ENCLAVE_DEBUG;
 }
 
+/* Programs get their memory page by page while they run: SGX2, and a kernel that lets an enclave have it. */
+static cella_result program_check(const cella_enclave *enclave, const struct cella_image *image,
+                                  struct cella_error *error)
+{
+    struct cella_image_processor offers;
+    struct sgx_linux_restrict_permissions none = {0};
+    uint32_t flags;
+    cella_processor_offers(&offers, &flags);
+    if (image->info.program_offset == 0) {
+        return CELLA_OK;
+    }
+    if ((flags & CELLA_INIT_SGX2) == 0) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "%s: a program needs a processor with SGX2 (EDMM), and this one has"
+                               " SGX1; CELLA_PROCESSOR=software runs it on the software processor",
+                               enclave->name);
+    }
+    if (enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, &none) ==
+        -ENOTTY) {
+        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
+                               "%s: a program needs a kernel that adds pages to running enclaves:"
+                               " Linux 6.0 or newer",
+                               enclave->name);
+    }
+    return CELLA_OK;
+}
+
 static cella_result enclave_make(struct cella_host_image_file *file, const char *name,
                                  const struct cella_enclave_options *options,
                                  struct cella_image *image, cella_enclave *enclave,
@@ -195,6 +222,7 @@ static cella_result enclave_make(struct cella_host_image_file *file, const char 
                 enclave->name);
         }
     }
+    CELLA_TRY(program_check(enclave, image, error));
     CELLA_TRY(cella_host_load(enclave, image, file, error));
     CELLA_TRY(slots_make(enclave, &image->info, options->arena_size, error));
     if (!cella_is_ok(cella_services_new(enclave))) {

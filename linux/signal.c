@@ -57,7 +57,10 @@ static uint64_t deliverable(const struct linux_thread *thread)
 
 bool cella_linux_interrupted(void)
 {
-    const struct cella_td *td = cella_td_self();
+    struct cella_td *td = cella_td_self();
+    if (td->program_thread && atomic_load(&td->attention) == 0 && cella_program_is_signaled()) {
+        atomic_store(&td->attention, 1); /* from outside: whoever looks first takes them */
+    }
     return td->program_thread && atomic_load(&td->attention) != 0;
 }
 
