@@ -235,6 +235,45 @@ static void targets(void **state)
     }
 }
 
+/* What only looks like a reference, in a function whose instructions are known, keeps nothing. */
+static void no_targets(void **state)
+{
+    (void)state;
+    for (unsigned tables = 0; tables < 2; tables++) {
+        CELLA_CLEANUP(outcome_done) struct outcome outcome = {0};
+        struct cella_program_config config;
+        struct make_elf spec;
+        sample_program(&spec);
+        sample_program_config(&config);
+        uint8_t *code = sample_program_code() + 0x40;
+        uint8_t *data = (uint8_t *)spec.segments[2].data;
+        uint32_t relative;
+        spec.symbols[spec.symbol_count++] =
+            (struct make_symbol){"other", PROGRAM_CODE + 0x40, 0x10, STT_FUNC, 1};
+        if (!tables) { /* movabs $…,%rax: its constant holds the bytes of a jmp to the site */
+            relative = (uint32_t)(PROGRAM_SITE - (PROGRAM_CODE + 0x47));
+            memcpy(code, "\x48\xB8\xE9", 3);
+            memcpy(code + 3, &relative, 4);
+            memset(code + 7, 0, 3);
+        } else {
+            /* Two tables side by side. The second's offset would lead to the site from the first's start. */
+            const uint32_t first = PROGRAM_DATA + 0x40, second = first + 4;
+            relative = first - (PROGRAM_CODE + 0x47);
+            memcpy(code, "\x48\x8D\x15", 3);
+            memcpy(code + 3, &relative, 4);
+            relative = second - (PROGRAM_CODE + 0x4E);
+            memcpy(code + 7, "\x48\x8D\x15", 3);
+            memcpy(code + 10, &relative, 4);
+            relative = PROGRAM_CODE + 0x60 - first;
+            memcpy(data + 0x40, &relative, 4);
+            relative = PROGRAM_SITE + 4 - second;
+            memcpy(data + 0x44, &relative, 4);
+        }
+        build(&outcome, &spec, NULL, &config);
+        assert_int_equal(outcome.report.rewritten_count, 2);
+    }
+}
+
 /* An address of its own choosing: relocations are applied when no interpreter does it. */
 static void position_independent(void **state)
 {
@@ -672,6 +711,7 @@ int main(void)
         cmocka_unit_test(places),
         cmocka_unit_test(trampolines),
         cmocka_unit_test(targets),
+        cmocka_unit_test(no_targets),
         cmocka_unit_test(position_independent),
         cmocka_unit_test(static_pie),
         cmocka_unit_test(with_interpreter),
