@@ -254,6 +254,7 @@ def webhook(cluster, program):
             cluster.wait(lambda: [p for p in cluster.pods("shapes") if p["metadata"]["name"].startswith(base)], "controllers")
             made = next(p for p in cluster.pods("shapes") if p["metadata"]["name"].startswith(base))
             shapes.check_needs({"metadata": made["metadata"], "spec": made["spec"]}, pod["metadata"].get("annotations", {}).get("test.cella.dev/needs", ""))
+        others(cluster, os.environ.get("CELLA_TEST_MANIFESTS"))
         status, left = cluster.create(plain, "left-out")
         assert status == 201 and "sgx.intel.com/enclave" not in left["spec"]["containers"][0]["resources"]["limits"]
         wrong = copy.deepcopy(plain)
@@ -264,6 +265,24 @@ def webhook(cluster, program):
         begin = time.time()
         status, made = cluster.create(plain, "shapes")
         assert status == 201 and time.time() - begin < 5 and "sgx.intel.com/enclave" not in made["spec"]["containers"][0]["resources"]["limits"], "no pod waits"
+
+
+def others(cluster, folder):
+    """Manifests of anybody's in a folder, as they are: what the server says, and what their pods got."""
+    if not folder:
+        return
+    cluster.namespace("others")
+    for path in sorted(glob.glob(f"{folder}/*.yaml")):
+        for item in documents(path):
+            if item["kind"] not in KINDS or item["kind"] == "Namespace":
+                continue
+            item["metadata"]["namespace"] = "others"
+            status, answer = cluster.create(item, "others")
+            print(f"  {os.path.basename(path)} {item['kind']}/{item['metadata']['name']}: {status}" + (f" {answer['message'][:200]}" if status != 201 else ""))
+    time.sleep(3)
+    for pod in cluster.pods("others"):
+        asks = {name: amount for c in pod["spec"]["containers"] for name, amount in c.get("resources", {}).get("limits", {}).items() if name in shapes.KNOWN}
+        print(f"  pod {pod['metadata']['name']}: {asks}")
 
 
 def applications(cluster, cella):
@@ -303,6 +322,11 @@ def applications(cluster, cella):
                         refused["metadata"].update(name=f"{name}-refused", namespace="baseline")
                         assert cluster.create(refused)[0] == 403, "a folder of the node, as the manual says"
     print(f"  {count} objects of cella k8s manifest taken strictly")
+    for path in sorted(glob.glob(f"{peers.HERE}/../../samples/*/*.yaml")):
+        for item in documents(path):
+            if item["kind"] in KINDS:
+                cluster.apply(item, "apps")
+                assert not cluster.warnings, (path, cluster.warnings)
 
 
 def scheduling(cluster, program, cella_program):
