@@ -6,19 +6,20 @@
 #include "cli/program_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "abi/call.h"
 #include "abi/program.h"
-#include "cli/file.h"
 #include "cli/program_service.h"
 #include "common/cleanup.h"
 #include "host/host.h"
@@ -26,7 +27,6 @@
 #include "image/image.h"
 
 #define PATH_SIZE 4096
-#define IMAGE_MAX ((size_t)4 << 30)
 
 extern char **environ;
 
@@ -181,48 +181,60 @@ static double now(void)
 
 /* ------------------------------------------------------------------ the command */
 
-bool program_run_is_image(const char *path)
+/* Of a file that is looked at without being read: the pages that count come from the page cache. */
+static cella_result look_at(const char *path, bool *ret_program, bool *ret_debug,
+                            struct cella_error *error)
 {
     struct stat status;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
+        const int error_number = fd < 0 ? errno : EINVAL;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return cella_error_errno(error, CELLA_RESULT(NOT_FOUND), error_number, "%s", path);
+    }
+    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     struct cella_image *image = calloc(1, sizeof(*image));
-    struct cella_error error = {0};
-    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
-    bool is_program = false;
-    if (image && stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-        cella_is_ok(cella_file_read(path, IMAGE_MAX, &file, &error)) &&
-        cella_is_ok(cella_image_parse(cella_file_bytes(&file), image, &error))) {
-        is_program = image->info.program_offset != 0;
+    close(fd);
+    cella_result result = CELLA_RESULT(OUT_OF_MEMORY);
+    if (data != MAP_FAILED && image) {
+        result = cella_image_parse(cella_bytes_of(data, (size_t)status.st_size), image, error);
+        *ret_program = image->info.program_offset != 0;
+        *ret_debug = (image->sigstruct.attributes.flags & SGX_FLAGS_DEBUG) != 0;
+    }
+    if (data != MAP_FAILED) {
+        munmap(data, (size_t)status.st_size);
     }
     free(image);
-    return is_program;
+    return result;
+}
+
+bool program_run_is_image(const char *path)
+{
+    struct cella_error error = {0};
+    bool is_program = false, debug;
+    return cella_is_ok(look_at(path, &is_program, &debug, &error)) && is_program;
 }
 
 static cella_result load(const char *path, const struct program_run_options *options,
-                         cella_enclave **ret_enclave, bool *ret_debug, struct cella_error *error)
+                         cella_enclave **ret_enclave, struct cella_error *error)
 {
-    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
-    CELLA_TRY(cella_file_read(path, IMAGE_MAX, &file, error));
-    struct cella_image *image = calloc(1, sizeof(*image));
-    if (!image) {
-        return cella_error_set(error, CELLA_RESULT(OUT_OF_MEMORY), "%s", path);
-    }
-    const cella_result parsed = cella_image_parse(cella_file_bytes(&file), image, error);
-    *ret_debug = (image->sigstruct.attributes.flags & SGX_FLAGS_DEBUG) != 0;
-    free(image);
-    CELLA_TRY(parsed);
-    if (options->trace && !*ret_debug) {
+    bool is_program = false, debug = false;
+    CELLA_TRY(look_at(path, &is_program, &debug, error));
+    if (options->trace && !debug) {
         return cella_error_set(error, CELLA_RESULT(DEBUG_MISMATCH),
                                "%s: --trace=syscalls shows what a program does, and this image is"
                                " not signed for debugging",
                                path);
     }
     const struct cella_enclave_options wanted = {
-        .flags = CELLA_ENCLAVE_NETWORK | (*ret_debug ? CELLA_ENCLAVE_DEBUG : 0),
+        .flags = CELLA_ENCLAVE_NETWORK | (debug ? CELLA_ENCLAVE_DEBUG : 0),
         .file_root = "/",
         .service = options->trace || options->stats ? service : program_service,
         .service_context = (void *)options,
     };
-    return cella_enclave_create_bytes(file.data, file.size, path, &wanted, ret_enclave, error);
+    return cella_enclave_create(path, &wanted, ret_enclave, error);
 }
 
 cella_result program_run(const char *path, char **arguments,
@@ -230,9 +242,8 @@ cella_result program_run(const char *path, char **arguments,
                          struct cella_error *error)
 {
     cella_enclave *enclave = NULL;
-    bool debug;
     const double start = now();
-    CELLA_TRY(load(path, options, &enclave, &debug, error));
+    CELLA_TRY(load(path, options, &enclave, error));
     const double loaded = now();
     const uint32_t flags = (options->trace ? CELLA_CALL_PROGRAM_TRACE : 0) |
                            (options->stats ? CELLA_CALL_PROGRAM_STATS : 0);

@@ -77,6 +77,7 @@ struct driver_span {
 #define VMA_PRIVATE 0x80u
 
 #define DRIVER_FAULTED 16u
+#define DRIVER_SOURCES 4u
 
 struct driver_scratch;
 
@@ -98,8 +99,12 @@ struct driver_enclave {
     uint64_t table_size;      /* bytes mapped at chunks and epcm together */
     void *table;
     struct driver_scratch *scratch; /* of ADD_PAGES, see mover.h */
-    uint64_t source_start;          /* the last mapping that ADD_PAGES was allowed to read */
-    uint64_t source_end;
+    /* The latest mappings that ADD_PAGES was allowed to read: a loader takes content and zeros in turn. */
+    struct driver_source {
+        uint64_t start, end;
+    } sources[DRIVER_SOURCES];
+    uint32_t source_next;
+    uint64_t source_end; /* of the one that the last answer was about; 0: that page only */
     /* Pages + 1 whose faults the enclave was told of: it is going to use them once it has accepted them. */
     uint64_t faulted[DRIVER_FAULTED];
 };

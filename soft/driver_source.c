@@ -3,8 +3,8 @@
  * EACCES).
  * Side: soft (untrusted; it plays the kernel driver). Called by driver_ioctl_add.c.
  * The kernel looks at VM_MAYEXEC; from here it is /proc/self/maps and the mount's flags. The last
- * mapping that was good is remembered, so that a loader that adds page by page does not pay for it
- * each time.
+ * mappings that were good are remembered, so that a loader that adds page by page does not pay for
+ * it each time.
  */
 #include "soft/mover.h"
 
@@ -124,9 +124,13 @@ int driver_source_check(struct driver_enclave *e, uint64_t source)
     char line[LINE_SIZE];
     bool whole;
     int result = -EFAULT; /* nothing is mapped at or behind it */
-    if (source >= e->source_start && source < e->source_end) {
-        return 0;
+    for (uint32_t i = 0; i < DRIVER_SOURCES; i++) {
+        if (source >= e->sources[i].start && source < e->sources[i].end) {
+            e->source_end = e->sources[i].end;
+            return 0;
+        }
     }
+    e->source_end = 0;
     reader.fd =
         (int)soft_syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0, 0, 0);
     if (reader.fd < 0) {
@@ -136,8 +140,11 @@ int driver_source_check(struct driver_enclave *e, uint64_t source)
         struct mapping mapping = parse_line(line, whole);
         if (source < mapping.end) {
             result = is_on_noexec_mount(&mapping) ? -EACCES : 0;
-            e->source_start = result ? 0 : mapping.start;
-            e->source_end = result ? 0 : mapping.end;
+            if (!result) {
+                e->sources[e->source_next++ % DRIVER_SOURCES] =
+                    (struct driver_source){mapping.start, mapping.end};
+                e->source_end = mapping.end;
+            }
             break;
         }
     }
