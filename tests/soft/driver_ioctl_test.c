@@ -323,7 +323,9 @@ static void test_remove(void **state)
     assert_int_equal(r.count, 4096);
     assert_int_equal(drv_do_remove(&sdm, SDM_MORE, 4096, &r), -EFAULT);
     /* augmented again it is zero, REG, DRV_RW and may be mapped RWX */
+    uint32_t error;
     drv_accept_as(&sdm, SDM_MORE, SGX_SECINFO_REG | DRV_RW | SGX_SECINFO_PENDING, soft_done());
+    assert_true(drv_resolve(&sdm, SDM_MORE, 0, &error)); /* mapped when it is used */
     assert_true(soft_all_zero((void *)(SDM_BASE + SDM_MORE), 4096));
     assert_int_equal(drv_protect(SDM_MORE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
     sdm_close(&sdm);

@@ -233,6 +233,16 @@ static void test_eaccept_requests(void **state)
     sdm_close(&call.sdm);
 }
 
+/* The native access that follows: it faults on a mapping that has yet to change, as in an enclave. */
+static bool access_faults_in(struct sdm_call *call, uint64_t address, uint32_t access)
+{
+    uint32_t error;
+    uint64_t mask = soft_signals_block();
+    bool mended = soft_fault_resolve(&call->sdm.e->pub, address, access, &error);
+    soft_signals_restore(mask);
+    return mended;
+}
+
 /* After EACCEPT the page is there natively, with the rights that VMA and EPCM share. */
 static void test_eaccept_effect(void **state)
 {
@@ -245,6 +255,8 @@ static void test_eaccept_effect(void **state)
     assert_int_equal(EPCM(&call, SDM_HOLE),
                      SOFT_EPCM_VALID | SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_W);
     volatile uint32_t *native = (volatile uint32_t *)AT(SDM_HOLE);
+    assert_false(access_faults_in(&call, AT(SDM_HOLE), SGX_PF_FETCH));
+    assert_true(access_faults_in(&call, AT(SDM_HOLE), SGX_PF_WRITE));
     *native = 77;
     assert_int_equal(*(uint32_t *)sdm_page(&call.sdm, SDM_HOLE), 77);
     /* restrict to R, track, accept: PR is not compared */
@@ -343,6 +355,7 @@ static void test_eacceptcopy(void **state)
     assert_int_equal(sdm_run(&leaf, &call).kind, SOFT_DONE);
     assert_int_equal(EPCM(&call, SDM_HOLE),
                      SOFT_EPCM_VALID | SGX_SECINFO_REG | SGX_SECINFO_R | SGX_SECINFO_X);
+    assert_true(access_faults_in(&call, AT(SDM_HOLE), 0));
     assert_int_equal(*(volatile uint8_t *)AT(SDM_HOLE), 0x6d);
     sdm_close(&call.sdm);
 }
