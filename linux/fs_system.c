@@ -3,14 +3,14 @@
  * Side: enclave. The seam between linux/fs_*.c and the rest of linux/; tests have their own in its place.
  * Never more than what is asked for: areas by index, threads by index.
  */
-#include "linux/fs_tree.h"
+#include "linux/local.h"
 
 #define NANOSECONDS 1000000000ull
 #define PROCESS_ID 1u
 
 bool cella_linux_fs(struct cella_regs *regs, long *ret_result)
 {
-    return fs_syscall(regs, ret_result);
+    return local_syscall(regs, ret_result) || fs_syscall(regs, ret_result);
 }
 
 cella_result cella_linux_fs_init(void)

@@ -18,8 +18,8 @@
 #include "abi/blocks.h"
 #include "cella/attest.h"
 #include "cella/report.h"
-#include "linux/fs_tree.h"
 #include "linux/libc_context.h"
+#include "linux/local.h"
 
 struct cella_kernel cella_kernel = {.base = 0, .size = 1ull << 47, .tsc_hz = 2000000000};
 uint64_t cella_xsave_size = 16384;
@@ -230,20 +230,20 @@ cella_result cella_system_ocall_parts(uint32_t number, const void *in, size_t in
 {
     const size_t whole_in = bytes ? bytes->size : 0;
     const size_t capacity = out_size - 8 + (into ? into->size : 0);
-    uint8_t *request = malloc(whole_in + 1), *answer = calloc(1, capacity + 8);
+    uint8_t *request = malloc(whole_in + 1), *answer = calloc(1, capacity + 16);
     size_t size = 0;
     cella_result result = CELLA_OK;
-    if (number != CELLA_OCALL_FILE || !request || !answer) {
+    if ((number != CELLA_OCALL_FILE && number != CELLA_OCALL_SOCKET) || !request || !answer) {
         abort();
     }
     if (bytes && gather(bytes, request) != whole_in) {
         abort();
     }
-    (void)in_size;
-    const int64_t value = world_host_serve(in, request, whole_in, answer, capacity, &size);
+    const int64_t value =
+        world_host_serve(number, in, in_size, request, whole_in, answer + 8, capacity, &size);
     const size_t head = 8 + size < out_size ? 8 + size : out_size;
     memcpy(out, &value, 8);
-    memcpy((uint8_t *)out + 8, answer, head - 8);
+    memcpy((uint8_t *)out + 8, answer + 8, head - 8);
     if (value >= 0 && head != out_size) {
         result = CELLA_RESULT(HOST_VALUE);
     } else if (value >= 0 && into && into->size > 0) {
@@ -251,7 +251,7 @@ cella_result cella_system_ocall_parts(uint32_t number, const void *in, size_t in
         if ((uint64_t)value != rest || rest > into->size) {
             result = CELLA_RESULT(HOST_VALUE);
         } else {
-            scatter(into, answer + head - 8, rest);
+            scatter(into, answer + head, rest);
         }
     }
     free(request);
@@ -521,5 +521,7 @@ long world_call(long number, ...)
                               .r10 = words[3],
                               .r8 = words[4],
                               .r9 = words[5]};
-    return fs_syscall(&regs, &result) ? result : cella_kernel_syscall(&regs);
+    return local_syscall(&regs, &result) || fs_syscall(&regs, &result)
+               ? result
+               : cella_kernel_syscall(&regs);
 }

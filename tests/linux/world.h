@@ -47,9 +47,12 @@ struct world_answer {
 extern void (*world_lie)(const struct world_answer *answer);
 extern unsigned long world_host_calls;
 void world_host_start(const char *root);
-/* A request of the files' service: head, bytes, room. The value; *ret_size: how many bytes of `out` are written. */
-int64_t world_host_serve(const void *head, const void *bytes, size_t size, uint8_t *out,
-                         size_t capacity, size_t *ret_size);
+/*
+ * A request of a service: head (and what else `in` has), bytes, room behind the 8 bytes of the value. The value;
+ * *ret_size: how many bytes of `out` are written.
+ */
+int64_t world_host_serve(uint32_t service, const void *in, size_t in_size, const void *bytes,
+                         size_t size, uint8_t *out, size_t capacity, size_t *ret_size);
 uint32_t world_host_blocks(const void *in, size_t in_size, void *out, size_t out_capacity,
                            size_t *ret_size);
 size_t world_host_open_count(void);

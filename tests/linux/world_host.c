@@ -31,19 +31,28 @@ void world_host_start(const char *root)
         abort();
     }
     enclave.services->stop = -1;
+    enclave.flags = CELLA_ENCLAVE_NETWORK;
 }
 
-int64_t world_host_serve(const void *head, const void *bytes, size_t size, uint8_t *out,
-                         size_t capacity, size_t *ret_size)
+int64_t world_host_serve(uint32_t service, const void *in, size_t in_size, const void *bytes,
+                         size_t size, uint8_t *out, size_t capacity, size_t *ret_size)
 {
+    const size_t rest = in_size - sizeof(struct cella_call_request);
+    uint8_t *whole = malloc(rest + size + 1);
+    if (!whole) {
+        abort();
+    }
+    memcpy(whole, (const uint8_t *)in + sizeof(struct cella_call_request), rest);
+    memcpy(whole + rest, bytes, size);
     struct cella_service_call call = {.enclave = &enclave,
-                                      .head = *(const struct cella_call_request *)head,
-                                      .bytes = bytes,
-                                      .size = size,
+                                      .head = *(const struct cella_call_request *)in,
+                                      .bytes = whole,
+                                      .size = rest + size,
                                       .out = out,
                                       .capacity = capacity};
     world_host_calls++;
-    int64_t value = cella_files_serve(&call);
+    int64_t value =
+        service == CELLA_OCALL_SOCKET ? cella_sockets_serve(&call) : cella_files_serve(&call);
     *ret_size = call.extra;
     if (world_lie) {
         const struct world_answer answer = {.operation = call.head.operation,
@@ -53,6 +62,7 @@ int64_t world_host_serve(const void *head, const void *bytes, size_t size, uint8
                                             .capacity = capacity};
         world_lie(&answer);
     }
+    free(whole);
     return value;
 }
 
