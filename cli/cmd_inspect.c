@@ -11,6 +11,7 @@
 #include "cli/file.h"
 #include "cli/inspect.h"
 #include "common/cleanup.h"
+#include "image/attach.h"
 #include "enclave/protected_format.h"
 
 static const char g_usage[] =
@@ -120,8 +121,14 @@ int cella_cmd_inspect(int argc, char **argv)
     if (is_read && protected_print(cella_file_bytes(&file), json)) {
         return INSPECT_STATUS_GOOD;
     }
+    struct cella_attach_parts parts = {0};
     if (is_read) {
-        result = inspect_read(&inspect, path, cella_file_bytes(&file), &error);
+        result = cella_attach_parse(cella_file_bytes(&file), &parts, &error);
+    }
+    if (is_read &&
+        cella_is_ok(result)) { /* of a program that was signed in place: what is behind it */
+        result =
+            inspect_read(&inspect, path, parts.image.size ? parts.image : parts.program, &error);
     }
     if (!cella_is_ok(result)) {
         fprintf(stderr, "cella inspect: %s%s%s\n", is_read ? path : "", is_read ? ": " : "",

@@ -20,13 +20,16 @@
 
 #include "abi/call.h"
 #include "abi/program.h"
+#include "cli/file.h"
 #include "cli/program_service.h"
 #include "common/cleanup.h"
 #include "host/host.h"
+#include "image/attach.h"
 #include "image/buffer.h"
 #include "image/image.h"
 
 #define PATH_SIZE 4096
+#define IMAGE_MAX ((size_t)4 << 30)
 
 extern char **environ;
 
@@ -181,9 +184,18 @@ static double now(void)
 
 /* ------------------------------------------------------------------ the command */
 
+/* The image that is attached to a program's own file, or all of the file. */
+static struct cella_bytes image_in(struct cella_bytes file)
+{
+    struct cella_attach_parts parts;
+    return cella_is_ok(cella_attach_parse(file, &parts, NULL)) && parts.image.size != 0
+               ? parts.image
+               : file;
+}
+
 /* Of a file that is looked at without being read: the pages that count come from the page cache. */
 static cella_result look_at(const char *path, bool *ret_program, bool *ret_debug,
-                            struct cella_error *error)
+                            bool *ret_attached, struct cella_error *error)
 {
     struct stat status;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -199,7 +211,9 @@ static cella_result look_at(const char *path, bool *ret_program, bool *ret_debug
     close(fd);
     cella_result result = CELLA_RESULT(OUT_OF_MEMORY);
     if (data != MAP_FAILED && image) {
-        result = cella_image_parse(cella_bytes_of(data, (size_t)status.st_size), image, error);
+        const struct cella_bytes bytes = image_in(cella_bytes_of(data, (size_t)status.st_size));
+        result = cella_image_parse(bytes, image, error);
+        *ret_attached = bytes.size != (size_t)status.st_size;
         *ret_program = image->info.program_offset != 0;
         *ret_debug = (image->sigstruct.attributes.flags & SGX_FLAGS_DEBUG) != 0;
     }
@@ -213,15 +227,16 @@ static cella_result look_at(const char *path, bool *ret_program, bool *ret_debug
 bool program_run_is_image(const char *path)
 {
     struct cella_error error = {0};
-    bool is_program = false, debug;
-    return cella_is_ok(look_at(path, &is_program, &debug, &error)) && is_program;
+    bool is_program = false, debug, attached;
+    return cella_is_ok(look_at(path, &is_program, &debug, &attached, &error)) && is_program;
 }
 
 static cella_result load(const char *path, const struct program_run_options *options,
                          cella_enclave **ret_enclave, struct cella_error *error)
 {
-    bool is_program = false, debug = false;
-    CELLA_TRY(look_at(path, &is_program, &debug, error));
+    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
+    bool is_program = false, debug = false, attached = false;
+    CELLA_TRY(look_at(path, &is_program, &debug, &attached, error));
     if (options->trace && !debug) {
         return cella_error_set(error, CELLA_RESULT(DEBUG_MISMATCH),
                                "%s: --trace=syscalls shows what a program does, and this image is"
@@ -234,7 +249,12 @@ static cella_result load(const char *path, const struct program_run_options *opt
         .service = options->trace || options->stats ? service : program_service,
         .service_context = (void *)options,
     };
-    return cella_enclave_create(path, &wanted, ret_enclave, error);
+    if (!attached) {
+        return cella_enclave_create(path, &wanted, ret_enclave, error);
+    }
+    CELLA_TRY(cella_file_read(path, IMAGE_MAX, &file, error));
+    const struct cella_bytes image = image_in(cella_file_bytes(&file));
+    return cella_enclave_create_bytes(image.data, image.size, path, &wanted, ret_enclave, error);
 }
 
 cella_result program_run(const char *path, char **arguments,
