@@ -64,6 +64,7 @@
 #define CELLA_OCALL_PROTECT (CELLA_OCALL_SYSTEM + 23)   /* in: u64 offset, length, permissions */
 #define CELLA_OCALL_QUOTE (CELLA_OCALL_SYSTEM + 24)     /* abi/service.h */
 #define CELLA_OCALL_KICK (CELLA_OCALL_SYSTEM + 25)      /* in: u32 slot[]: look at your signals */
+#define CELLA_OCALL_TCS (CELLA_OCALL_SYSTEM + 26)       /* in: u64 offset, length: become TCS */
 
 #define CELLA_OCALL_NAMES                                                                          \
     (CELLA_OCALL_SYSTEM + 0x100) /* in: what ecall 0 answers: struct cella_bridge_names … */

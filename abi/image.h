@@ -111,7 +111,13 @@ struct cella_image_info {
     uint64_t space_size;
     uint64_t
         kernel_bias; /* added to the addresses that the image's own code was linked for; 0 but in program images */
-    uint8_t reserved[232]; /* zero */
+    /*
+     * Slots whose pages are added when the enclave is made; 0: all. The others are mapped R and W: their pages come by EAUG
+     * and their TCS by EMODT when a thread needs them.
+     */
+    uint32_t thread_added;
+    uint32_t reserved_1;   /* zero */
+    uint8_t reserved[224]; /* zero */
 };
 CELLA_ABI_ASSERT(sizeof(struct cella_image_info) == 512);
 CELLA_ABI_AT(cella_image_info, version, 8);
@@ -150,7 +156,8 @@ CELLA_ABI_AT(cella_image_info, relro_size, 224);
 CELLA_ABI_AT(cella_image_info, kernel_offset, 232);
 CELLA_ABI_AT(cella_image_info, space_size, 264);
 CELLA_ABI_AT(cella_image_info, kernel_bias, 272);
-CELLA_ABI_AT(cella_image_info, reserved, 280);
+CELLA_ABI_AT(cella_image_info, thread_added, 280);
+CELLA_ABI_AT(cella_image_info, reserved, 288);
 
 /*
  * Assembly and not C: compilers put a volatile object into a writable section, and the signer

@@ -321,6 +321,19 @@ static int prot_of(uint64_t secinfo_flags)
            ((secinfo_flags & SGX_SECINFO_X) ? PROT_EXEC : 0);
 }
 
+/* The slots of threads that are made when they are needed: pages come as the enclave accepts them. */
+static cella_result slots_map(const cella_enclave *enclave, const struct cella_image_info *info,
+                              struct cella_error *error)
+{
+    const uint32_t added = info->thread_added;
+    if (added == 0 || added == info->thread_count) {
+        return CELLA_OK;
+    }
+    return range_map(enclave, info->threads_offset + added * info->thread_stride,
+                     (info->thread_count - added) * info->thread_stride, PROT_READ | PROT_WRITE,
+                     error);
+}
+
 /*
  * The part of [start, end) that is in the program's memory can be read and written from the start: pages come by EAUG as
  * the enclave accepts them.
@@ -361,6 +374,7 @@ static cella_result enclave_map(cella_enclave *enclave, const struct cella_image
     if (end > start) {
         CELLA_TRY(range_map(enclave, start, end - start, prot, error));
     }
+    CELLA_TRY(slots_map(enclave, &image->info, error));
     return space_map(enclave, image, end, enclave->size, error);
 }
 

@@ -207,9 +207,11 @@ static cella_result service_pages(cella_enclave *enclave, uint32_t number, const
             .offset = words[0], .length = words[1], .permissions = words[2]};
         done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_RESTRICT_PERMISSIONS,
                                          &restrict_to);
-    } else if (number == CELLA_OCALL_TRIM) {
+    } else if (number == CELLA_OCALL_TRIM || number == CELLA_OCALL_TCS) {
         struct sgx_linux_modify_types modify = {
-            .offset = words[0], .length = words[1], .page_type = SGX_PT_TRIM};
+            .offset = words[0],
+            .length = words[1],
+            .page_type = number == CELLA_OCALL_TRIM ? SGX_PT_TRIM : SGX_PT_TCS};
         done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_MODIFY_TYPES, &modify);
     } else {
         struct sgx_linux_remove_pages remove_them = {.offset = words[0], .length = words[1]};
@@ -294,6 +296,7 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
         return cella_quote_serve(enclave, in, in_size, out, out_capacity, ret_size);
     case CELLA_OCALL_RESTRICT:
     case CELLA_OCALL_TRIM:
+    case CELLA_OCALL_TCS:
     case CELLA_OCALL_REMOVE:
     case CELLA_OCALL_PROTECT:
         return service_pages(enclave, number, in, in_size);

@@ -87,6 +87,7 @@ static CELLA_MUST_USE cella_result info_check(const struct cella_image_info *inf
     }
     expected.image_size = image_size;
     CELLA_TRY(cella_layout_compute(&expected, error));
+    expected.reserved_1 = 0;
     memset(expected.reserved, 0, sizeof(expected.reserved));
     if (memcmp(&expected, info, sizeof(expected)) != 0) {
         return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
@@ -120,12 +121,20 @@ static CELLA_MUST_USE cella_result program_check(const struct cella_image *image
     if (!(info->flags & CELLA_IMAGE_BASE_ZERO)) {
         CELLA_TRY(cella_elf_starts_at(image->segments, 0, error));
         if (info->kernel_offset || info->program_offset || info->program_size ||
-            info->space_offset || info->space_size || info->kernel_bias) {
+            info->space_offset || info->space_size || info->kernel_bias || info->thread_added) {
             return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
                                    "information object: it tells of a program, but not that the "
                                    "enclave is at address 0");
         }
         return CELLA_OK;
+    }
+    if (info->thread_added > info->thread_count ||
+        (info->thread_added &&
+         info->thread_added < info->thread_count - info->enclave_thread_count)) {
+        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                               "information object: %u of %u threads are added, %u of which are "
+                               "the enclave's own",
+                               info->thread_added, info->thread_count, info->enclave_thread_count);
     }
     if (image->segments[0].offset < CELLA_PROGRAM_LOW ||
         info->kernel_offset != CELLA_PROGRAM_KERNEL || info->space_offset != CELLA_PROGRAM_LOW ||
@@ -301,7 +310,10 @@ static void next_slot_run(struct cella_image_iterator *iterator, struct cella_im
         return;
     }
     iterator->index++;
-    iterator->stage = iterator->index < info->thread_count ? WALK_STACK : WALK_END;
+    iterator->stage =
+        iterator->index < (info->thread_added ? info->thread_added : info->thread_count)
+            ? WALK_STACK
+            : WALK_END;
 }
 
 bool cella_image_next(struct cella_image_iterator *iterator, struct cella_image_run *ret_run)

@@ -15,6 +15,8 @@
 #include "image/program_inside.h"
 #include "image/sections.h"
 
+#define THREADS_ADDED 7u /* of the program's, beside the first: what Go's runtime begins with */
+
 struct maker {
     const struct cella_program_config *config;
     struct cella_program_report *report;
@@ -206,6 +208,9 @@ static void info_fill(const struct maker *maker, struct cella_image_info *info)
     info->kernel_bias = maker->kernel.bias;
     info->phdr_offset = maker->kernel.headers;
     info->phdr_count = maker->kernel.header_count;
+    if (info->enclave_thread_count > THREADS_ADDED) {
+        info->thread_added = info->thread_count - info->enclave_thread_count + THREADS_ADDED;
+    }
     info->space_offset = CELLA_PROGRAM_LOW;
     info->space_size = CELLA_PROGRAM_KERNEL - CELLA_PROGRAM_LOW;
 }

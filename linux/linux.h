@@ -141,6 +141,9 @@ struct linux_mutex {
 CELLA_KERNEL void linux_mutex_take(struct linux_mutex *mutex);
 CELLA_KERNEL void linux_mutex_give(struct linux_mutex *mutex);
 
+/* thread_slot.c: makes the pages of a slot that the image left out, and its TCS. */
+CELLA_KERNEL bool linux_slot_make(uint32_t slot);
+
 /* thread.c */
 CELLA_KERNEL cella_result linux_threads_init(void);
 CELLA_KERNEL bool linux_thread_syscall(struct cella_regs *regs, long *ret_result);

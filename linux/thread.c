@@ -26,6 +26,9 @@
 
 static struct linux_thread *threads; /* of each slot */
 static struct cella_lock pool_lock;
+static uint32_t slot_count;           /* slots whose pages are there; under pool_lock */
+static struct linux_mutex slot_mutex; /* one is made at a time */
+static bool slots_ended;              /* one could not be made; under slot_mutex */
 static _Atomic uint32_t running_count = 1;
 
 cella_result linux_threads_init(void)
@@ -33,6 +36,8 @@ cella_result linux_threads_init(void)
     const uint64_t size = cella_image_info.thread_count * sizeof(*threads);
     threads = (struct linux_thread *)cella_pages_map(LINUX_PAGE_UP(size) / SGX_PAGE_SIZE, true);
     CELLA_ENSURE(threads != NULL, OUT_OF_MEMORY);
+    slot_count = cella_image_info.thread_added ? cella_image_info.thread_added
+                                               : cella_image_info.thread_count;
     struct cella_td *td = cella_td_self();
     threads[0].td = td;
     threads[0].is_running = true;
@@ -86,11 +91,11 @@ void linux_thread_enter(struct cella_td *td, const struct cella_regs *regs)
     cella_linux_return(trap);
 }
 
-static uint32_t pool_take(void)
+static uint32_t pool_find(void)
 {
     uint32_t found = 0;
     cella_lock_take(&pool_lock);
-    for (uint32_t slot = cella_ecall_slots(); slot < cella_image_info.thread_count; slot++) {
+    for (uint32_t slot = cella_ecall_slots(); slot < slot_count; slot++) {
         struct cella_td *td = cella_td_of_slot(slot);
         if (!td->in_pool_use) {
             td->in_pool_use = true;
@@ -100,6 +105,36 @@ static uint32_t pool_take(void)
     }
     cella_lock_give(&pool_lock);
     return found;
+}
+
+/* One more slot, in use; 0: the image has no more, or the host gave no pages. */
+static uint32_t pool_grow(void)
+{
+    const uint32_t slot = slot_count; /* nobody else changes it */
+    if (slots_ended || slot >= cella_image_info.thread_count) {
+        return 0;
+    }
+    if (!linux_slot_make(slot)) {
+        slots_ended = true; /* its pages may be half there */
+        return 0;
+    }
+    cella_td_of_slot(slot)->in_pool_use = true;
+    cella_lock_take(&pool_lock);
+    slot_count = slot + 1;
+    cella_lock_give(&pool_lock);
+    return slot;
+}
+
+static uint32_t pool_take(void)
+{
+    uint32_t slot = pool_find();
+    if (slot == 0) {
+        linux_mutex_take(&slot_mutex);
+        slot = pool_find();
+        slot = slot ? slot : pool_grow();
+        linux_mutex_give(&slot_mutex);
+    }
+    return slot;
 }
 
 static void pool_give(struct cella_td *td)

@@ -56,6 +56,8 @@ if [ "$language" = c ]; then
     for name in static static-stripped static-pie dynamic dynamic-fixed; do
         try $name '240 10 a' a cancel
     done
+    gcc -O2 -pthread -o many "$here/native/many.c"
+    try many '240 threads'
     if command -v musl-gcc >/dev/null; then
         # shellcheck disable=SC2086 # a list of flags
         {

@@ -501,6 +501,9 @@ static void reader_refuses(void **state)
         {offsetof(struct cella_image_info, program_offset), PROGRAM_START},
         {offsetof(struct cella_image_info, program_size), 255},
         {offsetof(struct cella_image_info, program_size), 1u << 20},
+        {offsetof(struct cella_image_info, thread_added), 4},
+        {offsetof(struct cella_image_info, thread_added), 1},
+        {offsetof(struct cella_image_info, thread_added), 1ull << 32},
     };
     CELLA_CLEANUP(cella_buffer_done) struct cella_buffer file = {0};
     struct cella_image image;
@@ -571,6 +574,31 @@ static void patched_files(void **state)
     const struct cella_program_file third = cella_program_file_at(&outcome.description, 2);
     assert_int_equal(third.size, 4);
     assert_int_equal(third.source.size, 4);
+}
+
+/* Few of many threads are in the image: the kernel makes the others. */
+static void threads_added(void **state)
+{
+    CELLA_CLEANUP(outcome_done) struct outcome outcome = {0};
+    static struct cella_image_iterator iterator;
+    struct cella_program_config config;
+    struct cella_image_run run;
+    struct make_elf spec;
+    uint32_t tcs_count = 0;
+
+    (void)state;
+    sample_program(&spec);
+    sample_program_config(&config);
+    config.image.threads = 1;
+    config.image.enclave_threads = 1000;
+    build(&outcome, &spec, NULL, &config);
+    assert_int_equal(outcome.image.info.thread_count, 1001);
+    assert_int_equal(outcome.image.info.thread_added, 8);
+    cella_image_iterator_init(&iterator, &outcome.image);
+    while (cella_image_next(&iterator, &run)) {
+        tcs_count += run.kind == CELLA_IMAGE_RUN_TCS;
+    }
+    assert_int_equal(tcs_count, 8);
 }
 
 /* The same bytes from the same input; MRENCLAVE of them is what the reader gives. */
@@ -721,6 +749,7 @@ int main(void)
         cmocka_unit_test(reader_refuses),
         cmocka_unit_test(patched_files),
         cmocka_unit_test(reproducible),
+        cmocka_unit_test(threads_added),
         cmocka_unit_test(go_tables),
         cmocka_unit_test(go_functions),
         cmocka_unit_test(followed_functions),
