@@ -55,9 +55,7 @@ static void state_set(uint64_t address, uint8_t state)
 static uint32_t page_enclu(uint32_t leaf, uint64_t flags, uint64_t address)
 {
     _Alignas(SGX_ALIGN_SECINFO) const struct sgx_secinfo secinfo = {.flags = flags};
-    uint64_t rax = leaf;
-    __asm__ volatile("enclu" : "+a"(rax) : "b"(&secinfo), "c"(address), "d"(0) : "memory", "cc");
-    return (uint32_t)rax;
+    return (uint32_t)cella_enclu(leaf, (uint64_t)&secinfo, address, 0);
 }
 
 static bool ask(uint32_t number, uint64_t start, uint64_t end, uint64_t rights)
@@ -222,15 +220,9 @@ bool linux_page_copy(uint64_t address, const void *source, uint32_t rights)
 {
     _Alignas(SGX_ALIGN_SECINFO)
         const struct sgx_secinfo secinfo = {.flags = rights | SGX_SECINFO_REG};
-    uint64_t rax = SGX_EACCEPTCOPY;
-    if (!memory_is_left(1) || !leaf_of(address, true)) {
-        return false;
-    }
-    __asm__ volatile("enclu"
-                     : "+a"(rax)
-                     : "b"(&secinfo), "c"(address), "d"(source)
-                     : "memory", "cc");
-    if ((uint32_t)rax != SGX_SUCCESS) {
+    if (!memory_is_left(1) || !leaf_of(address, true) ||
+        (uint32_t)cella_enclu(SGX_EACCEPTCOPY, (uint64_t)&secinfo, address, (uint64_t)source) !=
+            SGX_SUCCESS) {
         return false;
     }
     state_set(address, (uint8_t)(PRESENT | rights));
