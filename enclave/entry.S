@@ -16,6 +16,8 @@
 #define XSTATE_X87 0x1
 #define XSTATE_XMM 0x46 /* SSE, AVX, and the upper halves of ZMM0 … 15, which are tracked apart: one VZEROALL clears all */
 #define XSTATE_ZMM 0xE0
+#define XSTATE_SSE 0x2
+#define XSTATE_AVX 0x4
 
         .cfi_sections .debug_frame             /* for debuggers only: not in the measured image */
         .text
@@ -554,20 +556,59 @@ cella_kernel_leave_preserving:
         .cfi_rel_offset %rbx, -8
         .cfi_rel_offset %r12, -16
         mov     %rdx, %r12
+        mov     %rcx, %r11
+        mov     cella_exit_xfrm(%rip), %eax
+        cmpb    $0, cella_exit_xgetbv1(%rip)
+        je      .Lpreserve_some
+        mov     $1, %ecx
+        xgetbv
+        and     cella_exit_xfrm(%rip), %eax
+        mov     %r11, %rcx
+        test    $~XSTATE_SSE, %eax
+        jnz     .Lpreserve_some
+
+/* The usual case: XMM registers and nothing else. XSAVE and XRSTOR would take longer than all of this. */
+        sub     $256, %rsp
+        and     $-16, %rsp
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        movaps  %xmm\n, 16 * \n(%rsp)
+        .endr
+        mov     %r12, %rdx
+        call    cella_kernel_leave
+        mov     %rax, %rbx
+        mov     %rdx, %r12
+        mov     $1, %ecx                        /* what the host has left in the others goes */
+        xgetbv
+        and     cella_exit_xfrm(%rip), %eax
+        test    $XSTATE_AVX | XSTATE_ZMM, %al
+        jz      1f
+        test    $XSTATE_AVX, %al
+        jz      2f
+        vzeroupper
+2:      and     $XSTATE_ZMM, %eax
+        jz      1f
+        xor     %edx, %edx
+        xrstor64 cella_xstate_initial(%rip)     /* neither SSE nor AVX is named: MXCSR stays */
+1:      .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        movaps  16 * \n(%rsp), %xmm\n
+        .endr
+        jmp     .Lpreserved
+
+/* EAX: what is in use, or all there is. */
+.Lpreserve_some:
         sub     cella_xsave_size(%rip), %rsp
         and     $-64, %rsp
         lea     512(%rsp), %rbx                 /* the header must be zero where XSAVE does not write */
-        xor     %eax, %eax
-        mov     %rax, (%rbx)
-        mov     %rax, 8(%rbx)
-        mov     %rax, 16(%rbx)
-        mov     %rax, 24(%rbx)
-        mov     %rax, 32(%rbx)
-        mov     %rax, 40(%rbx)
-        mov     %rax, 48(%rbx)
-        mov     %rax, 56(%rbx)
-        mov     cella_exit_xfrm(%rip), %eax
         xor     %edx, %edx
+        mov     %rdx, (%rbx)
+        mov     %rdx, 8(%rbx)
+        mov     %rdx, 16(%rbx)
+        mov     %rdx, 24(%rbx)
+        mov     %rdx, 32(%rbx)
+        mov     %rdx, 40(%rbx)
+        mov     %rdx, 48(%rbx)
+        mov     %rdx, 56(%rbx)
+        or      $XSTATE_SSE, %eax               /* and MXCSR */
         xsave64 (%rsp)
         mov     %r12, %rdx
         call    cella_kernel_leave
@@ -576,6 +617,7 @@ cella_kernel_leave_preserving:
         mov     cella_exit_xfrm(%rip), %eax
         xor     %edx, %edx
         xrstor64 (%rsp)
+.Lpreserved:
         mov     %rbx, %rax
         mov     %r12, %rdx
         mov     -8(%rbp), %rbx
