@@ -88,6 +88,9 @@ static cella_result list_sources(const char *folder, const char *side, struct so
     cella_result result = CELLA_OK;
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         char file[5120];
+        if (entry->d_name[0] == '.') {
+            continue; /* "..", too: it changes when build/ is made */
+        }
         snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
         int64_t changed = modified(file);
         ret_sources->newest = changed > ret_sources->newest ? changed : ret_sources->newest;
