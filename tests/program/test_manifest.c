@@ -17,7 +17,7 @@
 #include "cli/program_manifest.h"
 #include "common/cleanup.h"
 
-static const char *g_folder;
+static const char *g_folder, *g_document;
 static bool g_update;
 
 static void dump_lists(FILE *out, const struct program_manifest *manifest)
@@ -180,18 +180,45 @@ static void test_ego_default(void **state)
     free(text);
 }
 
+/* The example of docs/program-manifest.md is one that is read. */
+static void test_document(void **state)
+{
+    (void)state;
+    CELLA_CLEANUP(program_manifest_done) struct program_manifest manifest;
+    CELLA_CLEANUP(cella_file_done) struct cella_file file = {0};
+    struct cella_error error = {0};
+    assert_true(cella_is_ok(cella_file_read(g_document, 1u << 20, &file, &error)));
+    const char *start = (const char *)memmem(file.data, file.size, "```toml\n", 8);
+    assert_non_null(start);
+    start += 8;
+    const size_t left = file.size - (size_t)(start - (const char *)file.data);
+    const char *end = (const char *)memmem(start, left, "\n```", 4);
+    assert_non_null(end);
+    program_manifest_init(&manifest);
+    const cella_result result = program_manifest_parse_toml(
+        cella_bytes_of(start, (size_t)(end + 1 - start)), "example", &manifest, &error);
+    if (!cella_is_ok(result)) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(manifest.config.mount_count, 3);
+    assert_int_equal(manifest.file_count, 4);
+    assert_int_equal(manifest.config.image.enclave_threads, 63);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_toml),
         cmocka_unit_test(test_ego),
         cmocka_unit_test(test_ego_default),
+        cmocka_unit_test(test_document),
     };
-    g_update = argc == 3 && strcmp(argv[2], "--update") == 0;
-    if (argc != (g_update ? 3 : 2)) {
-        fputs("usage: test_manifest FOLDER [--update]\n", stderr);
+    g_update = argc == 4 && strcmp(argv[3], "--update") == 0;
+    if (argc != (g_update ? 4 : 3)) {
+        fputs("usage: test_manifest FOLDER DOCUMENT [--update]\n", stderr);
         return 2;
     }
     g_folder = argv[1];
+    g_document = argv[2];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
