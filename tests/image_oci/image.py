@@ -506,6 +506,14 @@ def side_by_side():
         said = [process.communicate()[0] for process in [start(name) for name in names]]
         for name, text in zip(names, said):
             assert f"Hello {name}, from inside" in text, said
+    # Files laid out under any umask can be read in there, by nobody; what lies in the platform's folder is not followed.
+    shutil.rmtree(f"{folder}/build/container")
+    words = [CELLA, "run", "--container", "--runtime", program, folder, "--", "Umask"]
+    assert "Hello Umask" in run("sh", "-c", 'umask 077 && exec "$@"', "sh", *words)
+    os.symlink(f"{WORK}/hello", f"{folder}/build/container/platform/link")
+    owner = os.stat(f"{WORK}/hello").st_uid
+    run(*words)
+    assert os.stat(f"{WORK}/hello").st_uid == owner
     # What has ended is cleared away by the next run; what runs stays, though its image is no longer the newest.
     with open(f"{folder}/host/main.c", encoding="utf-8") as file:
         text = file.read()
