@@ -42,6 +42,8 @@ int main(int argc, char **argv)
     sample_go(&spec, true);
     make_elf(&spec, &buffer);
     put(argv[1], "program/go", &buffer);
+    sample_program_image(&buffer);
+    put(argv[1], "image/program", &buffer);
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
         char name[32];
         sample_pclntab(versions[i], &buffer);
