@@ -3,17 +3,17 @@
 set -eu
 
 usage() {
-    echo "usage: enclave.sh c|go CELLA KEY KERNEL RUN_ENCLAVE"
+    echo "usage: enclave.sh c|go CELLA KEY KERNEL"
 }
 if [ "${1:-}" = --help ]; then
     usage
     exit 0
 fi
-if [ $# -ne 5 ]; then
+if [ $# -ne 4 ]; then
     usage >&2
     exit 2
 fi
-language=$1 cella=$(realpath "$2") key=$(realpath "$3") run=$(realpath "$5")
+language=$1 cella=$(realpath "$2") key=$(realpath "$3")
 CELLA_PROGRAM_KERNEL=$(realpath "$4")
 export CELLA_PROGRAM_KERNEL
 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,8 +29,8 @@ try() {
         cat log >&2
         exit 1
     }
-    got=$(timeout -s KILL 60 "$run" "$name.cella" "$@") || {
-        echo "$name: status $?" >&2
+    got=$(timeout -s KILL 60 "$cella" run "$name.cella" "$@" 2>err) || {
+        echo "$name: status $?: $(cat err)" >&2
         exit 1
     }
     # shellcheck disable=SC2254 # it is a pattern
