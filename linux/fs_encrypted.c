@@ -328,6 +328,24 @@ static long encrypted_link(struct fs_entry *from, struct fs_entry *directory, st
     return -EPERM;
 }
 
+/* What a program keeps elsewhere, to know an older state when the host puts one back. */
+static void encrypted_info(struct fs_file *file, struct fs_text *text)
+{
+    struct fs_encrypted_version version;
+    if (!is_regular(file->entry) ||
+        run(file->entry->node, (struct fs_encrypted_call){.operation = FS_ENCRYPTED_VERSION,
+                                                          .buffer = &version}) != 0) {
+        return;
+    }
+    fs_say(text, "protected_generation:\t");
+    fs_say_number(text, version.generation);
+    fs_say(text, "\nprotected_digest:\t");
+    for (uint32_t i = 0; i < sizeof(version.digest); i++) {
+        fs_say_hex(text, version.digest[i], 2);
+    }
+    fs_say(text, "\n");
+}
+
 static void encrypted_release(struct fs_node *node)
 {
     fs_free((void *)(uintptr_t)node->context, sizeof(struct fs_encrypted_file));
@@ -349,6 +367,7 @@ struct fs_tree *fs_encrypted_tree(const struct cella_program_mount *mount, long 
     ops.remove = encrypted_remove;
     ops.rename = encrypted_rename;
     ops.link = encrypted_link;
+    ops.info = encrypted_info;
     ops.release = encrypted_release;
     struct fs_tree *tree = fs_host_tree(cella_program_text(&fs_description, mount->source),
                                         FS_ENCRYPTED, &ops, ret_error);

@@ -25,7 +25,13 @@ enum fs_encrypted_operation {
     FS_ENCRYPTED_SIZE,   /* the size */
     FS_ENCRYPTED_RESIZE, /* size */
     FS_ENCRYPTED_SYNC,
-    FS_ENCRYPTED_NAME, /* name: what the file is bound to from now on */
+    FS_ENCRYPTED_NAME,    /* name: what the file is bound to from now on */
+    FS_ENCRYPTED_VERSION, /* buffer: struct fs_encrypted_version of what was flushed last */
+};
+
+struct fs_encrypted_version {
+    uint64_t generation;
+    uint8_t digest[32];
 };
 
 struct fs_encrypted_call {

@@ -121,6 +121,18 @@ static long file_name(const struct fs_encrypted_call *call)
     return errno_of(cella_protected_flush(file));
 }
 
+static long file_version(const struct fs_encrypted_call *call)
+{
+    struct cella_protected_version version;
+    struct fs_encrypted_version *out = call->buffer;
+    const cella_result result = cella_protected_version(file_of(call), &version);
+    if (cella_is_ok(result)) {
+        out->generation = version.generation;
+        memcpy(out->digest, version.digest, sizeof(out->digest));
+    }
+    return errno_of(result);
+}
+
 long fs_encrypted_run(void *argument)
 {
     const struct fs_encrypted_call *call = argument;
@@ -139,6 +151,8 @@ long fs_encrypted_run(void *argument)
         return errno_of(cella_protected_truncate(file_of(call), call->size));
     case FS_ENCRYPTED_SYNC:
         return file_sync(call);
+    case FS_ENCRYPTED_VERSION:
+        return file_version(call);
     default:
         return file_name(call);
     }

@@ -17,7 +17,7 @@ struct free_object {
 
 static struct free_object *classes[CLASS_LARGEST + 1];
 static struct free_object *free_pages;
-static uint64_t pages_in_use;
+static _Atomic uint64_t pages_in_use;
 static struct cella_lock pool_lock;
 
 static uint32_t class_of(uint64_t size)
@@ -117,9 +117,7 @@ void *fs_page_new(void)
     }
     if (page) {
         cella_zero(page, SGX_PAGE_SIZE);
-        cella_lock_take(&pool_lock);
-        pages_in_use++;
-        cella_lock_give(&pool_lock);
+        atomic_fetch_add(&pages_in_use, 1);
     }
     return page;
 }
@@ -128,9 +126,7 @@ void fs_page_free(void *page)
 {
     if (page) {
         object_give(&free_pages, page);
-        cella_lock_take(&pool_lock);
-        pages_in_use--;
-        cella_lock_give(&pool_lock);
+        atomic_fetch_sub(&pages_in_use, 1);
     }
 }
 

@@ -136,6 +136,9 @@ static void say_descriptor(struct fs_text *text, const struct fs_node *node)
     fs_say_number(text, file ? file->entry->node->tree->device : 15);
     fs_say(text, "\n");
     fs_say_line(text, "ino:\t", file ? file->entry->node->inode : open->serial);
+    if (file && file->entry->node->ops->info && (open->flags & LINUX_O_PATH) == 0) {
+        file->entry->node->ops->info(file, text);
+    }
 }
 
 const struct fs_synthetic fs_descriptor_info = {

@@ -36,6 +36,7 @@ struct fs_node;
 struct fs_entry;
 struct fs_file;
 struct fs_place;
+struct fs_text;
 
 struct fs_name {
     const char *text; /* no zero behind it */
@@ -104,6 +105,7 @@ struct fs_ops {
     long (*seek)(struct fs_file *file, int64_t offset, uint64_t whence); /* DATA, HOLE */
     long (*control)(struct fs_file *file, uint64_t request, uint64_t argument);
     uint32_t (*ready)(struct fs_file *file);
+    void (*info)(struct fs_file *file, struct fs_text *text); /* more lines of /proc/self/fdinfo */
     void (*release)(struct fs_node *node); /* the node's own; the last reference is gone */
 };
 

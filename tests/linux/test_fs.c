@@ -730,6 +730,93 @@ static void sparse_files(void **context)
     CALL(SYS_close, W(fd));
 }
 
+/* ------------------------------------------------------------------- encrypted mounts */
+
+static void put_secret(const char *path, const char *text)
+{
+    const long fd = open_in(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(CALL(SYS_write, W(fd), W(text), W(strlen(text))), strlen(text));
+    assert_int_equal(CALL(SYS_close, W(fd)), 0);
+}
+
+static void outside(const char *name, char path[128])
+{
+    snprintf(path, 128, "%s/sealed/%s", root, name);
+}
+
+/* What a host can do to files that it cannot read. */
+static void encrypted_files(void **context)
+{
+    char a[128], b[128], spare[128], bytes[8192] = "";
+    struct stat status;
+    (void)context;
+    outside("a", a);
+    outside("b", b);
+    outside("spare", spare);
+    put_secret("/hidden/a", "first");
+    put_secret("/hidden/b", "second");
+    assert_int_equal(CALL(SYS_stat, W("/hidden/a"), W(&status)), 0);
+    assert_int_equal(status.st_size, 5);
+    /* exchanged */
+    assert_int_equal(rename(a, spare), 0);
+    assert_int_equal(rename(b, a), 0);
+    assert_int_equal(open_in("/hidden/a", O_RDONLY, 0), -EACCES);
+    assert_int_equal(rename(a, b), 0);
+    assert_int_equal(rename(spare, a), 0);
+    is_text("/hidden/a", "first");
+    /* renamed inside: bound to the new name */
+    assert_int_equal(CALL(SYS_rename, W("/hidden/a"), W("/hidden/c")), 0);
+    is_text("/hidden/c", "first");
+    assert_int_equal(CALL(SYS_rename, W("/hidden/c"), W("/hidden/a")), 0);
+    /* emptied, cut, altered */
+    FILE *file = fopen(a, "rb");
+    const size_t size = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    for (int way = 0; way < 3; way++) {
+        file = fopen(a, "wb");
+        bytes[5000] ^= way == 2;
+        bytes[700] ^= way == 2;
+        fwrite(bytes, 1, way == 0 ? 0 : way == 1 ? size / 2 : size, file);
+        fclose(file);
+        const long fd = open_in("/hidden/a", O_RDONLY, 0);
+        char got[8] = "";
+        if (fd >= 0) { /* both roots may be there: then it is the state that was flushed */
+            assert_int_equal(way, 2);
+            assert_int_equal(CALL(SYS_read, W(fd), W(got), W(8)), 5);
+            assert_string_equal(got, "first");
+            CALL(SYS_close, W(fd));
+        } else {
+            assert_int_equal(fd, -EIO);
+        }
+    }
+    /* of another enclave */
+    world_identity = 1;
+    assert_int_equal(open_in("/hidden/b", O_RDONLY, 0), -EACCES);
+    world_identity = 0;
+    is_text("/hidden/b", "second");
+    assert_int_equal(CALL(SYS_link, W("/hidden/b"), W("/hidden/d")), -EPERM);
+    assert_int_equal(CALL(SYS_unlink, W("/hidden/a")), 0);
+}
+
+/* The host puts an older state back: it is whole, but its generation tells. */
+static void encrypted_files_have_generations(void **context)
+{
+    char path[64];
+    (void)context;
+    const long fd = open_in("/hidden/b", O_RDWR, 0);
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%ld", fd);
+    char before[512], after[512];
+    assert_true(take(path, before, sizeof(before)) > 0);
+    assert_non_null(strstr(before, "protected_digest:\t"));
+    assert_int_equal(CALL(SYS_write, W(fd), W("x"), W(1)), 1);
+    assert_int_equal(CALL(SYS_fsync, W(fd)), 0);
+    assert_true(take(path, after, sizeof(after)) > 0);
+    const unsigned long first = strtoul(strstr(before, "generation:") + 11, NULL, 10);
+    assert_true(strtoul(strstr(after, "generation:") + 11, NULL, 10) == first + 1);
+    CALL(SYS_close, W(fd));
+}
+
 /* ------------------------------------------------------------------- threads */
 
 static void *worker(void *context)
@@ -797,11 +884,12 @@ static int start(void **context)
          .kind = CELLA_PROGRAM_MOUNT_HOST,
          .flags = CELLA_PROGRAM_MOUNT_READ_ONLY},
         {.target = "/work", .kind = CELLA_PROGRAM_MOUNT_MEMORY},
+        {.target = "/hidden", .source = "/sealed", .kind = CELLA_PROGRAM_MOUNT_ENCRYPTED},
     };
     const struct world world = {.files = files,
                                 .file_count = sizeof(files) / sizeof(files[0]),
                                 .mounts = mounts,
-                                .mount_count = 3,
+                                .mount_count = 4,
                                 .directory = "/work",
                                 .host_directory = "/"};
     char path[128];
@@ -812,6 +900,8 @@ static int start(void **context)
     }
     world_folder_make(root);
     snprintf(path, sizeof(path), "%s/data", root);
+    mkdir(path, 0755);
+    snprintf(path, sizeof(path), "%s/sealed", root);
     mkdir(path, 0755);
     put_outside("big", big, BIG);
     put_outside("changed", "abd", 3);
@@ -855,6 +945,8 @@ int main(void)
         cmocka_unit_test(paths_have_limits),
         cmocka_unit_test(large_directories),
         cmocka_unit_test(sparse_files),
+        cmocka_unit_test(encrypted_files),
+        cmocka_unit_test(encrypted_files_have_generations),
         cmocka_unit_test(threads_at_once),
     };
     return cmocka_run_group_tests(tests, start, end);
