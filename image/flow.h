@@ -10,7 +10,7 @@
 
 #include "image/elf64.h"
 
-#define CELLA_FLOW_TEXT_MAX 4u
+#define CELLA_FLOW_TEXT_MAX 16u
 
 /* One executable segment. */
 struct cella_flow_text {

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define UNWIND_RECORD_MAX (1u << 20)
+#define UNWIND_RECORD_MAX (1u << 22)
 #define DW_EH_PE_OMIT 0xFFu
 
 /* A reader that knows the address of what it reads. */

@@ -276,7 +276,11 @@ static CELLA_MUST_USE cella_result patches_put(struct writer *writer,
         return CELLA_OK; /* nobody will map it as code, or whoever does has it trap */
     }
     writer->report->file = file->path;
-    CELLA_TRY(cella_program_elf_rewrite(&program, &report, writer->error));
+    cella_result result = cella_program_elf_rewrite(&program, &report, writer->error);
+    if (result.code == CELLA_CODE_LIMIT_EXCEEDED) {
+        return CELLA_OK; /* larger than anybody thought of: as it is, it traps */
+    }
+    CELLA_TRY(result);
     writer->report->file_site_count += report.site_count;
     writer->report->file_rewritten_count += report.rewritten_count;
     if (report.rewritten_count == 0) {
