@@ -66,6 +66,9 @@
 #define CELLA_OCALL_KICK (CELLA_OCALL_SYSTEM + 25)      /* in: u32 slot[]: look at your signals */
 #define CELLA_OCALL_TCS (CELLA_OCALL_SYSTEM + 26)       /* in: u64 offset, length: become TCS */
 
+#define CELLA_OCALL_WORKERS                                                                        \
+    (CELLA_OCALL_SYSTEM + 27) /* in: u32 count: threads that serve the ocall ring */
+
 #define CELLA_OCALL_NAMES                                                                          \
     (CELLA_OCALL_SYSTEM + 0x100) /* in: what ecall 0 answers: struct cella_bridge_names … */
 #define CELLA_OCALL_SKIN (CELLA_OCALL_SYSTEM + 0x10000) /* and above: services of skins */

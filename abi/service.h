@@ -91,6 +91,7 @@ enum cella_call_socket_operation {
 };
 
 #define CELLA_CALL_ADDRESS_MAX 128u
+#define CELLA_MSG_DONTWAIT 0x40 /* a flag of SEND and RECEIVE: the host does not wait */
 #define CELLA_CALL_OPTION_MAX 256u
 
 struct cella_call_address {

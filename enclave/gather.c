@@ -79,9 +79,14 @@ static cella_result call_over(const struct parts_call *call, uint64_t slice)
     }
     const uint32_t state = td->state;
     td->state = TD_AWAY; /* as for every call of the kernel's own: ocall.c */
-    const struct cella_pair answer =
-        cella_kernel_leave_preserving(CELLA_EXIT_OCALL | (uint64_t)call->number << 32, slice,
-                                      call->whole_in, call->whole_out, td->depth + 1);
+    struct cella_pair answer;
+    if (!cella_kernel.async_calls ||
+        !cella_ring_system_call(call->number, call->in, call->in_size, slice, call->whole_in,
+                                call->whole_out, &answer)) {
+        answer =
+            cella_kernel_leave_preserving(CELLA_EXIT_OCALL | (uint64_t)call->number << 32, slice,
+                                          call->whole_in, call->whole_out, td->depth + 1);
+    }
     td->state = state;
     CELLA_TRY(cella_result_from_host(answer.first));
     return answer_take(call, slice + CELLA_CALL_OUTPUT_AT(call->whole_in), answer.second);

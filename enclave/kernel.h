@@ -41,6 +41,7 @@ struct cella_kernel {
     uint32_t misc_select;
     struct cella_ring ocall_ring; /* address 0: none */
     bool has_libc;
+    bool async_calls; /* services that come back at once go over the ring (linux/) */
 };
 extern CELLA_KERNEL struct cella_kernel cella_kernel;
 
@@ -77,6 +78,13 @@ CELLA_KERNEL struct cella_pair cella_kernel_ecall(uint64_t number, uint64_t in, 
 CELLA_KERNEL struct cella_pair cella_kernel_enter_slow(uint64_t code, uint64_t rsi, uint64_t rdx,
                                                        uint64_t r8, uint64_t r9);
 /* switchless.c */
+/*
+ * A service's call, whose input lies in `slice`, over the ring of ocalls; `in` is that input as the enclave has it. The
+ * answer is as from leaving: unchecked. false: nobody took it, or it may wait: leave.
+ */
+CELLA_KERNEL bool cella_ring_system_call(uint32_t number, const void *in, size_t in_size,
+                                         uint64_t slice, uint64_t slice_in, uint64_t slice_out,
+                                         struct cella_pair *ret_answer);
 CELLA_KERNEL struct cella_pair cella_kernel_worker(struct cella_td *td, uint64_t ring);
 /* Ends the enclave; every later entry says ENCLAVE_ABORTED. `reason`: CELLA_ABORT_* and its details. */
 CELLA_KERNEL _Noreturn void cella_kernel_abort(uint64_t reason);

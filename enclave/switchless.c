@@ -3,6 +3,7 @@
  * Side: enclave. The worker enters once and stays; called by dispatch.c. Rings are host memory (boundary.h).
  * Never believes the host's count of tickets: both rings are counted here.
  */
+#include "abi/service.h"
 #include "enclave/kernel.h"
 #include "enclave/slice.h"
 
@@ -11,6 +12,11 @@
 #define PATIENCE                                                                                   \
     10000u /* looks at an answer before the call is withdrawn, or the processor offered to others */
 
+#define SYSTEM_PATIENCE 400u /* of a service's call: leaving costs less than more of it */
+#define MISSES_MAX 64u
+#define WAKE_EVERY 32u
+
+static _Atomic uint32_t system_misses, system_leaves;
 static _Atomic uint32_t ecall_ticket; /* the next to serve, by whichever worker */
 static _Atomic uint32_t ocall_ticket; /* the next to hand out */
 static _Atomic uint64_t ocall_busy;   /* slots whose call has not come back */
@@ -118,12 +124,12 @@ static bool ocall_claim(const struct cella_ring *ring, uint32_t *ret_ticket)
 }
 
 /* false: no worker took the call in time, and it is withdrawn. */
-static bool answer_wait(const struct cella_ring *ring, uint32_t ticket)
+static bool answer_wait(const struct cella_ring *ring, uint32_t ticket, uint32_t patience)
 {
     for (uint32_t looks = 0; cella_ring_turn(ring, ticket) != ticket + CELLA_TURN_ANSWERED;
          looks++) {
         __builtin_ia32_pause();
-        if (looks == PATIENCE) {
+        if (looks == patience) {
             looks = 0;
             if (cella_ring_turn_swap(ring, ticket, ticket + CELLA_TURN_READY,
                                      ticket + CELLA_TURN_WITHDRAWN)) {
@@ -147,7 +153,7 @@ static bool ring_exchange(const struct cella_ring *ring, uint32_t ticket,
     if (cella_ring_sleepers(ring) != 0) {
         cella_ignore(cella_system_ocall(CELLA_OCALL_RING_WAKE, NULL, 0, NULL, 0, NULL));
     }
-    if (!answer_wait(ring, ticket)) {
+    if (!answer_wait(ring, ticket, PATIENCE)) {
         return false;
     }
     cella_ring_slot_get(ring, ticket, &answer);
@@ -237,4 +243,78 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
     return done ? result
                 : cella_ocall_by(CELLA_EXIT_SWITCHLESS, number, in, in_size, out, out_capacity,
                                  ret_size);
+}
+
+/* Whether a service's call comes back at once, whatever the host's files and sockets do. */
+static bool comes_back(uint32_t number, const struct cella_call_request *request)
+{
+    switch (number) {
+    case CELLA_OCALL_CLOCK:
+        return true;
+    case CELLA_OCALL_FILE:
+        return request->operation == CELLA_FILE_READ || request->operation == CELLA_FILE_WRITE
+                   ? request->a >= 0 || request->a == CELLA_FILE_HERE_WAITS_NOT
+                   : request->operation != CELLA_FILE_LOCK &&
+                         request->operation != CELLA_FILE_FLOCK;
+    case CELLA_OCALL_SOCKET:
+        return request->operation == CELLA_SOCKET_SEND || request->operation == CELLA_SOCKET_RECEIVE
+                   ? (request->a & CELLA_MSG_DONTWAIT) != 0
+               : request->operation == CELLA_SOCKET_ACCEPT ||
+                       request->operation == CELLA_SOCKET_CONNECT
+                   ? request->a == 1
+                   : true;
+    case CELLA_OCALL_EPOLL:
+        return request->operation == CELLA_EPOLL_CONTROL;
+    default:
+        return false;
+    }
+}
+
+/*
+ * Whether a worker is likely to take a call at once. Those that sleep are woken now and then, by calls that leave: they are
+ * many then. After a call that nobody took, because the worker was not running, the next ones leave too.
+ */
+static bool system_worker_is_up(const struct cella_ring *ring)
+{
+    const uint32_t misses = atomic_load_explicit(&system_misses, memory_order_relaxed);
+    if (misses != 0) {
+        atomic_store_explicit(&system_misses, misses - 1, memory_order_relaxed);
+        return false;
+    }
+    const uint32_t workers = cella_ring_workers(ring);
+    if (workers != 0 && cella_ring_sleepers(ring) < workers) {
+        return true;
+    }
+    if (workers != 0 && atomic_fetch_add(&system_leaves, 1) % WAKE_EVERY == 0) {
+        cella_ignore(cella_system_ocall(CELLA_OCALL_RING_WAKE, NULL, 0, NULL, 0, NULL));
+    }
+    return false;
+}
+
+bool cella_ring_system_call(uint32_t number, const void *in, size_t in_size, uint64_t slice,
+                            uint64_t slice_in, uint64_t slice_out, struct cella_pair *ret_answer)
+{
+    const struct cella_ring *ring = &cella_kernel.ocall_ring;
+    const struct cella_call_slot request = {.number = number,
+                                            .in = slice,
+                                            .in_size = slice_in,
+                                            .out = slice + CELLA_CALL_OUTPUT_AT(slice_in),
+                                            .out_capacity = slice_out};
+    struct cella_call_request head = {0};
+    struct cella_call_slot answer;
+    uint32_t ticket;
+    __builtin_memcpy(&head, in, in_size < sizeof(head) ? in_size : sizeof(head));
+    if (!comes_back(number, &head) || !system_worker_is_up(ring) || !ocall_claim(ring, &ticket)) {
+        return false;
+    }
+    cella_ring_request_set(ring, ticket, &request);
+    cella_ring_turn_set(ring, ticket, ticket + CELLA_TURN_READY);
+    if (!answer_wait(ring, ticket, SYSTEM_PATIENCE)) {
+        atomic_store(&system_misses, MISSES_MAX);
+        return false;
+    }
+    cella_ring_slot_get(ring, ticket, &answer);
+    ring_release(ring, ticket);
+    *ret_answer = (struct cella_pair){.first = answer.result, .second = answer.out_size};
+    return true;
 }

@@ -23,6 +23,7 @@
 #include "host/blocks.h"
 
 #define CHUNK_MAX (1ull << 36)
+#define OCALL_WORKERS_MAX 8u
 
 static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *timeout,
                   uint32_t bits)
@@ -242,6 +243,17 @@ static size_t service_minimum(uint32_t number)
     }
 }
 
+/* Threads for the ring of ocalls, once. */
+static cella_result service_workers(cella_enclave *enclave, const void *in, size_t in_size)
+{
+    uint32_t count;
+    CELLA_ENSURE(in_size == sizeof(count), TRUNCATED);
+    memcpy(&count, in, sizeof(count));
+    CELLA_ENSURE(count >= 1 && count <= OCALL_WORKERS_MAX, OUT_OF_RANGE);
+    const struct cella_switchless_options options = {.ocall_workers = count};
+    return cella_switchless_start(enclave, &options);
+}
+
 cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *slot,
                                 uint32_t number, const void *in, size_t in_size, void *out,
                                 size_t out_capacity, size_t *ret_size)
@@ -300,6 +312,8 @@ cella_result cella_host_service(cella_enclave *enclave, struct cella_host_slot *
     case CELLA_OCALL_REMOVE:
     case CELLA_OCALL_PROTECT:
         return service_pages(enclave, number, in, in_size);
+    case CELLA_OCALL_WORKERS:
+        return service_workers(enclave, in, in_size);
     default:
         return cella_services_serve(enclave, number, in, in_size, out, out_capacity, ret_size);
     }

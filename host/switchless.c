@@ -156,6 +156,13 @@ static void *ecall_worker(void *argument)
     return NULL;
 }
 
+/* Services that need not know which thread asks. */
+static bool is_apart(uint32_t number)
+{
+    return number == CELLA_OCALL_FILE || number == CELLA_OCALL_SOCKET ||
+           number == CELLA_OCALL_EPOLL || number == CELLA_OCALL_CLOCK;
+}
+
 /* The slot's buffers are the enclave's own slice of an arena. */
 static void ocall_answer(cella_enclave *enclave, struct cella_call_slot *slot)
 {
@@ -165,6 +172,10 @@ static void ocall_answer(cella_enclave *enclave, struct cella_call_slot *slot)
         result = enclave->ocalls[slot->number](enclave->ocall_context, (const void *)slot->in,
                                                slot->in_size, (void *)slot->out, slot->out_capacity,
                                                &size);
+    } else if (is_apart(slot->number)) {
+        result =
+            cella_host_service(enclave, &enclave->slots[0], slot->number, (const void *)slot->in,
+                               slot->in_size, (void *)slot->out, slot->out_capacity, &size);
     }
     slot->result = result.code;
     slot->out_size = size;

@@ -369,6 +369,18 @@ static cella_result given_take(const void *in, size_t in_size, struct given *ret
     return CELLA_OK;
 }
 
+/* Calls that leave go over the ring where the image asks for that and the host has threads to spare. */
+static void async_start(void)
+{
+    const uint32_t count = cpu_count > 2 ? 2 : 1;
+    if ((description.head.flags & CELLA_PROGRAM_ASYNC) != 0 &&
+        cella_kernel.ocall_ring.address != 0 &&
+        cella_is_ok(
+            cella_system_ocall(CELLA_OCALL_WORKERS, &count, sizeof(count), NULL, 0, NULL))) {
+        cella_kernel.async_calls = true;
+    }
+}
+
 static cella_result program_run(const void *in, size_t in_size, void *out, size_t out_capacity,
                                 size_t *ret_size)
 {
@@ -405,6 +417,7 @@ static cella_result program_run(const void *in, size_t in_size, void *out, size_
     const uint64_t stack = stack_lay(stack_top, &given);
     CELLA_ENSURE(stack != 0, OUT_OF_MEMORY);
     CELLA_TRY(cella_linux_fs_init());
+    async_start();
     const struct cella_regs regs = {.rip = description.head.entry, .rsp = stack, .rflags = 0x202};
     ((struct cella_td *)td)->fs_base = 0;
     linux_thread_enter((struct cella_td *)td, &regs);
