@@ -107,6 +107,7 @@ struct driver_enclave {
     uint64_t source_end; /* of the one that the last answer was about; 0: that page only */
     /* Pages + 1 whose faults the enclave was told of: it is going to use them once it has accepted them. */
     uint64_t faulted[DRIVER_FAULTED];
+    int64_t extra_mappings; /* of the kernel's, that pages which came one by one have made */
 };
 
 extern struct driver_enclave g_enclaves[SOFT_MAX_ENCLAVES];

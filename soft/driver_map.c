@@ -9,8 +9,11 @@
 #include "soft/vma.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#define MAP_COUNT_DEFAULT 65530 /* vm.max_map_count */
 
 /* What the EPCM lets software do with a page through its mapping. */
 static uint32_t epcm_prot(uint32_t flags)
@@ -107,10 +110,44 @@ static int apply_run(struct driver_enclave *e, uint64_t first, uint64_t count, u
 }
 
 /*
- * Makes the mappings of pages [first, first + count) what they should be; one system call for each
- * run.
+ * There are too many mappings: none of the enclave's pages can be touched natively from here on,
+ * which joins them, and each comes back when it is used. Never needs a mapping more: the runs end
+ * where mappings end.
+ */
+static int drop_all(struct driver_enclave *e)
+{
+    const uint64_t end = driver_page_count(e);
+    int result = 0;
+    uint64_t next;
+    for (uint64_t first = 0; first < end && !result; first = next) {
+        const bool mapped = vma_at(e, first) & VMA_MAPPED;
+        next = first;
+        while (next < end && (bool)(vma_at(e, next) & VMA_MAPPED) == mapped) {
+            next += vma_alike(e, next, end);
+        }
+        if (mapped) {
+            result = (int)soft_syscall(SYS_mprotect, e->pub.base + (first << SGX_PAGE_SHIFT),
+                                       (next - first) << SGX_PAGE_SHIFT, PROT_NONE, 0, 0, 0);
+            vma_change(e, first, next - first, (uint8_t)~VMA_APPLIED, 0);
+        }
+    }
+    e->extra_mappings = 0;
+    return result;
+}
+
+static int apply(struct driver_enclave *e, uint64_t first, uint64_t count);
+
+/*
+ * Makes the mappings of pages [first, first + count) what they should be, or lets them come when
+ * they are used; one system call for each run.
  */
 int driver_apply(struct driver_enclave *e, uint64_t first, uint64_t count)
+{
+    int result = apply(e, first, count);
+    return result == -ENOMEM ? drop_all(e) : result;
+}
+
+static int apply(struct driver_enclave *e, uint64_t first, uint64_t count)
 {
     const uint8_t native = VMA_APPLIED | VMA_PRIVATE;
     const uint64_t end = first + count;
@@ -149,6 +186,34 @@ static bool waits_alike(const struct driver_enclave *e, uint64_t page, uint8_t o
     return now != then && ((then ^ want) & native) == 0 && ((now ^ old) & VMA_PRIVATE) == 0;
 }
 
+/* Whether a neighbour is mapped already as a run will be. */
+static int is_applied(const struct driver_enclave *e, uint64_t page, bool exists, uint8_t want)
+{
+    return exists && ((vma_at(e, page) ^ want) & (VMA_APPLIED | VMA_PRIVATE)) == 0;
+}
+
+/* Half of the mappings that a process may have; the rest is for what else is in it. */
+static int64_t map_limit(void)
+{
+    static _Atomic int64_t limit;
+    char text[16] = {0};
+    if (limit != 0) {
+        return limit;
+    }
+    const int fd = (int)soft_syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/max_map_count",
+                                     O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    int64_t value = 0;
+    if (fd >= 0) {
+        soft_syscall(SYS_read, fd, text, sizeof(text) - 1, 0, 0, 0);
+        soft_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+    }
+    for (const char *at = text; *at >= '0' && *at <= '9'; at++) {
+        value = value * 10 + (*at - '0');
+    }
+    limit = (value ? value : MAP_COUNT_DEFAULT) / 2;
+    return limit;
+}
+
 #define AROUND_PAGES 4096u
 
 /*
@@ -173,7 +238,21 @@ int driver_apply_around(struct driver_enclave *e, uint64_t page)
     while (end < high && waits_alike(e, end, old, want)) {
         end++;
     }
-    return apply_run(e, first, end - first, old, want);
+    /* An island takes two mappings more; a run that closes a gap gives two back. */
+    const int64_t more = 2 * (2 - is_applied(e, first - 1, first > 0, want) -
+                              is_applied(e, end, end < count, want)) -
+                         2;
+    int result = 0;
+    if (e->extra_mappings + more > map_limit()) {
+        result = drop_all(e);
+    }
+    result = result ? result : apply_run(e, first, end - first, vma_at(e, page), want);
+    if (result == -ENOMEM) {
+        result = drop_all(e);
+        result = result ? result : apply_run(e, first, end - first, vma_at(e, page), want);
+    }
+    e->extra_mappings += result ? 0 : more;
+    return result;
 }
 
 void driver_bump(struct driver_enclave *e)
@@ -297,13 +376,21 @@ static bool fault_resolve(struct driver_enclave *e, uint64_t page, uint32_t acce
 bool soft_fault_resolve(struct soft_enclave *enclave, uint64_t address, uint32_t access,
                         uint32_t *ret_error)
 {
+    return soft_fault_resolve_as(soft_thread_id(), enclave, address, access, ret_error);
+}
+
+bool soft_fault_resolve_as(uint32_t self, struct soft_enclave *enclave, uint64_t address,
+                           uint32_t access, uint32_t *ret_error)
+{
     bool mended = false;
-    soft_lock(&g_process_lock);
+    soft_lock_as(&g_process_lock, self);
     *ret_error = SGX_PF_USER | access;
     if (enclave->used == 2 && soft_in_elrange(enclave, address, 1)) {
         uint64_t page = (address - enclave->base) >> SGX_PAGE_SHIFT;
-        soft_lock(&enclave->shared->lock);
+        soft_lock_as(&enclave->shared->lock, self);
+        driver_of(enclave)->locker = self;
         mended = fault_resolve(driver_of(enclave), page, access, ret_error);
+        driver_of(enclave)->locker = 0;
         soft_unlock(&enclave->shared->lock);
     }
     soft_unlock(&g_process_lock);

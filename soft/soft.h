@@ -114,6 +114,9 @@ struct soft_outcome soft_enclu_as(uint32_t self, struct soft_enclave *enclave, u
  */
 bool soft_fault_resolve(struct soft_enclave *enclave, uint64_t address, uint32_t access,
                         uint32_t *ret_error);
+/* The same for a thread that knows its number. */
+bool soft_fault_resolve_as(uint32_t self, struct soft_enclave *enclave, uint64_t address,
+                           uint32_t access, uint32_t *ret_error);
 
 /*
  * The kernel driver. Each returns what the system call returns, or a negative errno. `soft_is_enclave_fd`

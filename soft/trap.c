@@ -321,7 +321,8 @@ static uint32_t access_of(uint32_t error)
 }
 
 /* true: mended, retry. Else the event is a #PF. */
-static bool page_fault_inside(const greg_t *registers, struct event *event)
+static bool page_fault_inside(const struct soft_thread *thread, const greg_t *registers,
+                              struct event *event)
 {
     uint64_t address = (uint64_t)registers[REG_CR2];
     struct soft_enclave *enclave = soft_enclave_at(address);
@@ -333,7 +334,8 @@ static bool page_fault_inside(const greg_t *registers, struct event *event)
         return false;
     }
     event->address = address & ~(uint64_t)(SGX_PAGE_SIZE - 1);
-    return soft_fault_resolve(enclave, address, access_of(event->error), &event->error);
+    return soft_fault_resolve_as(thread->tid, enclave, address, access_of(event->error),
+                                 &event->error);
 }
 
 static int fault_inside(struct soft_thread *thread, int number, siginfo_t *info,
@@ -354,7 +356,7 @@ static int fault_inside(struct soft_thread *thread, int number, siginfo_t *info,
     }
     switch (event.vector) {
     case SGX_VECTOR_PF:
-        if (page_fault_inside(registers, &event)) {
+        if (page_fault_inside(thread, registers, &event)) {
             return SOFT_RETURN_ENCLAVE;
         }
         break;

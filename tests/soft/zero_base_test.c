@@ -146,6 +146,45 @@ static void test_parts(void **state)
     assert_int_equal(p->run.exception_error_code & SGX_PF_PRESENT, 0);
 }
 
+static uint64_t mappings(void)
+{
+    FILE *file = fopen("/proc/self/maps", "re");
+    uint64_t lines = 0;
+    int byte;
+    assert_non_null(file);
+    while ((byte = fgetc(file)) != EOF) {
+        lines += byte == '\n';
+    }
+    fclose(file);
+    return lines;
+}
+
+/* Pages by themselves take half of the mappings that the kernel has, at most. */
+static void test_many_islands(void **state)
+{
+    struct probe *p = *state;
+    const uint64_t count = 20000;
+    const uint64_t step = 16 * 4096;
+    const uint64_t secinfo = p->base + PROBE_PAGE_READ_ONLY * SGX_PAGE_SIZE;
+    probe_init(p);
+    space_map(p);
+    ((struct sgx_secinfo *)soft_alias(p->enclave, secinfo))->flags =
+        SGX_SECINFO_R | SGX_SECINFO_W | SGX_SECINFO_REG | SGX_SECINFO_PENDING;
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t at = SPACE_START + i * step;
+        struct probe_call call = {.in = {0, secinfo, at, SGX_EACCEPT, 0, p->tcs}};
+        assert_int_equal(probe_run(p, p->tcs, SGX_EENTER, PROBE_LEAF, &call), 0);
+        assert_int_equal(call.out[1], SGX_SUCCESS);
+        call = (struct probe_call){.in = {0, at, i}};
+        assert_int_equal(probe_run(p, p->tcs, SGX_EENTER, PROBE_WRITE, &call), 0);
+        assert_int_equal(p->run.function, SGX_EEXIT);
+    }
+    assert_true(mappings() < 36000);
+    for (uint64_t i = 0; i < count; i += 7) {
+        assert_int_equal(peek(p, SPACE_START + i * step), i);
+    }
+}
+
 /* Nothing is left of one when the next is built. */
 static void test_twice(void **state)
 {
@@ -167,9 +206,13 @@ int main(void)
 #endif
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_enters),     TEST(test_null_is_inside),
-        TEST(test_pages_come), TEST(test_space_costs_no_memory),
-        TEST(test_parts),      cmocka_unit_test(test_twice),
+        TEST(test_enters),
+        TEST(test_null_is_inside),
+        TEST(test_pages_come),
+        TEST(test_space_costs_no_memory),
+        TEST(test_parts),
+        TEST(test_many_islands),
+        cmocka_unit_test(test_twice),
     };
     return cmocka_run_group_tests_name("soft_zero_base", tests, NULL, NULL);
 }
