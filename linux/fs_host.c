@@ -6,8 +6,6 @@
  */
 #include "linux/fs_tree.h"
 
-#define ENTRIES_MAX 32768u
-#define RECORD_HEAD 19u
 #define O_CREAT_EXCL 0300u
 #define O_TRUNC_FLAG 01000u
 #define O_NOFOLLOW_FLAG 0400000u
@@ -15,6 +13,7 @@
 #define OPEN_FLAGS                                                                                 \
     (LINUX_O_PATH | LINUX_O_ACCMODE | O_TRUNC_FLAG | LINUX_O_APPEND | 04010000u | LINUX_O_DIRECTORY)
 #define UTIME_OMIT 0x3FFFFFFE
+#define FRESH_NANOSECONDS 50000000ll /* between a walk and the question about its end */
 
 struct host_path {
     char *text; /* FS_PATH_SIZE of the pool */
@@ -135,17 +134,34 @@ static long stat_ask(const struct host_path *path, int32_t handle, bool of_link,
     return cella_stat_is_sane(ret_stat) && type_is_known(ret_stat->mode) ? 0 : -EIO;
 }
 
+static int64_t now(void)
+{
+    int64_t time[2];
+    fs_system_now(time);
+    return time[0] * 1000000000ll + time[1];
+}
+
 /* What is known of a node from the latest look at it. */
 static void node_update(struct fs_node *node, const struct cella_call_stat *stat)
 {
+    const int64_t time = now();
     fs_take();
     node->mode = stat->mode;
     node->inode = stat->inode;
     node->special = stat->special;
     if (node->host) {
         *node->host = *stat;
-        node->argument = 1; /* fresh: good for one question */
+        node->argument = 1; /* fresh: good for one question, if it comes soon */
     }
+    node->looked_at = time;
+    fs_give();
+}
+
+/* Names in it have changed: what is known of it is not any more. */
+static void directory_changed(struct fs_entry *directory)
+{
+    fs_take();
+    directory->node->argument = 0;
     fs_give();
 }
 
@@ -186,16 +202,61 @@ static long entry_of(struct fs_entry *directory, struct fs_name name,
     return 0;
 }
 
+/*
+ * Directories on the way to a file are not asked for again for a while, as network file systems do it: a deep path is then
+ * one question. The file at its end always is; and what the program itself changes is known at once.
+ */
+#define KEPT_COUNT 64u
+#define KEPT_NANOSECONDS 500000000ll
+
+static void directory_keep(struct fs_entry *entry)
+{
+    static struct fs_entry *kept[KEPT_COUNT];
+    static uint32_t next;
+    fs_take();
+    struct fs_entry **place = &kept[next++ % KEPT_COUNT];
+    struct fs_entry *before = *place;
+    *place = entry;
+    entry->references++;
+    fs_give();
+    if (before) {
+        fs_entry_put(before);
+    }
+}
+
+static struct fs_entry *directory_known(struct fs_entry *directory, struct fs_name name)
+{
+    struct fs_entry *entry = fs_entry_find(directory, name);
+    if (!entry) {
+        return NULL;
+    }
+    const int64_t age = fs_is_directory(entry) ? now() - entry->node->looked_at : -1;
+    if (age >= 0 && age < KEPT_NANOSECONDS) {
+        return entry;
+    }
+    fs_entry_put(entry);
+    return NULL;
+}
+
 static long host_lookup(struct fs_entry *directory, struct fs_name name,
                         struct fs_entry **ret_entry)
 {
     struct cella_call_stat stat;
     CELLA_CLEANUP(host_path_done) struct host_path path = {0};
+    struct fs_entry *known = directory_known(directory, name);
+    if (known) {
+        *ret_entry = known;
+        return 0;
+    }
     long result = host_path_take(&path, directory, name);
     if (result == 0) {
         result = stat_ask(&path, -1, true, &stat);
     }
-    return result == 0 ? entry_of(directory, name, &stat, ret_entry) : result;
+    result = result == 0 ? entry_of(directory, name, &stat, ret_entry) : result;
+    if (result == 0 && fs_is_directory(*ret_entry)) {
+        directory_keep(*ret_entry);
+    }
+    return result;
 }
 
 long fs_host_look(struct fs_entry *entry)
@@ -237,6 +298,7 @@ static long host_make(struct fs_entry *directory, struct fs_name name, const str
     if (result != 0) {
         return result;
     }
+    directory_changed(directory);
     switch (make->mode & MODE_TYPE) {
     case MODE_REGULAR:
         *ret_entry = entry_new(directory, name, &stat);
@@ -263,6 +325,7 @@ static long host_remove(struct fs_entry *entry)
         result = path_ask(&request, &path, NULL, 0);
     }
     if (result == 0) {
+        directory_changed(entry->parent);
         fs_entry_unhash(entry);
     }
     return result;
@@ -277,6 +340,8 @@ static long host_link(struct fs_entry *from, struct fs_entry *directory, struct 
     if (result == 0) {
         result = host_path_take(&second, directory, name);
     }
+    directory_changed(directory);
+    from->node->argument = 0;
     return result == 0 ? path_ask(&request, &first, &second, 0) : result;
 }
 
@@ -297,6 +362,8 @@ static long host_rename(struct fs_entry *from, struct fs_entry *directory, struc
     if (result != 0) {
         return result;
     }
+    directory_changed(directory);
+    directory_changed(from->parent);
     if ((flags & 2) != 0) {
         fs_entry_exchange(from, target);
         return 0;
@@ -332,8 +399,11 @@ static long host_stat(struct fs_entry *entry, struct fs_file *file,
     long result = 0;
     bool is_known = false;
     if (!file && node->host) {
+        const int64_t time = now();
         fs_take();
-        is_known = node->argument == 1 || entry->is_deleted;
+        is_known = (node->argument == 1 && time - node->looked_at >= 0 &&
+                    time - node->looked_at < FRESH_NANOSECONDS) ||
+                   entry->is_deleted;
         node->argument = 0;
         *ret_stat = *node->host;
         ret_stat->links = entry->is_deleted ? 0 : ret_stat->links;
@@ -507,82 +577,6 @@ static long host_reserve(struct fs_file *file, uint32_t mode, uint64_t offset, u
                                        (int64_t)offset, (int64_t)size, 0);
 }
 
-/* ------------------------------------------------------------------- directories */
-
-struct record {
-    uint64_t inode;
-    int64_t next;
-    uint16_t size;
-    uint8_t type;
-};
-
-/* The record at `at`; false: the host's bytes are none. */
-static bool record_take(const uint8_t *bytes, uint64_t left, struct record *ret_record,
-                        struct fs_name *ret_name)
-{
-    if (left < RECORD_HEAD + 2) {
-        return false;
-    }
-    __builtin_memcpy(&ret_record->inode, bytes, 8);
-    __builtin_memcpy(&ret_record->next, bytes + 8, 8);
-    __builtin_memcpy(&ret_record->size, bytes + 16, 2);
-    ret_record->type = bytes[18];
-    if (ret_record->size < RECORD_HEAD + 2 || ret_record->size > left ||
-        ret_record->size % 8 != 0 || ret_record->next < 0 || ret_record->type > 15) {
-        return false;
-    }
-    const char *text = (const char *)bytes + RECORD_HEAD;
-    const char *end = fs_text_find(text, ret_record->size - RECORD_HEAD, 0);
-    if (!end || end == text || end - text > (long)FS_NAME_MAX ||
-        fs_text_find(text, (uint64_t)(end - text), '/')) {
-        return false;
-    }
-    *ret_name = (struct fs_name){.text = text, .size = (uint32_t)(end - text)};
-    return true;
-}
-
-static long records_pass(const uint8_t *bytes, uint64_t size, struct fs_listing *listing)
-{
-    struct record record;
-    struct fs_name name;
-    for (uint64_t at = 0; at < size; at += record.size) {
-        if (!record_take(bytes + at, size - at, &record, &name)) {
-            return -EIO;
-        }
-        if (!fs_listing_put(listing, name, record.inode, (uint32_t)record.type << 12,
-                            (uint64_t)record.next)) {
-            break;
-        }
-    }
-    return 0;
-}
-
-/* Positions are the host's own, "." and ".." among them; it is told the position each time. */
-static long host_list(struct fs_file *file, struct fs_listing *listing)
-{
-    int64_t value = 0;
-    const int32_t handle = file->open->handle;
-    const uint64_t size = fs_listing_left(listing);
-    uint8_t *bytes = fs_new(ENTRIES_MAX);
-    if (!bytes) {
-        return -ENOMEM;
-    }
-    long result = cella_ask_plain(CELLA_OCALL_FILE, CELLA_FILE_SEEK, handle,
-                                  (int64_t)file->position, 0, INT64_MAX);
-    if (result >= 0) {
-        const struct cella_call_request request = {
-            .operation = CELLA_FILE_ENTRIES, .handle = handle, .b = (int64_t)size};
-        const struct cella_gather scatter = CELLA_GATHER_ONE(bytes, size);
-        result = cella_ask_answer(CELLA_OCALL_FILE, &request, NULL, &value, sizeof(value), &scatter,
-                                  (int64_t)size);
-    }
-    if (result > 0) {
-        result = records_pass(bytes, (uint64_t)result, listing);
-    }
-    fs_free(bytes, ENTRIES_MAX);
-    return result < 0 ? result : 0;
-}
-
 const struct fs_ops fs_host_ops = {
     .opens_to_make = true,
     .opens_paths = true,
@@ -592,7 +586,7 @@ const struct fs_ops fs_host_ops = {
     .remove = host_remove,
     .link = host_link,
     .rename = host_rename,
-    .list = host_list,
+    .list = fs_host_list,
     .text = host_text,
     .stat = host_stat,
     .change = host_change,

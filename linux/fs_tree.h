@@ -161,6 +161,7 @@ struct fs_node {
     struct cella_lock lists; /* of locks and maps */
     void *fifo;
     struct cella_call_stat *host;
+    int64_t looked_at; /* of the host's directories: nanoseconds; 0: not for long */
 };
 
 struct fs_entry {
@@ -393,6 +394,8 @@ struct fs_tree *fs_host_tree(struct cella_bytes source, enum fs_kind kind, const
                              long *ret_error);
 /* The host's path of an entry: FS_PATH_SIZE bytes of the pool. */
 long fs_host_path(struct fs_entry *entry, char **ret_text);
+/* fs_host_list.c */
+long fs_host_list(struct fs_file *file, struct fs_listing *listing);
 /* Looks at an entry again. */
 long fs_host_look(struct fs_entry *entry);
 /* A source of the description as the host gets it: absolute, of the pool, no slash at the end; NULL: no memory. */
