@@ -153,8 +153,6 @@ void cella_host_look(struct cella_host_slot *slot, sgx_linux_enter_fn enter,
 bool cella_kick_prepare(void);
 /* The thread in slot `index` looks at its signals; nothing when there is none. */
 void cella_kick(cella_enclave *enclave, uint32_t index);
-/* For threads that the runtime makes: the signal is not blocked there. */
-void cella_kick_unblock(void);
 /* Notes who is in the slot. */
 void cella_kick_enter(struct cella_host_slot *slot);
 /* Whether kicks are noted only: host code that this thread runs for the slot will see them. */

@@ -120,7 +120,8 @@ bool cella_kick_prepare(void)
     return g_number != 0;
 }
 
-void cella_kick_unblock(void)
+/* Threads of the host may block everything. */
+static void unblock(void)
 {
     sigset_t set;
     if (g_number != 0) {
@@ -134,6 +135,7 @@ void cella_kick_enter(struct cella_host_slot *slot)
 {
     if (t_tid == 0) {
         t_tid = (uint32_t)syscall(SYS_gettid);
+        unblock();
     }
     atomic_store(&slot->kicked, 0); /* of the thread that had the slot before */
     atomic_store(&slot->tid, t_tid);

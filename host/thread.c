@@ -14,7 +14,6 @@
 static void *thread_main(void *argument)
 {
     struct cella_host_thread *self = argument;
-    cella_kick_unblock();
     cella_ignore(cella_host_call(self->enclave, self->slot, CELLA_ENTER_THREAD, 0, 0));
     atomic_store(&self->slot->busy, 0);
     return NULL;
