@@ -20,6 +20,8 @@
 #define HZ_MIN 100000000ull
 #define HZ_MAX 20000000000ull
 #define TIMER_ABSTIME 1u
+#define COUNT_MIN 5000000ull    /* nanoseconds between two looks that tell the rate */
+#define COUNT_MAX 4000000000ull /* and so far apart that nothing overflows */
 
 /* One look at the host: counter and clocks at the same moment, as far as that can be had. */
 struct look {
@@ -27,7 +29,8 @@ struct look {
 };
 
 static _Atomic uint32_t look_turn; /* odd: being written */
-static struct look latest_look;
+static struct look latest_look, first_look;
+static _Atomic uint64_t counted_hz; /* of the counter, where the host does not say */
 static _Atomic uint64_t latest_monotonic;
 
 static uint64_t tsc_read(void)
@@ -61,6 +64,17 @@ static bool look_get(struct look *ret_look)
            atomic_load_explicit(&look_turn, memory_order_relaxed) == turn;
 }
 
+/* The counter's rate, from two looks that lie far enough apart; the host's clock is the measure, as for all time. */
+static void hz_count(const struct look *look)
+{
+    const uint64_t ticks = look->tsc - first_look.tsc;
+    const uint64_t time = look->monotonic - first_look.monotonic;
+    if (look->monotonic > first_look.monotonic && time >= COUNT_MIN && time < COUNT_MAX &&
+        ticks < UINT64_MAX / NANOSECONDS) {
+        atomic_store_explicit(&counted_hz, ticks * NANOSECONDS / time, memory_order_relaxed);
+    }
+}
+
 static struct look look_anew(void)
 {
     struct look look = {.realtime = host_clock(CLOCK_REALTIME_ID)};
@@ -68,6 +82,10 @@ static struct look look_anew(void)
     look.monotonic = host_clock(CLOCK_MONOTONIC_ID);
     uint32_t turn = atomic_load(&look_turn);
     if ((turn & 1) == 0 && atomic_compare_exchange_strong(&look_turn, &turn, turn + 1)) {
+        if (turn == 0) {
+            first_look = look;
+        }
+        hz_count(&look);
         latest_look = look;
         atomic_store_explicit(&look_turn, turn + 2, memory_order_release);
     }
@@ -87,7 +105,8 @@ static uint64_t forward(uint64_t now)
 
 uint64_t linux_clock_now(bool realtime)
 {
-    const uint64_t hz = cella_kernel.tsc_hz;
+    const uint64_t said = cella_kernel.tsc_hz;
+    const uint64_t hz = said != 0 ? said : atomic_load_explicit(&counted_hz, memory_order_relaxed);
     struct look look;
     uint64_t passed = 0;
     bool usable = hz >= HZ_MIN && hz <= HZ_MAX && look_get(&look);

@@ -401,6 +401,16 @@ static long send_to_thread(uint64_t group, uint64_t tid, uint64_t number,
     return 0;
 }
 
+static long call_kill(const struct cella_regs *regs)
+{
+    const struct linux_signal_info sent = {.code = regs->rax == __NR_kill ? SI_USER : SI_TKILL,
+                                           .process = PROCESS_ID,
+                                           .user = cella_linux_program->user};
+    return regs->rax == __NR_kill    ? send_to_process((int32_t)ARG0(regs), ARG1(regs), &sent)
+           : regs->rax == __NR_tkill ? send_to_thread(0, ARG0(regs), ARG1(regs), &sent)
+                                     : send_to_thread(ARG0(regs), ARG1(regs), ARG2(regs), &sent);
+}
+
 /* siginfo_t of rt_sigqueueinfo: number, errno, code, then process, user, value. */
 static long call_queue(const struct cella_regs *regs, bool to_thread)
 {
@@ -498,9 +508,6 @@ static long call_pending(uint64_t to, uint64_t size)
 
 bool linux_signal_syscall(struct cella_regs *regs, long *ret_result)
 {
-    const struct linux_signal_info sent = {.code = regs->rax == __NR_kill ? SI_USER : SI_TKILL,
-                                           .process = PROCESS_ID,
-                                           .user = cella_linux_program->user};
     long result = 0;
     switch (regs->rax) {
     case __NR_rt_sigaction:
@@ -515,13 +522,9 @@ bool linux_signal_syscall(struct cella_regs *regs, long *ret_result)
     case __NR_rt_sigreturn:
         linux_frame_return(regs);
     case __NR_kill:
-        result = send_to_process((int32_t)ARG0(regs), ARG1(regs), &sent);
-        break;
     case __NR_tkill:
-        result = send_to_thread(0, ARG0(regs), ARG1(regs), &sent);
-        break;
     case __NR_tgkill:
-        result = send_to_thread(ARG0(regs), ARG1(regs), ARG2(regs), &sent);
+        result = call_kill(regs);
         break;
     case __NR_rt_sigqueueinfo:
     case __NR_rt_tgsigqueueinfo:
