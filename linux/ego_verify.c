@@ -156,19 +156,19 @@ static uint32_t verify_with(struct ego_verify *verify, uint8_t *answer, uint8_t 
     struct cella_evidence_policy policy;
     struct cella_span quote = quote_in(verify);
     size_t size = 0;
-    if (!cella_is_ok(collateral_ask(quote, answer, &size))) {
-        return OE_QUOTE_PROVIDER_CALL_ERROR;
-    }
-    if (!cella_is_ok(
-            cella_collateral_answer_read((struct cella_span){answer, size}, items, &named)) ||
-        !cella_is_ok(cella_roots_add_linked(&roots))) {
-        return OE_QUOTE_PROVIDER_CALL_ERROR;
+    /* Without collateral what can be said is what is wrong with the evidence itself. */
+    const bool answered =
+        cella_is_ok(collateral_ask(quote, answer, &size)) &&
+        cella_is_ok(cella_collateral_answer_read((struct cella_span){answer, size}, items, &named));
+    if (!cella_is_ok(cella_roots_add_linked(&roots))) {
+        return OE_UNEXPECTED;
     }
     for (size_t i = 0; verify->debug && i < named.count && roots.count < CELLA_ROOT_MAX; i++) {
         roots.keys[roots.count++] = named.keys[i];
     }
-    if (!cella_is_ok(cella_evidence_prepare(items, CELLA_DOCUMENT_COUNT, &quote, &roots, memory,
-                                            CELLA_EVIDENCE_PREPARED_SIZE, &prepared))) {
+    if (!cella_is_ok(cella_evidence_prepare(items, answered ? CELLA_DOCUMENT_COUNT : 0, &quote,
+                                            &roots, memory, CELLA_EVIDENCE_PREPARED_SIZE,
+                                            &prepared))) {
         return OE_INVALID_ENDORSEMENT;
     }
     struct cella_evidence_result *evidence =
@@ -187,6 +187,8 @@ static uint32_t verify_with(struct ego_verify *verify, uint8_t *answer, uint8_t 
             result = verify->result;
         } else {
             result = result_of(evidence);
+            result =
+                answered || result == OE_REPORT_PARSE_ERROR ? result : OE_QUOTE_PROVIDER_CALL_ERROR;
             if (evidence->failure_count) {
                 snprintf(verify->reason, sizeof(verify->reason), "%s: %s",
                          cella_evidence_step_name(evidence->failures[0].step),

@@ -37,6 +37,7 @@ is() { # WHAT EXPECTED FOUND
 cd "$programs"
 ego-go build -o "$work/show" ./show
 ego-go build -o "$work/server" ./server
+ego-go build -o "$work/claims" ./claims
 go build -o "$work/client" ./client
 cd "$work"
 mkdir data
@@ -171,6 +172,59 @@ serve
 is "the state after a restart" "$first" "$(timeout 60 ./client root.pem collateral "$(ego_ uniqueid server)" $ports)"
 kill "$server"
 server=
+
+# Reports verified inside; a debug enclave believes this machine's root.
+cat >enclave.json <<'E'
+{"exe": "claims", "key": "private.pem", "debug": true, "heapSize": 64, "productID": 9, "securityVersion": 5}
+E
+ego_ sign >/dev/null || fail "sign claims"
+OE_SIMULATION=1 ego_ run claims | tail -n +5 >found || fail "claims: $(cat found log)"
+cat >expected <<'E'
+result 0 0
+self true true
+attributes 3 version 5 product 16 9 status 0
+data "data" info "{\"tcbInfo\":{\"tcbLevels\":[{\"advisoryIDs\":[]}]}}\x00"
+altered 8 0
+short 26 0
+nowhere 14
+done
+E
+diff -u expected found || fail "claims: $(cat log)"
+sed -i 's/"debug": true/"debug": false/' enclave.json
+ego_ sign >/dev/null
+OE_SIMULATION=1 ego_ run claims >found || true
+grep -q '^result 0' found && fail "a production enclave believes a root that its host names"
+
+# Installing from a list of one's own.
+# shellcheck disable=SC1091
+. /etc/os-release
+level=nonsgx
+if grep -qw sgx /proc/cpuinfo; then
+    level=$(grep -qw sgx_lc /proc/cpuinfo && echo flc || echo nonflc)
+fi
+mkdir list
+echo "{\"1.0\": {\"desc\": {\"thing\": \"A thing.\"}, \"commands\": {\"$ID-$VERSION_ID-$level\": {\"thing\": [\"echo yes >$work/installed\"]}}}}" >list/install.json
+python3 -c '
+import functools, http.server
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="list")
+server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+print(server.server_port, flush=True)
+server.timeout = 60
+for _ in range(3): server.handle_request()' >list/port 2>/dev/null &
+server=$!
+for _ in $(seq 100); do
+    [ ! -s list/port ] || break
+    sleep 0.1
+done
+EGO_INSTALL_URL=http://127.0.0.1:$(cat list/port)/install.json
+export EGO_INSTALL_URL
+ego_ install | grep -Eq '^thing +A thing.$' || fail "install lists: $(cat log)"
+echo n | ego_ install thing >/dev/null && fail "installed without asking"
+[ ! -e installed ] || fail "installed in spite of no"
+echo yes | ego_ install thing | grep -q "Executing: echo yes >$work/installed" || fail "install: $(cat log)"
+wait "$server" 2>/dev/null || true
+server=
+[ -e installed ] || fail "nothing was installed"
 
 # The rest of the commands.
 # shellcheck disable=SC2016 # for the inner shell
