@@ -82,7 +82,9 @@ struct cella_open *cella_socket_get(uint64_t fd, long *ret_error)
 {
     struct cella_open *open = cella_descriptor_get(fd);
     *ret_error = open ? -ENOTSOCK : -EBADF;
-    if (open && open->class != &cella_socket_class) {
+    /* A class of its own with a handle of a socket: linux/unix.c, of a path that is the host's. */
+    if (open && open->class != &cella_socket_class &&
+        (open->handle == CELLA_NO_HANDLE || open->mode != MODE_SOCKET)) {
         cella_open_put(open);
         return NULL;
     }

@@ -3,14 +3,15 @@
  * Side: enclave. The seam between linux/fs_*.c and the rest of linux/; tests have their own in its place.
  * Never more than what is asked for: areas by index, threads by index.
  */
-#include "linux/local.h"
+#include "linux/fs_tree.h"
 
 #define NANOSECONDS 1000000000ull
 #define PROCESS_ID 1u
 
 bool cella_linux_fs(struct cella_regs *regs, long *ret_result)
 {
-    return local_syscall(regs, ret_result) || fs_syscall(regs, ret_result);
+    return linux_unix_syscall(regs, ret_result) || linux_netlink_syscall(regs, ret_result) ||
+           fs_syscall(regs, ret_result);
 }
 
 cella_result cella_linux_fs_init(void)
@@ -199,4 +200,9 @@ void fs_system_signals(uint64_t ret_masks[4])
 uint64_t fs_system_stack_limit(void)
 {
     return cella_linux_program->stack_size;
+}
+
+void fs_system_quiet_pipe(void)
+{
+    linux_thread_self()->has_quiet_pipe = true;
 }

@@ -50,6 +50,7 @@ struct linux_thread {
     char name[LINUX_NAME_SIZE];
     uint64_t call;       /* number of the system call being made */
     bool is_interrupted; /* it ended with EINTR: begin it again if no handler wanted the signal */
+    bool has_quiet_pipe; /* its EPIPE is no SIGPIPE */
     bool in_call;
 };
 
@@ -173,6 +174,17 @@ CELLA_KERNEL void linux_signal_mask_set(struct linux_thread *thread, uint64_t ma
 CELLA_KERNEL void cella_linux_attention(struct cella_regs *regs);
 CELLA_KERNEL void cella_linux_trap_attention(struct cella_trap *trap);
 CELLA_KERNEL void linux_signal_thread_new(struct linux_thread *thread);
+/* For signalfd: what is pending for this thread, and the next of it that is in `of`, taken off; 0: none. */
+CELLA_KERNEL uint64_t linux_signal_pending(void);
+CELLA_KERNEL uint32_t linux_signal_take(uint64_t of, struct linux_signal_info *ret_info);
+
+/* signalfd.c */
+CELLA_KERNEL bool linux_signalfd_syscall(struct cella_regs *regs, long *ret_result);
+CELLA_KERNEL void linux_signalfd_notify(uint32_t number);
+
+/* unix.c, netlink.c: sockets that are not the host's. */
+bool linux_unix_syscall(struct cella_regs *regs, long *ret_result);
+bool linux_netlink_syscall(struct cella_regs *regs, long *ret_result);
 
 /* signal_frame.c */
 struct linux_action {

@@ -90,6 +90,7 @@ void linux_signal_send(struct linux_thread *thread, uint32_t number,
     cella_lock_give(&thread->lock);
     if (is_new) {
         atomic_fetch_or(&thread->pending, BIT(number));
+        linux_signalfd_notify(number);
     }
     if ((deliverable(thread) & BIT(number)) != 0 && !is_ignored(number)) {
         linux_thread_kick(thread);
@@ -104,6 +105,7 @@ void linux_signal_send_process(uint32_t number, const struct linux_signal_info *
     process_info[number] = *info;
     cella_lock_give(&action_lock);
     atomic_fetch_or(&process_pending, BIT(number));
+    linux_signalfd_notify(number);
     if (is_ignored(number)) {
         return;
     }
@@ -151,6 +153,16 @@ static uint32_t signal_take(struct linux_thread *thread, uint64_t of,
             return number;
         }
     }
+}
+
+uint64_t linux_signal_pending(void)
+{
+    return atomic_load(&linux_thread_self()->pending) | atomic_load(&process_pending);
+}
+
+uint32_t linux_signal_take(uint64_t of, struct linux_signal_info *ret_info)
+{
+    return signal_take(linux_thread_self(), of, ret_info);
 }
 
 static _Noreturn void die_of(uint32_t number)

@@ -27,8 +27,9 @@ static long call_answer(struct cella_regs *regs)
     long result = 0;
     if (linux_thread_syscall(regs, &result) || linux_memory_syscall(regs, &result) ||
         linux_signal_syscall(regs, &result) || linux_clock_syscall(regs, &result) ||
-        linux_timer_syscall(regs, &result) || cella_linux_ego(regs, &result) ||
-        cella_linux_fs(regs, &result) || linux_process_syscall(regs, &result)) {
+        linux_timer_syscall(regs, &result) || linux_signalfd_syscall(regs, &result) ||
+        cella_linux_ego(regs, &result) || cella_linux_fs(regs, &result) ||
+        linux_process_syscall(regs, &result)) {
         return result;
     }
     struct cella_td *td = cella_td_self();
@@ -93,6 +94,11 @@ static long call_masked(struct linux_thread *thread, struct cella_regs *regs)
 static void pipe_signal(struct linux_thread *thread, const struct cella_regs *regs)
 {
     const struct linux_signal_info info = {.code = SI_USER, .process = 1};
+    const bool is_quiet = thread->has_quiet_pipe;
+    thread->has_quiet_pipe = false;
+    if (is_quiet) {
+        return;
+    }
     switch (thread->call) {
     case __NR_sendto:
         if ((ARG3(regs) & MSG_NOSIGNAL) != 0) {

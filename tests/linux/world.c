@@ -19,7 +19,7 @@
 #include "cella/attest.h"
 #include "cella/report.h"
 #include "linux/libc_context.h"
-#include "linux/local.h"
+#include "linux/unix.h"
 
 struct cella_kernel cella_kernel = {.base = 0, .size = 1ull << 47, .tsc_hz = 2000000000};
 uint64_t cella_xsave_size = 16384;
@@ -403,6 +403,17 @@ uint64_t fs_system_stack_limit(void)
     return 8u << 20;
 }
 
+void fs_system_quiet_pipe(void)
+{
+}
+
+uint64_t linux_clock_now(bool realtime)
+{
+    struct timespec now;
+    clock_gettime(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* ------------------------------------------------------------------- start, calls */
 
 struct writer {
@@ -521,7 +532,8 @@ long world_call(long number, ...)
                               .r10 = words[3],
                               .r8 = words[4],
                               .r9 = words[5]};
-    return local_syscall(&regs, &result) || fs_syscall(&regs, &result)
+    return linux_unix_syscall(&regs, &result) || linux_netlink_syscall(&regs, &result) ||
+                   fs_syscall(&regs, &result)
                ? result
                : cella_kernel_syscall(&regs);
 }
