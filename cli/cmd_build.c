@@ -30,6 +30,7 @@ static const char g_build_help[] =
 
 static const char g_run_help[] =
     "usage: cella run [FOLDER] [--verbose] [--container [OPTION...]] [-- ARGUMENT...]\n"
+    "       cella run --container [OPTION...] PROGRAM.cella [-- ARGUMENT...]\n"
     "       cella run [--trace=syscalls] [--stats] PROGRAM.cella [ARGUMENT...]\n"
     "\n"
     "Builds the project in FOLDER (default: here) if needed and runs its host program with the\n"
@@ -39,7 +40,8 @@ static const char g_run_help[] =
     "                     capabilities, no new privileges, few system calls\n"
     "  --runtime RUNTIME  runc, crun, podman or docker (default: the first that is there)\n"
     "  --network NETWORK  none (default) or host\n"
-    "  --platform DIR     the software platform's keys (default: build/container/platform)\n"
+    "  --platform DIR     the software platform's keys (default: build/container/platform,\n"
+    "                     PROGRAM.container/platform)\n"
     "  --volume DIR:PATH  DIR at PATH in the container, to be read (DIR:PATH:rw: written, too)\n"
     "  --seccomp FILE     another profile than Cella's; none: no profile\n"
     "  --option WORD      one more option for the runtime's own `run`\n"
@@ -186,12 +188,18 @@ static int run_in_container(struct build_line *line)
     struct cella_error error = {0};
     line->container.arguments = line->rest;
     line->container.argument_count = line->rest_count;
-    cella_result outcome = project_read(line->folder, &project, &error);
-    if (cella_is_ok(outcome)) {
-        outcome = compile_any(&project, &line->options, &result, &error);
-    }
-    if (cella_is_ok(outcome)) {
-        outcome = container_run(&project, &result, &line->container, &error);
+    cella_result outcome;
+    if (program_run_is_image(line->folder)) {
+        line->container.signed_program = line->folder;
+        outcome = container_run(NULL, NULL, &line->container, &error);
+    } else {
+        outcome = project_read(line->folder, &project, &error);
+        if (cella_is_ok(outcome)) {
+            outcome = compile_any(&project, &line->options, &result, &error);
+        }
+        if (cella_is_ok(outcome)) {
+            outcome = container_run(&project, &result, &line->container, &error);
+        }
     }
     if (!cella_is_ok(outcome)) {
         fprintf(stderr, "cella run: %s\n", error.text[0] ? error.text : cella_result_text(outcome));

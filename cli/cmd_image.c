@@ -12,24 +12,29 @@
 #include "cli/cli.h"
 #include "cli/file.h"
 #include "cli/image_job.h"
+#include "cli/image_program.h"
 #include "cli/image_verify.h"
+#include "cli/program_run.h"
 #include "common/cleanup.h"
 #include "oci/sbom.h"
 
 static const char g_help[] =
     "usage: cella image [FOLDER] [-o DIR|FILE.tar] [OPTION...]\n"
+    "       cella image PROGRAM.cella [-o DIR|FILE.tar] [OPTION...]\n"
     "       cella image {--node|--program FILE...} -o DIR|FILE.tar [OPTION...]\n"
     "       cella image verify IMAGE [--mrenclave HEX] [--mrsigner HEX] [OPTION...]\n"
     "\n"
     "Builds the project in FOLDER (default: here) and writes a container image of it: the host\n"
     "program, the signed enclave, the libraries they need, and nothing else. The same inputs give\n"
     "the same digest. `cella run --container` starts it; skopeo, podman, docker and others read\n"
-    "it.\n"
+    "it. PROGRAM.cella is a whole program that `cella sign` has signed: its image has the "
+    "program,\n"
+    "`cella-run`, the libraries that this needs, and folders for what is mounted.\n"
     "\n"
-    "  -o DIR             an OCI image layout (default: FOLDER/build/image)\n"
+    "  -o DIR             an OCI image layout (default: FOLDER/build/image, PROGRAM.image)\n"
     "  -o FILE.tar        one archive, for `docker load` and `podman load`\n"
     "  --docker           the archive FOLDER/build/NAME.tar when there is no -o\n"
-    "  --name NAME[:TAG]  its name (default: the project's, latest)\n"
+    "  --name NAME[:TAG]  its name (default: the project's or program's, latest)\n"
     "  --ca-certificates  with the certificates of public authorities\n"
     "  --software         with a place for the software platform's keys\n"
     "  --quoting          with the software platform's quoting enclaves (and --software)\n"
@@ -157,6 +162,7 @@ static int check_programs(struct image_line *line)
         options->name = options->name ? options->name : "cella/node:" CELLA_VERSION;
     }
     if (options->program_count == 0) {
+        options->signed_program = program_run_is_image(line->folder) ? line->folder : NULL;
         return -1;
     }
     if (strcmp(line->folder, ".") != 0) {
@@ -211,8 +217,13 @@ static bool ends_with(const char *text, const char *ending)
 static void choose_places(const struct image_line *line, const struct project *project,
                           char *ret_output, char *ret_sbom, size_t size)
 {
+    const char *program = line->options.signed_program;
     if (line->output) {
         snprintf(ret_output, size, "%s", line->output);
+    } else if (program) {
+        const struct cella_bytes name = image_program_name(program);
+        snprintf(ret_output, size, "%.*s%.*s.%s", (int)((const char *)name.data - program), program,
+                 (int)name.size, (const char *)name.data, line->docker ? "tar" : "image");
     } else if (line->docker) {
         snprintf(ret_output, size, "%s/build/%s.tar", project->folder, project->name);
     } else {
@@ -310,7 +321,7 @@ static void report_text(const struct image_job *job, const char *output, const c
                image->layers[i].cached ? ", as before" : "");
     }
     printf("  %-10s %9llu bytes\n", "together", (unsigned long long)packed_size(image));
-    if (!job->project) {
+    if (!job->enclave_path[0]) {
         printf("sbom       %s\n", sbom);
         return;
     }
@@ -388,7 +399,7 @@ static cella_result make(const struct image_line *line, struct image_job *job, c
     static struct project project;
     static struct compile_result built;
     char cache[8192];
-    const bool is_project = line->options.program_count == 0;
+    const bool is_project = line->options.program_count == 0 && !line->options.signed_program;
     if (is_project) {
         CELLA_TRY(project_read(line->folder, &project, error));
     }

@@ -14,6 +14,7 @@
 
 #include "cli/bundle.h"
 #include "cli/container_files.h"
+#include "cli/image_program.h"
 #include "common/cleanup.h"
 
 enum runtime_kind {
@@ -297,6 +298,32 @@ static cella_result check_network(const struct container_options *options,
     return CELLA_OK;
 }
 
+/* The image, and the folder for what belongs to its containers: the project's, or one beside the program. */
+static cella_result make_image(const struct project *project, const struct compile_result *built,
+                               const struct container_options *options, struct image_job *ret_job,
+                               char ret_folder[CONTAINER_PLACE_MAX], struct cella_error *error)
+{
+    char cache[8192];
+    const char *program = options->signed_program;
+    *ret_job = (struct image_job){.project = project,
+                                  .built = built,
+                                  .options = {.software = true, .signed_program = program}};
+    /* Who makes quotes in process needs the enclaves that sign them. */
+    ret_job->options.quoting =
+        program || project_has_module(project, "attest") || project_has_module(project, "tls");
+    CELLA_TRY(image_options_settle(&ret_job->options, error));
+    if (program) {
+        const struct cella_bytes name = image_program_name(program);
+        snprintf(ret_folder, CONTAINER_PLACE_MAX, "%.*s%.*s.container",
+                 (int)((const char *)name.data - program), program, (int)name.size,
+                 (const char *)name.data);
+        return image_job_make(ret_job, NULL, error);
+    }
+    snprintf(ret_folder, CONTAINER_PLACE_MAX, "%s/build/container", project->folder);
+    CELLA_TRY(image_cache_folder(project, cache, sizeof(cache), error));
+    return image_job_make(ret_job, cache, error);
+}
+
 cella_result container_run(const struct project *project, const struct compile_result *built,
                            const struct container_options *given, struct cella_error *error)
 {
@@ -304,7 +331,7 @@ cella_result container_run(const struct project *project, const struct compile_r
     static struct bundle bundle;
     struct container_options options = *given;
     struct runtime runtime;
-    char cache[8192], folder[PATH_MAX], path[CONTAINER_PLACE_MAX];
+    char folder[PATH_MAX], path[CONTAINER_PLACE_MAX];
     int lock;
     CELLA_TRY(check_network(&options, error));
     if (options.network && strcmp(options.network, "none") == 0) {
@@ -315,14 +342,7 @@ cella_result container_run(const struct project *project, const struct compile_r
     } else {
         CELLA_TRY(find_runtime(options.runtime, &runtime, error));
     }
-    CELLA_TRY(image_cache_folder(project, cache, sizeof(cache), error));
-    job = (struct image_job){.project = project, .built = built, .options = {.software = true}};
-    /* Who makes quotes in process needs the enclaves that sign them. */
-    job.options.quoting =
-        project_has_module(project, "attest") || project_has_module(project, "tls");
-    CELLA_TRY(image_options_settle(&job.options, error));
-    CELLA_TRY(image_job_make(&job, cache, error));
-    snprintf(path, sizeof(path), "%s/build/container", project->folder);
+    CELLA_TRY(make_image(project, built, &options, &job, path, error));
     CELLA_TRY(container_make_folder(path, 0755, error));
     if (!realpath(path, folder)) {
         return cella_error_errno(error, CELLA_RESULT(IO), errno, "%s", path);

@@ -1,5 +1,5 @@
 /*
- * cella run --container: a project's image, started by an OCI runtime or a container engine of the machine.
+ * cella run --container: a project's or a whole program's image, started by an OCI runtime or a container engine of the machine.
  * Side: tools. Called by cella run. Never talks to a registry or a daemon of its own.
  */
 #ifndef CELLA_CLI_CONTAINER_H
@@ -10,7 +10,8 @@
 #define CONTAINER_EXTRA_MAX 32u
 
 struct container_options {
-    const char *runtime; /* a name or a path; NULL: the first that is there */
+    const char *signed_program; /* PROGRAM.cella, in place of a project */
+    const char *runtime;        /* a name or a path; NULL: the first that is there */
     const char
         *platform; /* the software platform's folder on this machine; NULL: the project's own */
     const char *seccomp; /* a profile; NULL: the one that comes with Cella; "none": none */
@@ -24,7 +25,7 @@ struct container_options {
     int argument_count;
 };
 
-/* Replaces this process with the runtime's; returns only when that cannot be. */
+/* `project` and `built` are NULL for a signed program. Replaces this process with the runtime's; returns only when that cannot be. */
 CELLA_MUST_USE cella_result container_run(const struct project *project,
                                           const struct compile_result *built,
                                           const struct container_options *options,

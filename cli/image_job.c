@@ -14,6 +14,7 @@
 
 #include "cli/bundle.h"
 #include "cli/cli.h"
+#include "cli/image_program.h"
 #include "cli/sdk.h"
 #include "common/cleanup.h"
 #include "host/quote.h"
@@ -56,9 +57,14 @@ cella_result image_options_settle(struct image_options *options, struct cella_er
 /* The project's name is letters of both kinds; an image's is lower case. */
 static cella_result settle_name(struct image_job *job, struct cella_error *error)
 {
+    char own[sizeof(job->title)] = "";
+    if (job->options.signed_program) {
+        const struct cella_bytes bytes = image_program_name(job->options.signed_program);
+        snprintf(own, sizeof(own), "%.*s", (int)bytes.size, (const char *)bytes.data);
+    }
     const char *name = job->options.name ? job->options.name
                        : job->project    ? job->project->name
-                                         : "";
+                                         : own;
     const char *slash = strrchr(name, '/');
     const char *colon = strchr(slash ? slash : name, ':');
     const size_t length = colon ? (size_t)(colon - name) : strlen(name);
@@ -212,6 +218,19 @@ static cella_result add_host(struct image_job *job, struct cella_error *error)
     return oci_tree_add_needs(&job->tree, source, job->project->folder, error);
 }
 
+static cella_result check_identity(const struct inspect *inspect, struct cella_error *error)
+{
+    const struct inspect_identity *identity = &inspect->identities[0];
+    if (inspect_is_good(inspect)) {
+        return CELLA_OK;
+    }
+    return cella_error_set(error, CELLA_RESULT(BAD_SIGNATURE), "%s: %s", inspect->path,
+                           inspect->identity_count == 0 ? "no signed identity"
+                           : identity->trouble[0]
+                               ? identity->trouble
+                               : "the measurement is not the one that was signed");
+}
+
 /* The identity of the file as it lies in the image must be that of the file that was signed. */
 static cella_result add_enclave(struct image_job *job, struct cella_error *error)
 {
@@ -221,17 +240,16 @@ static cella_result add_enclave(struct image_job *job, struct cella_error *error
     CELLA_TRY(oci_tree_add_file(&job->tree, OCI_LAYER_ENCLAVE, job->enclave_path, source, 0644,
                                 job->options.keep_debug ? OCI_TRIM_NOT : OCI_TRIM_ENCLAVE, error));
     const struct oci_entry *entry = &job->tree.entries[job->tree.count - 1];
-    cella_result result =
-        inspect_read(&job->inspect, source, cella_bytes_of(entry->data, entry->size), error);
-    if (!cella_is_ok(result)) {
-        return result;
-    }
-    if (!inspect_is_good(&job->inspect)) {
-        const bool any = job->inspect.identity_count > 0;
-        return cella_error_set(error, CELLA_RESULT(BAD_SIGNATURE), "%s: %s", source,
-                               any ? job->inspect.identities[0].trouble : "no signed identity");
-    }
-    return CELLA_OK;
+    CELLA_TRY(inspect_read(&job->inspect, source, cella_bytes_of(entry->data, entry->size), error));
+    return check_identity(&job->inspect, error);
+}
+
+/* What its description names on the host goes in, too: it is read first. */
+static cella_result add_signed_program(struct image_job *job, struct cella_error *error)
+{
+    CELLA_TRY(image_program_add_enclave(job, error));
+    CELLA_TRY(check_identity(&job->inspect, error));
+    return image_program_add_host(job, error);
 }
 
 static void put_hex(json_t *object, const char *key, const uint8_t *bytes, size_t size)
@@ -266,6 +284,7 @@ json_t *image_annotations(const struct inspect *inspect, const char *path)
                inspect->cella ? inspect->cella->info.heap_size
                               : inspect->pages[CELLA_IMAGE_RUN_HEAP] * SGX_PAGE_SIZE);
     put_number(object, "cella.dev/threads", inspect->thread_count);
+    image_program_annotate(inspect, object);
     return object;
 }
 
@@ -340,7 +359,9 @@ static cella_result gather_programs(struct image_job *job, struct cella_error *e
 static cella_result gather(struct image_job *job, struct cella_error *error)
 {
     CELLA_TRY(add_users(job, error));
-    CELLA_TRY(job->project ? add_host(job, error) : gather_programs(job, error));
+    CELLA_TRY(job->project                  ? add_host(job, error)
+              : job->options.signed_program ? add_signed_program(job, error)
+                                            : gather_programs(job, error));
     if (job->options.ca_certificates) {
         CELLA_TRY(add_certificates(job, error));
     }
@@ -362,10 +383,10 @@ static cella_result gather(struct image_job *job, struct cella_error *error)
 /* What starts: the host with its enclave, or the first of the programs. */
 static json_t *make_entrypoint(const struct image_job *job)
 {
-    if (!job->project) {
+    if (!job->enclave_path[0]) {
         return json_pack("[o]", json_sprintf("/%s", job->host_path));
     }
-    return job->built->folder[0]
+    return job->project && job->built->folder[0]
                ? json_pack("[o, s]", json_sprintf("/%s", job->host_path), job->built->image)
                : json_pack("[o, o]", json_sprintf("/%s", job->host_path),
                            json_sprintf("/%s", job->enclave_path));
@@ -377,7 +398,7 @@ cella_result image_job_make(struct image_job *job, const char *cache, struct cel
     CELLA_TRY(settle_name(job, error));
     CELLA_TRY(gather(job, error));
     job->annotations =
-        job->project ? image_annotations(&job->inspect, job->enclave_path) : json_object();
+        job->enclave_path[0] ? image_annotations(&job->inspect, job->enclave_path) : json_object();
     oci_time_text(job->options.epoch, created);
     json_object_set_new(job->annotations, "org.opencontainers.image.title",
                         json_string(job->title));
@@ -388,7 +409,7 @@ cella_result image_job_make(struct image_job *job, const char *cache, struct cel
                                       .tag = job->tag,
                                       .epoch = job->options.epoch,
                                       .user = job->options.user,
-                                      .folder = job->project ? "/app" : "/",
+                                      .folder = job->enclave_path[0] ? "/app" : "/",
                                       .entrypoint = job->entrypoint,
                                       .environment = job->environment,
                                       .annotations = job->annotations};

@@ -20,6 +20,7 @@ struct image_options {
     const char
         *programs[IMAGE_PROGRAM_MAX]; /* FILE, or NAME beside this program; in place of a project */
     unsigned program_count;
+    const char *signed_program; /* PROGRAM.cella, a whole program; in place of a project */
     bool ca_certificates;
     bool software; /* a place for the software platform's keys */
     bool preload;  /* the software processor for hosts that do not have it in them */
@@ -32,7 +33,7 @@ struct image_options {
 
 /* Zero-initialise. */
 struct image_job {
-    const struct project *project;      /* NULL: programs, without an enclave */
+    const struct project *project;      /* NULL: a whole program, or programs without an enclave */
     const struct compile_result *built; /* of the project */
     struct image_options options;
     char title[128];
