@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,21 +58,37 @@ void cella_services_free(cella_enclave *enclave)
     enclave->services = NULL;
 }
 
+/* Nobody's close but the kernel's has to see what the services opened. */
+static int fd_close(int fd)
+{
+    return (int)syscall(SYS_close, fd);
+}
+
+/* Regular files and directories are ready at any time: they need no O_NONBLOCK. */
+int64_t cella_handle_own_file(cella_enclave *enclave, int fd)
+{
+    if (fd >= (int)CELLA_HANDLES_MAX) {
+        fd_close(fd);
+        return -EMFILE;
+    }
+    atomic_fetch_or(&enclave->services->open[fd / 64], 1ull << fd % 64);
+    return fd;
+}
+
 int64_t cella_handle_own(cella_enclave *enclave, int fd)
 {
     if (fd < 0) {
         return -errno;
     }
     const int flags = fcntl(fd, F_GETFL);
-    if (fd >= (int)CELLA_HANDLES_MAX || flags < 0) {
-        close(fd);
+    if (flags < 0) {
+        fd_close(fd);
         return -EMFILE;
     }
     if ((flags & (O_PATH | O_NONBLOCK)) == 0) {
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     }
-    atomic_fetch_or(&enclave->services->open[fd / 64], 1ull << fd % 64);
-    return fd;
+    return cella_handle_own_file(enclave, fd);
 }
 
 bool cella_handle_is_open(const cella_enclave *enclave, int32_t handle)
@@ -86,7 +103,7 @@ int64_t cella_handle_close(cella_enclave *enclave, int32_t handle)
         return -EBADF;
     }
     atomic_fetch_and(&enclave->services->open[handle / 64], ~(1ull << handle % 64));
-    const int64_t result = cella_errno_or(close(handle));
+    const int64_t result = cella_errno_or(fd_close(handle));
     return result == -EINTR ? 0 : result; /* it is closed all the same */
 }
 

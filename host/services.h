@@ -33,6 +33,8 @@ struct cella_service_call {
 
 /* Takes over a descriptor: not blocking, closed on exec and with the enclave. `fd` or -errno of a failed call. */
 int64_t cella_handle_own(cella_enclave *enclave, int fd);
+/* The same for an open regular file or directory. */
+int64_t cella_handle_own_file(cella_enclave *enclave, int fd);
 bool cella_handle_is_open(const cella_enclave *enclave, int32_t handle);
 int64_t cella_handle_close(cella_enclave *enclave, int32_t handle);
 
