@@ -20,6 +20,7 @@
 #define ROBUST_MAX 2048u
 #define OWNER_DIED 0x40000000u
 #define TID_MASK 0x3FFFFFFFu
+#define TID_LIMIT 0x400000u /* kernel.pid_max where there is room */
 #define XSAVE_MXCSR 24u
 #define MXCSR_DEFAULT 0x1F80u
 #define STACK_ROOM 512u /* between what stands on the kernel stack and the trap above it */
@@ -27,6 +28,7 @@
 static struct linux_thread *threads; /* of each slot */
 static struct cella_lock pool_lock;
 static uint32_t slot_count;           /* slots whose pages are there; under pool_lock */
+static uint32_t tid_stride;           /* a power of two, from the count of slots on */
 static struct linux_mutex slot_mutex; /* one is made at a time */
 static bool slots_ended;              /* one could not be made; under slot_mutex */
 static _Atomic uint32_t running_count = 1;
@@ -38,6 +40,8 @@ cella_result linux_threads_init(void)
     CELLA_ENSURE(threads != NULL, OUT_OF_MEMORY);
     slot_count = cella_image_info.thread_added ? cella_image_info.thread_added
                                                : cella_image_info.thread_count;
+    for (tid_stride = 1; tid_stride < cella_image_info.thread_count; tid_stride *= 2) {
+    }
     struct cella_td *td = cella_td_self();
     threads[0].td = td;
     threads[0].is_running = true;
@@ -55,10 +59,18 @@ struct linux_thread *linux_thread_at(uint32_t slot)
     return slot < cella_image_info.thread_count && threads[slot].is_running ? &threads[slot] : NULL;
 }
 
-/* A thread's number is its slot's plus 1, as everywhere in the kernel. */
+/* A thread's number is its slot's plus 1, and a multiple of the stride that grows with each thread of the slot. */
 struct linux_thread *linux_thread_of(uint32_t tid)
 {
-    return tid == 0 ? NULL : linux_thread_at(tid - 1);
+    struct linux_thread *thread = tid == 0 ? NULL : linux_thread_at((tid - 1) & (tid_stride - 1));
+    return thread && thread->td->tid == tid ? thread : NULL;
+}
+
+/* No number comes again soon: what is meant for a thread that has ended must not find another. */
+static uint32_t tid_next(const struct linux_thread *thread, uint32_t slot)
+{
+    const uint32_t next = thread->td ? thread->td->tid + tid_stride : slot + 1;
+    return next < TID_LIMIT ? next : slot + 1;
 }
 
 uint32_t linux_thread_count(void)
@@ -195,7 +207,8 @@ static long thread_clone(const struct cella_regs *regs, const struct clone_reque
         return -EAGAIN;
     }
     struct cella_td *td = cella_td_of_slot(slot);
-    const uint32_t tid = td->tid;
+    const uint32_t tid = tid_next(&threads[slot], slot);
+    td->tid = tid;
     if ((flags & CLONE_PARENT_SETTID) != 0) {
         *(uint32_t *)request->parent_tid = tid;
     }
@@ -312,6 +325,7 @@ static _Noreturn void thread_exit(struct cella_td *td, uint64_t code)
     const uint64_t clear = td->clear_tid;
     robust_release(td);
     thread->is_running = false;
+    linux_signal_pass_on(~td->signal_mask);
     td->clear_tid = 0;
     if (atomic_fetch_sub(&running_count, 1) == 1) {
         linux_process_end(CELLA_ABORT_EXIT | (code & 0xFF) << 32);
@@ -323,7 +337,6 @@ static _Noreturn void thread_exit(struct cella_td *td, uint64_t code)
         td->depth = 0;
         td->floor = 0;
         td->arena_used = 0;
-        td->kernel_stack = 0;
         atomic_store(&td->attention, 0);
         /* Before the joiner knows: it may want to start the next thread at once. The host enters that one after us. */
         pool_give(td);
@@ -335,6 +348,7 @@ static _Noreturn void thread_exit(struct cella_td *td, uint64_t code)
     if (td->slot == 0) {
         main_thread_wait();
     }
+    td->kernel_stack = 0; /* until now: the word above may be on a page that is yet to come */
     cella_kernel_exit(CELLA_EXIT_DONE, CELLA_CODE_OK, 0);
 }
 

@@ -224,6 +224,29 @@ static void *last(void *argument)
     return NULL;
 }
 
+/* What was a thread's number is nobody's for a while: a signal for it goes nowhere. */
+static void *number(void *argument)
+{
+    *(long *)argument = syscall(SYS_gettid);
+    return NULL;
+}
+
+static void test_numbers(void)
+{
+    long numbers[32];
+    int again = 0, alive = 0;
+    for (int i = 0; i < 32; i++) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, number, &numbers[i]);
+        pthread_join(thread, NULL);
+        alive += syscall(SYS_tgkill, getpid(), numbers[i], 0) == 0 || errno != ESRCH;
+        for (int k = 0; k < i; k++) {
+            again += numbers[k] == numbers[i];
+        }
+    }
+    printf("numbers: %d again, %d alive\n", again, alive);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "process") == 0) {
@@ -237,6 +260,7 @@ int main(int argc, char **argv)
     test_barrier();
     test_cancel();
     test_robust();
+    test_numbers();
     pthread_t thread;
     pthread_create(&thread, NULL, named, NULL);
     pthread_join(thread, NULL);
