@@ -55,8 +55,8 @@ static long run_open(struct fs_entry *entry, enum fs_encrypted_operation operati
                                   .by_signer = entry->node->tree->is_of_signer,
                               });
     if (result == -EIO || result == -EINVAL) {
-        cella_trace("a file of an encrypted mount is refused:", (uint64_t)-result);
-        cella_trace(path, 0);
+        fs_complain("a file of an encrypted mount is refused: it was altered, or never finished:",
+                    cella_bytes_of(path, cella_strlen(path)), 0);
         result = -EIO;
     }
     fs_free(path, FS_PATH_SIZE);

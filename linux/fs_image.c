@@ -123,10 +123,11 @@ static long content_take(const struct cella_program_file *file, uint8_t **ret_co
         (void)cella_ask_plain(CELLA_OCALL_FILE, CELLA_FILE_CLOSE, handle, 0, 0, 0);
     }
     if (result == 0 && !cella_equal(digest, file->hash, sizeof(digest))) {
-        cella_trace("a file of the host is not the one that was signed; its number in the image:",
-                    file->path.offset);
-        cella_trace(path, file->size);
         result = -EIO;
+    }
+    if (result == -EIO) {
+        fs_complain("the host's file is not the one that was signed:",
+                    cella_program_text(&fs_description, file->source), 0);
     }
     if (result != 0 && content) {
         cella_pages_free(content, file->size);

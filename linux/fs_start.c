@@ -25,7 +25,6 @@ __attribute__((weak)) struct fs_tree *fs_encrypted_tree(const struct cella_progr
                                                         long *ret_error)
 {
     (void)mount;
-    cella_trace("this kernel has no encrypted mounts", 0);
     *ret_error = -EOPNOTSUPP;
     return NULL;
 }
@@ -169,9 +168,8 @@ static long mount_add(uint32_t index, bool is_ego)
     if (tree) {
         error = tree_mount(tree, path, is_ego);
     }
-    if (error != 0 && path) {
-        cella_trace("a mount failed; its target, and the error:", (uint64_t)-error);
-        cella_trace(path, index);
+    if (error != 0) {
+        fs_complain("cannot mount", target, error);
     }
     fs_free(path, target.size + 1);
     return error;
@@ -298,9 +296,8 @@ static long start_directory(void)
     }
     if (result == 0) {
         fs_current_set(directory);
-    } else if (path) {
-        cella_trace("the start directory cannot be entered:", (uint64_t)-result);
-        cella_trace(path, text.size);
+    } else {
+        fs_complain("cannot start in", text, result);
     }
     fs_free(path, text.size + 1);
     return result;
@@ -343,7 +340,8 @@ static long tree_build(void)
     for (uint32_t i = 0; i < fs_description.head.files.count && result == 0; i++) {
         result = fs_image_add(i);
         if (result != 0) {
-            cella_trace("a file of the image cannot be put in its place; its index:", i);
+            const struct cella_program_file file = cella_program_file_at(&fs_description, i);
+            fs_complain("cannot make", cella_program_text(&fs_description, file.path), result);
         }
     }
     if (result == 0) {

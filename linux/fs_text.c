@@ -79,6 +79,50 @@ void fs_say_hex(struct fs_text *text, uint64_t value, uint32_t width)
     fs_say_bytes(text, digits + at, sizeof(digits) - at);
 }
 
+static const char *error_words(long error)
+{
+    switch (-error) {
+    case ENOENT:
+        return "the host has no such file";
+    case EACCES:
+        return "access denied";
+    case ENOTDIR:
+        return "no directory";
+    case EEXIST:
+        return "there already";
+    case ENOMEM:
+    case ENOSPC:
+        return "no memory left (kernel heap)";
+    case EOPNOTSUPP:
+        return "not in this kernel: sign again";
+    case ENAMETOOLONG:
+        return "name too long";
+    default:
+        return "input or output error, or a host that makes no sense";
+    }
+}
+
+void fs_complain(const char *what, struct cella_bytes thing, long error)
+{
+    struct fs_text text = {0};
+    long ignored = 0;
+    fs_say(&text, "cella: ");
+    fs_say(&text, what);
+    fs_say(&text, " ");
+    fs_say_bytes(&text, thing.data, thing.size);
+    if (error != 0) {
+        fs_say(&text, ": ");
+        fs_say(&text, error_words(error));
+    }
+    fs_say(&text, "\n");
+    struct cella_regs regs = {
+        .rax = __NR_write, .rdi = 2, .rsi = (uint64_t)text.at, .rdx = text.size};
+    if (text.at && !text.failed) {
+        (void)cella_libc_console(&regs, &ignored);
+    }
+    fs_free(text.at, text.capacity);
+}
+
 /* ------------------------------------------------------------------- files */
 
 /* Made anew whenever it is read from the start, as the kernel's are. */

@@ -434,6 +434,8 @@ void fs_say_bytes(struct fs_text *text, const void *bytes, uint64_t size);
 void fs_say_number(struct fs_text *text, uint64_t value);
 void fs_say_padded(struct fs_text *text, uint64_t value, uint32_t width, char pad);
 void fs_say_hex(struct fs_text *text, uint64_t value, uint32_t width);
+/* One line on the console: what is wrong with which thing. It goes to the host: only what the image says in plain. */
+void fs_complain(const char *what, struct cella_bytes thing, long error);
 struct fs_synthetic {
     const char *path; /* relative to the tree's root */
     uint32_t mode;
