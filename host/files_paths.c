@@ -246,7 +246,6 @@ static int64_t access_check(int64_t fd, int64_t mode)
 /* What works on a file that is open, by its handle or for the call. `fd` may be O_PATH when `by_path`. */
 static int64_t on_file(struct cella_service_call *call, int64_t fd, bool by_path)
 {
-    const struct magic magic = magic_of(fd);
     switch (call->head.operation) {
     case CELLA_FILE_STAT:
         return stat_take(call, fd);
@@ -257,10 +256,10 @@ static int64_t on_file(struct cella_service_call *call, int64_t fd, bool by_path
     case CELLA_FILE_ACCESS:
         return access_check(fd, call->head.a);
     case CELLA_FILE_CHMOD:
-        return cella_errno_or(by_path ? chmod(magic.path, (mode_t)call->head.b & 07777)
+        return cella_errno_or(by_path ? chmod(magic_of(fd).path, (mode_t)call->head.b & 07777)
                                       : fchmod((int)fd, (mode_t)call->head.b & 07777));
     case CELLA_FILE_TRUNCATE:
-        return cella_errno_or(by_path ? truncate(magic.path, call->head.a)
+        return cella_errno_or(by_path ? truncate(magic_of(fd).path, call->head.a)
                                       : ftruncate((int)fd, call->head.a));
     default:
         return -ENOSYS;
