@@ -10,6 +10,8 @@
 #define LEVEL_TCP 6u
 #define LEVEL_UDP 17u
 #define LEVEL_IPV6 41u
+#define LEVEL_MPTCP 284u
+#define MPTCP_INFO_NAME 1u
 #define SO_TYPE_NAME 3u
 #define SO_ERROR_NAME 4u
 #define SO_PROTOCOL_NAME 38u
@@ -26,6 +28,8 @@ static bool option_is_plain(uint64_t level, uint64_t name)
         return name < 80 && name != 34 && name != 35 && name != 64 && name != 65;
     case LEVEL_TCP:
         return name < 35 && name != 14 && name != 31;
+    case LEVEL_MPTCP:
+        return name == MPTCP_INFO_NAME; /* the others have pointers */
     case LEVEL_UDP:
         return name < 105;
     case LEVEL_SOCKET:

@@ -240,6 +240,17 @@ static const struct fs_synthetic files[] = {
     CONSTANT("sys/net/ipv4/ip_local_port_range", "32768\t60999\n"),
     CONSTANT("sys/net/ipv4/tcp_fastopen", "0\n"),
     CONSTANT("sys/net/ipv6/conf/all/disable_ipv6", "0\n"),
+    FILE("net/dev", fs_say_net_devices),
+    FILE("net/if_inet6", fs_say_net_addresses6),
+    /* Of the loopback: the groups that every system is in. */
+    CONSTANT("net/igmp", "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+                         "1\tlo        :     1      V3\n"
+                         "\t\t\t\t010000E0     1 0:00000000\t\t0\n"),
+    CONSTANT("net/igmp6",
+             "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"
+             "1    lo              ff010000000000000000000000000001     1 00000008 0\n"),
+    CONSTANT("net/route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\t"
+                          "MTU\tWindow\tIRTT\n"),
     CONSTANT("sys/fs/file-max", "9223372036854775807\n"),
     CONSTANT("sys/fs/nr_open", "1048576\n"),
     CONSTANT("sys/fs/pipe-max-size", "65536\n"),

@@ -26,6 +26,9 @@ struct fs_name fs_number_name(uint32_t number, char text[FS_NUMBER_SIZE]);
 /* An entry that nobody keeps: it lives as long as who looked for it. */
 long fs_dynamic_new(struct fs_entry *directory, struct fs_name name, const struct fs_ops *ops,
                     uint32_t mode, uint64_t argument, struct fs_entry **ret_entry);
+/* fs_proc_net.c */
+void fs_say_net_devices(struct fs_text *text, const struct fs_node *node);
+void fs_say_net_addresses6(struct fs_text *text, const struct fs_node *node);
 /* fs_cpu.c */
 void fs_say_cpus(struct fs_text *text, const struct fs_node *node);
 

@@ -1,7 +1,7 @@
 /*
  * Sockets between the parts of a program, descriptors and credentials in messages, interfaces, signalfd. Prints the same
  * natively and in an enclave.
- * Side: a program of the tests, built static for each libc. Uses no network.
+ * Side: a program of the tests, built static for each libc. Uses the loopback only.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -639,6 +639,27 @@ static void test_interrupted(void)
     setitimer(ITIMER_REAL, &timer, NULL);
     SAY(accept(listener, NULL, NULL));
     close(listener);
+    /* The same with the network's. */
+    const int outer = socket(AF_INET, SOCK_STREAM, 0);
+    const int datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in loopback = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7F000001)};
+    SAY(bind(outer, (struct sockaddr *)&loopback, sizeof(loopback)));
+    SAY(bind(datagrams, (struct sockaddr *)&loopback, sizeof(loopback)));
+    listen(outer, 1);
+    setitimer(ITIMER_REAL, &timer, NULL);
+    SAY(accept(outer, NULL, NULL));
+    setitimer(ITIMER_REAL, &timer, NULL);
+    SAY(recv(datagrams, &byte, 1, 0));
+    struct iovec part = {&byte, 1};
+    char control[64];
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    setitimer(ITIMER_REAL, &timer, NULL);
+    SAY(recvmsg(datagrams, &message, 0));
+    close(outer);
+    close(datagrams);
     close(ends[1]);
     signal(SIGPIPE, SIG_IGN);
     SAY(write(ends[0], "x", 1));
