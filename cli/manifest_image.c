@@ -49,13 +49,29 @@ static cella_result find_image(const struct manifest_source *source, struct mani
     return CELLA_OK;
 }
 
-/* Pages added at the start, and where the processor can add more later, the heap at its largest. */
+/* Pages added at the start, and where the processor can add more later, the heap or a program's memory at its largest. */
 static uint64_t enclave_bytes(const struct inspect *inspect)
 {
     const struct cella_image_info *info = inspect->cella ? &inspect->cella->info : NULL;
-    const uint64_t later =
+    uint64_t later =
         info && info->heap_size > info->heap_initial ? info->heap_size - info->heap_initial : 0;
+    if (inspect->has_program) { /* the kernel's own heap is address space, seldom used */
+        later = inspect->program.head.memory_max;
+    }
     return inspect->added_pages * SGX_PAGE_SIZE + later;
+}
+
+/* A program without a limit takes what it touches: nobody but the user knows how much that is. */
+static cella_result check_limit(const struct inspect *inspect, const struct manifest *manifest,
+                                struct cella_error *error)
+{
+    if (inspect->has_program && inspect->program.head.memory_max == 0 &&
+        !(manifest->epc && manifest->memory)) {
+        return cella_error_set(error, CELLA_RESULT(BAD_FIELD),
+                               "the program's manifest sets no limit to its memory ([memory] max): "
+                               "--epc and --memory say what the pod gets");
+    }
+    return CELLA_OK;
 }
 
 /* Enclaves beside the one that is meant: the platform's quoting enclaves, which a program has loaded when it makes quotes. */
@@ -116,6 +132,7 @@ static cella_result take_enclave(const struct manifest_source *source, struct ma
                                inspect.identity_count ? inspect.identities[0].trouble
                                                       : "no signed identity");
     }
+    CELLA_TRY(check_limit(&inspect, manifest, error));
     manifest->epc_bytes = enclave_bytes(&inspect);
     if (manifest->quotes == MANIFEST_QUOTES_PROCESS) {
         manifest->epc_bytes += others_bytes(reading, &found);

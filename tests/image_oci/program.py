@@ -6,6 +6,7 @@ Side: tests. program.py CELLA KEY KERNEL
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,8 @@ executable = "counter"
 arguments_from_host = true
 [enclave]
 key = "%s"
+[memory]
+max = "32M"
 [[mount]]
 target = "/state"
 type = "%s"
@@ -114,6 +117,9 @@ def contents(program):
     assert read.index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] == "v2"
     kubernetes = run(CELLA, "k8s", "manifest", report["image"], "--image", "registry.example.com/counter:1")
     assert report["digest"] in kubernetes and "name: counter" in kubernetes, kubernetes
+    pages = json.loads(run(CELLA, "inspect", "--json", program))["pages_added"]
+    asked = re.search(r'sgx.intel.com/epc: "(\d+)Ki"', kubernetes)
+    assert (32 << 10) + pages * 4 <= int(asked[1]) < (33 << 10) + pages * 4, (asked[0], pages)
 
 
 def refusals(program):
@@ -187,9 +193,13 @@ try:
     for each in (contents, refusals, containers):
         each(signed)
         print(f"ok {each.__name__}")
+    MANIFEST = MANIFEST.replace('max = "32M"', "")
     if sign(f"{WORK}/two", "encrypted"):
         report = json.loads(run(CELLA, "image", f"{WORK}/two/counter.cella", "--json"))
         assert report["annotations"]["cella.dev/mounts"] == "/var/lib/counter:encrypted:rw"
+        words = [CELLA, "k8s", "manifest", report["image"], "--image", "registry.example.com/counter:1"]
+        assert "[memory] max" in run(*words, status=1)
+        assert 'sgx.intel.com/epc: "1Gi"' in run(*words, "--epc", "1Gi", "--memory", "2Gi")
 finally:
     subprocess.run(["chmod", "-R", "u+w", WORK], check=False)
     shutil.rmtree(WORK, ignore_errors=True)
