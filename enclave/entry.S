@@ -140,8 +140,10 @@ cella_enclave_entry:
         mov     %rbx, %rax
         add     104(%r10), %rax                 /* slot_td - slot_tcs: the TD of this TCS */
         sub     88(%r10), %rax
+        mov     %rax, %r11
         mov     %rax, %gs:TD_SELF
-        mov     %rax, %gs:TD_FS_BASE
+        xor     %eax, %eax
+        lock cmpxchg %r11, %gs:TD_FS_BASE       /* not over the base of a thread that is bound here meanwhile */
         mov     %rbx, %gs:TD_TCS
         mov     $64, %r11d
 2:      rdrand  %rax
@@ -634,10 +636,11 @@ cella_entry_text_end:
 
 /*
  * uint64_t cella_enclu(leaf, rbx, rcx, rdx): every other ENCLU of the kernel; what the leaf leaves in RAX. The marked bytes
- * are an agreement as above: RDI = TCS, RSI = where they go on, and R8 to R11 may be changed.
+ * are an agreement as above: RDI = TCS, RSI = where they go on, and R8 to R11 may be changed. A leaf that faults, because
+ * the host keeps the page away, may go on behind it (exception.c).
  */
-        .globl  cella_enclu
-        .hidden cella_enclu
+        .globl  cella_enclu, cella_enclu_site, cella_enclu_end
+        .hidden cella_enclu, cella_enclu_site, cella_enclu_end
         .type   cella_enclu, @function
         .p2align 5
 cella_enclu:
@@ -649,13 +652,15 @@ cella_enclu:
         mov     %rsi, %rbx
         xchg    %rdx, %rcx
         mov     %gs:TD_TCS, %rdi
-        lea     1f(%rip), %rsi
+        lea     cella_enclu_end(%rip), %rsi
         .p2align 5
+cella_enclu_site:
         .byte   0x0F, 0x01, 0xD7                /* enclu */
-        .byte   0xEB, 0x18                      /* jmp 1f */
+        .byte   0xEB, 0x18                      /* jmp cella_enclu_end */
         .fill   8, 1, 0xCC
         .ascii  "CellaEncluSite01"
-1:      pop     %rbx
+cella_enclu_end:
+        pop     %rbx
         .cfi_adjust_cfa_offset -8
         ret
         .cfi_endproc

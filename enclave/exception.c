@@ -142,7 +142,25 @@ static bool host_access_failed(struct sgx_gprsgx *gpr, uint32_t vector)
     return true;
 }
 
-/* Lays stage two on the thread's stack. A stack that is no stack faults here, at CSSA 1, and ends the enclave. */
+/* A page that the host does not give ends the leaf with a failure, not the enclave. */
+static bool page_leaf_failed(struct sgx_gprsgx *gpr, uint32_t vector)
+{
+    const uint32_t leaf = (uint32_t)gpr->rax;
+    if ((vector != SGX_VECTOR_PF && vector != SGX_VECTOR_GP) ||
+        gpr->rip != (uint64_t)cella_enclu_site ||
+        (leaf != SGX_EACCEPT && leaf != SGX_EACCEPTCOPY && leaf != SGX_EMODPE)) {
+        return false;
+    }
+    gpr->rax = CELLA_ENCLU_FAULTED;
+    gpr->rip = (uint64_t)cella_enclu_end;
+    return true;
+}
+
+/*
+ * Lays stage two on the thread's stack. A stack that is no stack faults here, at CSSA 1, and ends the enclave. Where the
+ * kernel enters and leaves a program it stands on the program's stack for a few instructions: a host that makes one of
+ * them fault would have the program's memory written below it.
+ */
 static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *exinfo,
                               uint32_t vector)
 {
@@ -151,7 +169,8 @@ static bool stage_two_prepare(struct sgx_gprsgx *gpr, const struct sgx_exinfo *e
     uint64_t at = (below - size) & ~63ull;
     if (cella_program_is_in && cella_program_is_in(gpr->rip)) {
         at = cella_td_self()->kernel_stack; /* a program's own stack may be too small, or gone */
-    } else if (in_entry_text(gpr->rip) || !cella_inside(at, below - at)) {
+    } else if (in_entry_text(gpr->rip) || !cella_inside(at, below - at) ||
+               (cella_program_is_in && cella_program_is_in(gpr->rsp))) {
         return false;
     }
     struct cella_trap *trap = (struct cella_trap *)at;
@@ -230,7 +249,7 @@ struct cella_pair cella_kernel_exception(uint64_t code, uint64_t tsc)
     }
     const bool is_programs = vector == SGX_VECTOR_PF && exinfo && cella_program_is_in &&
                              cella_program_is_in(exinfo->maddr);
-    if (!is_programs && host_access_failed(gpr, vector)) {
+    if ((!is_programs && host_access_failed(gpr, vector)) || page_leaf_failed(gpr, vector)) {
         return stage_one_end(CELLA_EXIT_RESUME, 1);
     }
     if (cella_exception_depth(td, gpr->rsp) >= TD_EXCEPTIONS_MAX ||

@@ -3,7 +3,7 @@
  * Side: enclave. Called by applications (cella/pages.h). Never believes the host: EACCEPT fails unless the processor did
  * what was asked for.
  */
-#include "enclave/kernel.h"
+#include "enclave/trap.h"
 
 #include "cella/pages.h"
 
@@ -83,7 +83,9 @@ cella_result cella_pages_protect(void *at, size_t size, uint32_t from, uint32_t 
     }
     if ((to & ~from) != 0) {
         for (uint64_t i = 0; i < count; i++) {
-            enclu(SGX_EMODPE, (from | to) | SGX_SECINFO_REG, start + i * SGX_PAGE_SIZE);
+            CELLA_ENSURE(enclu(SGX_EMODPE, (from | to) | SGX_SECINFO_REG,
+                               start + i * SGX_PAGE_SIZE) != CELLA_ENCLU_FAULTED,
+                         HOST_REFUSED);
         }
     }
     if ((from & ~to) != 0) {

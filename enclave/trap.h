@@ -27,6 +27,13 @@ struct cella_trap {
 _Static_assert(sizeof(struct cella_trap) == 256, "entry.S");
 #define CELLA_TRAP_XSAVE_AT 256u
 
+/*
+ * What cella_enclu answers instead of a fault of EACCEPT, EACCEPTCOPY or EMODPE: the host did not give the page. Locks may
+ * be held there that a handler of the fault would want.
+ */
+#define CELLA_ENCLU_FAULTED 0xFFFFFFFFu
+extern CELLA_KERNEL const char cella_enclu_site[], cella_enclu_end[];
+
 /* The personality's part, where it is linked in. */
 /* Whether an address belongs to the program, and not to the kernel. */
 CELLA_KERNEL bool cella_program_is_in(uint64_t address) __attribute__((weak));

@@ -49,8 +49,10 @@ struct linux_thread {
     struct linux_altstack altstack;
     char name[LINUX_NAME_SIZE];
     uint64_t call;       /* number of the system call being made */
-    bool is_interrupted; /* it ended with EINTR: begin it again if no handler wanted the signal */
-    bool has_quiet_pipe; /* its EPIPE is no SIGPIPE */
+    uint64_t fault_page; /* the latest page that faulted for no reason that the kernel knows, … */
+    uint32_t fault_count; /* … and how often in a row */
+    bool is_interrupted;  /* it ended with EINTR: begin it again if no handler wanted the signal */
+    bool has_quiet_pipe;  /* its EPIPE is no SIGPIPE */
     bool in_call;
 };
 
@@ -117,6 +119,9 @@ CELLA_KERNEL bool linux_pages_commit(uint64_t start, uint64_t end, uint32_t righ
 CELLA_KERNEL bool linux_pages_rights(uint64_t start, uint64_t end, uint32_t rights);
 CELLA_KERNEL void linux_pages_drop(uint64_t start, uint64_t end);
 CELLA_KERNEL bool linux_page_exists(uint64_t address);
+/* Whether it exists, with just these rights; and asks the host once more to map it so. */
+CELLA_KERNEL bool linux_page_is(uint64_t address, uint32_t rights);
+CELLA_KERNEL void linux_page_ask(uint64_t address, uint32_t rights);
 /* Makes an absent page exist with the content of a page of the kernel, at once (EACCEPTCOPY). */
 CELLA_KERNEL bool linux_page_copy(uint64_t address, const void *source, uint32_t rights);
 CELLA_KERNEL bool linux_pages_open(uint64_t start, uint64_t end);
@@ -170,6 +175,8 @@ CELLA_KERNEL void linux_signal_fault(struct cella_trap *trap, uint32_t number, i
 /* Whether this thread has a signal to look at. */
 CELLA_KERNEL bool cella_linux_interrupted(void);
 CELLA_KERNEL void linux_signal_mask_set(struct linux_thread *thread, uint64_t mask);
+/* Signals of the process, of `of`, that this thread will not take after all: others look. */
+CELLA_KERNEL void linux_signal_pass_on(uint64_t of);
 /* Called by entry.S on the way back: from a system call, from a trap. */
 CELLA_KERNEL void cella_linux_attention(struct cella_regs *regs);
 CELLA_KERNEL void cella_linux_trap_attention(struct cella_trap *trap);

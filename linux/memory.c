@@ -15,6 +15,8 @@
 #define RIGHTS_ALL 7u
 #define STACK_GAP (1u << 20)
 #define BREAK_MAX (1ull << 34)
+#define FAULTS_ASK 16u /* in a row on a page that should not fault: the host is asked to map it … */
+#define FAULTS_MAX (1u << 16) /* … and does not */
 
 struct linux_mutex linux_memory_lock;
 uint64_t linux_place_limit;
@@ -93,12 +95,36 @@ bool cella_program_range(uint64_t address, uint64_t size)
     return covered;
 }
 
+/*
+ * Under the lock: a fault on a page that is there, with its rights. Another thread may have made it meanwhile; or the host
+ * keeps it away, and the thread would fault for ever.
+ */
+static int page_is_kept_away(uint64_t page, uint32_t rights)
+{
+    struct linux_thread *thread = linux_thread_self();
+    if (thread->fault_page != page) {
+        thread->fault_page = page;
+        thread->fault_count = 0;
+    }
+    const uint32_t count = ++thread->fault_count;
+    if (count >= FAULTS_MAX) {
+        cella_kernel_abort(CELLA_ABORT_HOST);
+    }
+    if (count % FAULTS_ASK == 0) {
+        linux_page_ask(page, rights);
+    }
+    return 0;
+}
+
 /* Under the lock: the page at `address` of an area without a file, and those around it. */
 static int zeros_fault(const struct linux_area *area, uint64_t address)
 {
     const uint64_t page = LINUX_PAGE_DOWN(address);
     const uint32_t rights = linux_page_rights(area->rights);
     uint64_t start = page, end = page + SGX_PAGE_SIZE;
+    if (linux_page_is(page, rights)) {
+        return page_is_kept_away(page, rights);
+    }
     if (!linux_page_exists(page)) {
         start = address & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
         end = start + LINUX_FAULT_WINDOW;

@@ -135,7 +135,10 @@ static bool run_rights(uint64_t start, uint64_t end, uint32_t rights)
     }
     if ((rights & ~from) != 0) {
         for (uint64_t at = start; at < end; at += SGX_PAGE_SIZE) {
-            page_enclu(SGX_EMODPE, (from | rights) | SGX_SECINFO_REG, at);
+            if (page_enclu(SGX_EMODPE, (from | rights) | SGX_SECINFO_REG, at) ==
+                CELLA_ENCLU_FAULTED) {
+                return false;
+            }
         }
     }
     if ((from & ~rights) != 0) {
@@ -241,6 +244,16 @@ bool linux_pages_open(uint64_t start, uint64_t end)
 bool linux_page_exists(uint64_t address)
 {
     return (state_get(address) & PRESENT) != 0;
+}
+
+bool linux_page_is(uint64_t address, uint32_t rights)
+{
+    return state_get(address) == (PRESENT | rights);
+}
+
+void linux_page_ask(uint64_t address, uint32_t rights)
+{
+    (void)ask(CELLA_OCALL_PROTECT, address, address + SGX_PAGE_SIZE, rights);
 }
 
 uint64_t linux_pages_used(void)

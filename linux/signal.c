@@ -74,9 +74,11 @@ static void attention_check(struct linux_thread *thread)
 
 void linux_signal_mask_set(struct linux_thread *thread, uint64_t mask)
 {
+    const uint64_t before = thread->td->signal_mask;
     /* Seen by a sender, or the sender's signal is seen here: each side writes first and reads then. */
     __atomic_store_n(&thread->td->signal_mask, mask & ~UNBLOCKABLE, __ATOMIC_SEQ_CST);
     attention_check(thread);
+    linux_signal_pass_on(mask & ~before);
 }
 
 void linux_signal_send(struct linux_thread *thread, uint32_t number,
@@ -121,6 +123,18 @@ void linux_signal_send_process(uint32_t number, const struct linux_signal_info *
     }
     if (chosen) {
         linux_thread_kick(chosen);
+    }
+}
+
+/* For each thread that can take one of them: the one that was called to take it may have been this. */
+void linux_signal_pass_on(uint64_t of)
+{
+    const uint64_t left = atomic_load(&process_pending) & of;
+    for (uint32_t slot = 0; left != 0 && slot < cella_image_info.thread_count; slot++) {
+        struct linux_thread *thread = linux_thread_at(slot);
+        if (thread && thread != linux_thread_self() && (left & ~thread->td->signal_mask) != 0) {
+            linux_thread_kick(thread);
+        }
     }
 }
 
@@ -488,7 +502,9 @@ static long call_timed_wait(const struct cella_regs *regs)
         outside_take();
         number = signal_take(thread, wanted, &info);
         thread->td->signal_mask = mask;
-        atomic_store(&thread->td->attention, deliverable(thread) != 0);
+        atomic_store(&thread->td->attention,
+                     0); /* before the look: a sender that comes now sets it again */
+        attention_check(thread);
     }
     if (number == 0) {
         return cella_linux_interrupted() ? -EINTR : -EAGAIN;

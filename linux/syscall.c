@@ -190,8 +190,18 @@ static void kernel_fault(struct cella_trap *trap)
     linux_process_end(CELLA_ABORT_EXCEPTION | (uint64_t)trap->vector << 8);
 }
 
+/* Each call of the program's reads this thread's TD. That it faults there is the host's doing, and no fault of the program. */
+static bool is_own_td(uint64_t address)
+{
+    return address - (uint64_t)cella_td_self() <
+           (uint64_t)cella_image_info.td_pages * SGX_PAGE_SIZE;
+}
+
 static void program_page_fault(struct cella_trap *trap)
 {
+    if (is_own_td(trap->address)) {
+        linux_process_end(CELLA_ABORT_HOST);
+    }
     const int code = cella_program_is_in(trap->address)
                          ? linux_memory_fault(trap->address, trap->error)
                          : 1 /* SEGV_MAPERR */;
