@@ -209,7 +209,7 @@ static cella_result read_hosts(const struct reader *reader, const struct field *
 static cella_result read_threads(const struct reader *reader, const struct field *field,
                                  const struct toml_node *node, void *at)
 {
-    uint32_t threads;
+    uint32_t threads = 0;
     (void)at;
     CELLA_TRY(read_u32(reader, field, node, &threads));
     reader->manifest->config.image.enclave_threads = threads - 1; /* the first is the main one */
