@@ -115,7 +115,10 @@ cella_result program_enter(cella_enclave *enclave, char **arguments, uint32_t fl
         return CELLA_OK;
     }
     const char *words = cella_enclave_abort_text(enclave);
-    return cella_error_set(error, result, "%s", words[0] ? words : cella_result_text(result));
+    char said[320];
+    program_service_said(said, sizeof(said));
+    return cella_error_set(error, result, "%s%s", words[0] ? words : cella_result_text(result),
+                           said);
 }
 
 /* ------------------------------------------------------------------ what is seen of it outside */

@@ -11,4 +11,10 @@
 cella_result program_service(void *context, uint32_t number, const void *in, size_t in_size,
                              void *out, size_t out_capacity, size_t *ret_size);
 
+/*
+ * What debug enclaves of this process said last, for the error of a program that did not start: "; LINE; LINE", or "". An
+ * enclave that is not open to its host says nothing.
+ */
+void program_service_said(char *ret_text, size_t size);
+
 #endif
