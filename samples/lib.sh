@@ -54,13 +54,16 @@ build() { # NAME KEY [CONFIGURATION]
     "$cella" build "$work/$1" >>"$work/build.log" 2>&1 || fail "$(cat "$work/build.log")"
 }
 
-# Runs the host of the copy NAME with the rest as its arguments; $volumes: more options for the container.
+# Runs the host of the copy NAME with the rest as its arguments, or the whole program in the file NAME, which finds its folders
+# in $work; $volumes: more options for the container.
 volumes=
 exec=
 run() { # NAME ARGUMENT...
     project=$1
     shift
-    if [ -n "$runtime" ]; then
+    if [ -f "$work/$project" ] && [ -z "$runtime" ]; then
+        $exec env -C "$work" "$cella" run "$project" "$@"
+    elif [ -n "$runtime" ]; then
         # shellcheck disable=SC2086 # words on purpose
         $exec "$cella" run --container --runtime "$runtime" --platform "$work/platform" $volumes "$work/$project" -- "$@"
     else
@@ -69,14 +72,15 @@ run() { # NAME ARGUMENT...
     fi
 }
 
-# In the background, until the demonstration ends or stop; waits for the word "listening".
+# In the background, until the demonstration ends or stop; waits for $ready.
+ready=listening
 serve() { # NAME ARGUMENT...
     : >"$work/serve.log"
     (exec="exec" && run "$@" >"$work/serve.log" 2>&1) &
     server=$!
     trap stop EXIT
     tries=0
-    until grep -q listening "$work/serve.log"; do
+    until grep -q "$ready" "$work/serve.log"; do
         tries=$((tries + 1))
         [ $tries -lt 200 ] || fail "the server does not listen: $(cat "$work/serve.log")"
         sleep 0.1
@@ -88,12 +92,13 @@ stop() {
     wait "$server" 2>/dev/null || true
 }
 
-# manifest NAME PART OPTION...: what `cella k8s manifest` makes of the copy NAME is $here/PART.yaml, but for what differs with
-# each build. UPDATE=1 writes that file.
+# manifest NAME PART OPTION...: what `cella k8s manifest` makes of the copy NAME (or of the image NAME.image of the program
+# NAME) is $here/PART.yaml, but for what differs with each build. UPDATE=1 writes that file.
 manifest() {
     copy=$1 part=$2
     shift 2
     [ -e "$work/image-of-$copy" ] || "$cella" image "$work/$copy" >"$work/image-of-$copy" 2>&1 || fail "$(cat "$work/image-of-$copy")"
+    [ ! -e "$work/${copy%.cella}.image" ] || copy=${copy%.cella}.image
     "$cella" k8s manifest "$work/$copy" "$@" >"$work/made" || fail "no manifest"
     sed -i 's/@sha256:[0-9a-f]*$//; /^# /d; /cella.dev\/mr/d' "$work/made"
     [ -z "${UPDATE:-}" ] || cp "$work/made" "$here/$part.yaml"
