@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -358,6 +360,137 @@ static void sockets_of_the_host(void **context)
     CALL(SYS_close, W(inside));
 }
 
+/* Threads that do whatever they like to the same few sockets; then nothing of any is left. */
+#define SHARED 12
+static _Atomic long shared[SHARED];
+
+static void swap_in(uint64_t where, long fd)
+{
+    const long before = atomic_exchange(&shared[where % SHARED], fd);
+    if (before >= 0) {
+        CALL(SYS_close, W(before));
+    }
+}
+
+static void send_one(uint64_t random, long fd)
+{
+    int32_t passed = (int32_t)atomic_load(&shared[random % SHARED]);
+    struct iovec vector = {"some bytes", random % 11};
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(passed))];
+    } control = {.head = {.cmsg_len = CMSG_LEN(sizeof(passed)),
+                          .cmsg_level = SOL_SOCKET,
+                          .cmsg_type = SCM_RIGHTS}};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    memcpy(CMSG_DATA(&control.head), &passed, sizeof(passed));
+    if (random % 3 == 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+    }
+    CALL(SYS_sendmsg, W(fd), W(&message), W(MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static void receive_one(uint64_t random, long fd)
+{
+    char bytes[16], control[64];
+    struct iovec vector = {bytes, random % 17};
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    const long flags = MSG_DONTWAIT | (random % 5 == 0 ? MSG_PEEK : 0);
+    if (CALL(SYS_recvmsg, W(fd), W(&message), W(flags)) < 0) {
+        return;
+    }
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    int32_t got;
+    if (head && head->cmsg_type == SCM_RIGHTS) {
+        memcpy(&got, CMSG_DATA(head), sizeof(got));
+        swap_in(random >> 8, got);
+    }
+}
+
+static void do_something(uint64_t *state)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+    const uint64_t random = world_random(state) >> 8;
+    const int type = types[random % 3] | SOCK_NONBLOCK;
+    const long fd = atomic_load(&shared[(random >> 4) % SHARED]);
+    const char *name = random % 2 ? "@one" : "/work/two";
+    int32_t fds[2];
+    switch ((random >> 16) % 12) {
+    case 0:
+        if (CALL(SYS_socketpair, W(AF_UNIX), W(type), W(0), W(fds)) == 0) {
+            swap_in(random >> 8, fds[0]);
+            swap_in(random >> 12, fds[1]);
+        }
+        break;
+    case 1:
+        swap_in(random >> 8, CALL(SYS_socket, W(AF_UNIX), W(type), W(0)));
+        break;
+    case 2:
+        bind_to(fd, name);
+        CALL(SYS_listen, W(fd), W(2));
+        break;
+    case 3:
+        connect_to(fd, name);
+        break;
+    case 4: {
+        const long server = CALL(SYS_accept4, W(fd), W(0), W(0), W(SOCK_NONBLOCK));
+        if (server >= 0) {
+            swap_in(random >> 8, server);
+        }
+        break;
+    }
+    case 5:
+        swap_in(random >> 4, -1);
+        CALL(SYS_unlink, W("/work/two"));
+        break;
+    case 6:
+        CALL(SYS_shutdown, W(fd), W(random % 3));
+        break;
+    case 7:
+    case 8:
+    case 9:
+        send_one(random >> 20, fd);
+        break;
+    default:
+        receive_one(random >> 20, fd);
+        break;
+    }
+}
+
+static void *do_things(void *context)
+{
+    uint64_t state = (uint64_t)(uintptr_t)context;
+    for (int i = 0; i < 20000; i++) {
+        do_something(&state);
+    }
+    return NULL;
+}
+
+static void nothing_is_left(void **context)
+{
+    pthread_t threads[4];
+    (void)context;
+    for (int i = 0; i < SHARED; i++) {
+        atomic_store(&shared[i], -1);
+    }
+    for (uintptr_t i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, do_things, (void *)(i + 1));
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    for (uint64_t i = 0; i < SHARED; i++) {
+        swap_in(i, -1);
+    }
+    const long last = CALL(SYS_socket, W(AF_UNIX), W(SOCK_DGRAM), W(0));
+    assert_int_equal(CALL(SYS_close, W(last)), 0); /* collects */
+    assert_int_equal(world_unix_count(), 0);
+}
+
 static int start(void **context)
 {
     static const struct world_mount mounts[] = {
@@ -384,6 +517,7 @@ int main(void)
         cmocka_unit_test(as_linux_has_it),
         cmocka_unit_test(much_goes_both_ways),
         cmocka_unit_test(sockets_of_the_host),
+        cmocka_unit_test(nothing_is_left),
     };
     return cmocka_run_group_tests(tests, start, end);
 }

@@ -56,6 +56,7 @@ int64_t world_host_serve(uint32_t service, const void *in, size_t in_size, const
 uint32_t world_host_blocks(const void *in, size_t in_size, void *out, size_t out_capacity,
                            size_t *ret_size);
 size_t world_host_open_count(void);
+unsigned world_unix_count(void); /* sockets of AF_UNIX that there are */
 extern uint8_t world_identity;
 
 uint64_t world_random(uint64_t *state);
