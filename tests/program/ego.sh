@@ -38,6 +38,8 @@ cd "$programs"
 ego-go build -o "$work/show" ./show
 ego-go build -o "$work/server" ./server
 ego-go build -o "$work/claims" ./claims
+ego-go build -o "$work/marble" ./marble
+go build -o "$work/coordinator" ./coordinator
 go build -o "$work/client" ./client
 cd "$work"
 mkdir data
@@ -194,6 +196,26 @@ sed -i 's/"debug": true/"debug": false/' enclave.json
 ego_ sign >/dev/null
 OE_SIMULATION=1 ego_ run claims >found || true
 grep -q '^result 0' found && fail "a production enclave believes a root that its host names"
+
+# A Marble: its parameters come from a coordinator that has verified its quote.
+cat >enclave.json <<'E'
+{"exe": "marble", "key": "private.pem", "debug": true, "heapSize": 64, "productID": 9, "securityVersion": 5}
+E
+ego_ sign >/dev/null || fail "sign marble"
+export EDG_MARBLE_COORDINATOR_ADDR="${ports%% *}" EDG_MARBLE_TYPE=frontend
+timeout 100 ./coordinator root.pem collateral "$EDG_MARBLE_COORDINATOR_ADDR" >coordinator.log 2>&1 &
+server=$!
+for _ in $(seq 50); do
+    found=$(OE_SIMULATION=1 ego_ marblerun marble | tail -n +5) || true
+    [[ $found = *refused* ]] || break # it does not listen yet
+    sleep 0.1
+done
+kill "$server"
+server=
+is "marblerun" "[./m arg] s3cret content <nil>" "$found"
+is "the coordinator" "marble $(ego_ uniqueid marble)" "$(cat coordinator.log)"
+unset EDG_MARBLE_COORDINATOR_ADDR EDG_MARBLE_TYPE
+ego_ marblerun show | grep -q "show does not activate itself" || fail "marblerun of another program"
 
 # Installing from a list of one's own.
 # shellcheck disable=SC1091
