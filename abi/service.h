@@ -21,7 +21,8 @@ CELLA_ABI_ASSERT(sizeof(struct cella_call_request) == 24);
 
 /* CELLA_OCALL_FILE. Paths are absolute, zero-terminated, and taken below the directory that the host chose. */
 enum cella_call_file_operation {
-    CELLA_FILE_OPEN = 1, /* a: flags, b: mode; path; out: handle, then u64 mode of the file */
+    /* a: flags, b: mode; path; out: handle, u64 mode of the file, and struct cella_call_stat where there is room */
+    CELLA_FILE_OPEN = 1,
     CELLA_FILE_CLOSE,
     CELLA_FILE_READ,  /* a: offset or CELLA_FILE_HERE, b: size; out: count, bytes */
     CELLA_FILE_WRITE, /* a: offset or CELLA_FILE_HERE; data */

@@ -77,22 +77,23 @@ int64_t cella_path_parent(const cella_enclave *enclave, const char *path, const 
     return open_below(enclave, t_directory, O_PATH | O_DIRECTORY, 0);
 }
 
-static int64_t open_file(struct cella_service_call *call, const char *path)
+static struct cella_call_stat stat_of(const struct stat *status)
 {
-    struct stat status;
-    const int64_t fd = open_below(call->enclave, path, (int)call->head.a, (mode_t)call->head.b);
-    if (fd < 0) {
-        return fd;
-    }
-    const uint64_t mode = fstat((int)fd, &status) == 0 ? status.st_mode : 0;
-    if (call->capacity < sizeof(mode)) {
-        close((int)fd);
-        return -EINVAL;
-    }
-    memcpy(call->out, &mode, sizeof(mode));
-    call->extra = sizeof(mode);
-    return S_ISREG(mode) || S_ISDIR(mode) ? cella_handle_own_file(call->enclave, (int)fd)
-                                          : cella_handle_own(call->enclave, (int)fd);
+    return (struct cella_call_stat){
+        .device = status->st_dev,
+        .inode = status->st_ino,
+        .links = status->st_nlink,
+        .size = (uint64_t)status->st_size,
+        .blocks = (uint64_t)status->st_blocks,
+        .special = status->st_rdev,
+        .mode = status->st_mode,
+        .block_size = (uint32_t)status->st_blksize,
+        .user = status->st_uid,
+        .group = status->st_gid,
+        .accessed = {status->st_atim.tv_sec, status->st_atim.tv_nsec},
+        .modified = {status->st_mtim.tv_sec, status->st_mtim.tv_nsec},
+        .changed = {status->st_ctim.tv_sec, status->st_ctim.tv_nsec},
+    };
 }
 
 static int64_t change_two(struct cella_service_call *call, const char *path)
@@ -177,23 +178,43 @@ static int64_t stat_take(struct cella_service_call *call, int64_t fd)
     if (fstat((int)fd, &status) < 0) {
         return -errno;
     }
-    *out = (struct cella_call_stat){
-        .device = status.st_dev,
-        .inode = status.st_ino,
-        .links = status.st_nlink,
-        .size = (uint64_t)status.st_size,
-        .blocks = (uint64_t)status.st_blocks,
-        .special = status.st_rdev,
-        .mode = status.st_mode,
-        .block_size = (uint32_t)status.st_blksize,
-        .user = status.st_uid,
-        .group = status.st_gid,
-        .accessed = {status.st_atim.tv_sec, status.st_atim.tv_nsec},
-        .modified = {status.st_mtim.tv_sec, status.st_mtim.tv_nsec},
-        .changed = {status.st_ctim.tv_sec, status.st_ctim.tv_nsec},
-    };
+    *out = stat_of(&status);
     call->extra = sizeof(*out);
     return 0;
+}
+
+/* The file's mode and, where there is room, all that stat says. */
+static int64_t opened_take(struct cella_service_call *call, int64_t fd, mode_t *ret_mode)
+{
+    struct stat status;
+    const uint64_t mode = fstat((int)fd, &status) == 0 ? status.st_mode : 0;
+    if (call->capacity < sizeof(mode)) {
+        return -EINVAL;
+    }
+    memcpy(call->out, &mode, sizeof(mode));
+    call->extra = sizeof(mode);
+    if (mode != 0 && call->capacity >= sizeof(mode) + sizeof(struct cella_call_stat)) {
+        const struct cella_call_stat stat = stat_of(&status);
+        memcpy(call->out + sizeof(mode), &stat, sizeof(stat));
+        call->extra += sizeof(stat);
+    }
+    *ret_mode = (mode_t)mode;
+    return 0;
+}
+
+static int64_t open_file(struct cella_service_call *call, const char *path)
+{
+    mode_t mode = 0;
+    CELLA_CLEANUP(fd_done)
+    int64_t fd = open_below(call->enclave, path, (int)call->head.a, (mode_t)call->head.b);
+    const int64_t result = fd < 0 ? fd : opened_take(call, fd, &mode);
+    if (result < 0) {
+        return result;
+    }
+    const int own = (int)fd;
+    fd = -1;
+    return S_ISREG(mode) || S_ISDIR(mode) ? cella_handle_own_file(call->enclave, own)
+                                          : cella_handle_own(call->enclave, own);
 }
 
 static int64_t space_take(struct cella_service_call *call, int64_t fd)

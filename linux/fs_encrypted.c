@@ -354,6 +354,7 @@ static void encrypted_release(struct fs_node *node)
 struct fs_tree *fs_encrypted_tree(const struct cella_program_mount *mount, long *ret_error)
 {
     ops = fs_host_ops;
+    ops.open_known = NULL;
     ops.open = encrypted_open;
     ops.close = encrypted_close;
     ops.stat = encrypted_stat;

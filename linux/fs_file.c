@@ -47,6 +47,7 @@ static long transfer_append(struct fs_file *file, const struct cella_transfer *t
     struct fs_node *node = file->entry->node;
     struct cella_call_stat stat;
     linux_mutex_take(&node->append);
+    fs_host_forget(node);
     long result = fs_stat(file->entry, file, &stat);
     if (result == 0) {
         result = transfer_at(file, transfer, stat.size);
@@ -105,6 +106,7 @@ static long seek_to(struct fs_file *file, int64_t offset, uint64_t whence)
     if (whence == SEEK_CUR) {
         base = (int64_t)file->position;
     } else if (whence != SEEK_SET) {
+        fs_host_forget(node);
         const long result = fs_stat(file->entry, file, &stat);
         if (result != 0) {
             return result;

@@ -154,15 +154,20 @@ static void node_update(struct fs_node *node, const struct cella_call_stat *stat
         node->argument = 1; /* fresh: good for one question, if it comes soon */
     }
     node->looked_at = time;
+    node->looked_changes = atomic_load(&node->tree->changes);
     fs_give();
+}
+
+/* A file may have other names, and nodes: so no look at any file of the tree is good any more. */
+void fs_host_forget(struct fs_node *node)
+{
+    atomic_fetch_add(&node->tree->changes, 1);
 }
 
 /* Names in it have changed: what is known of it is not any more. */
 static void directory_changed(struct fs_entry *directory)
 {
-    fs_take();
-    directory->node->argument = 0;
-    fs_give();
+    fs_host_forget(directory->node);
 }
 
 static struct fs_entry *entry_new(struct fs_entry *directory, struct fs_name name,
@@ -209,7 +214,13 @@ static long entry_of(struct fs_entry *directory, struct fs_name name,
 #define KEPT_COUNT 64u
 #define KEPT_NANOSECONDS 500000000ll
 
-static void directory_keep(struct fs_entry *entry)
+/* Regular files are kept so that the next open of one needs no look before: host_open_known. */
+static bool may_open_known(const struct fs_entry *entry)
+{
+    return entry->node->ops->open_known && fs_type(entry->node) == MODE_REGULAR;
+}
+
+static void entry_keep(struct fs_entry *entry)
 {
     static struct fs_entry *kept[KEPT_COUNT];
     static uint32_t next;
@@ -253,8 +264,8 @@ static long host_lookup(struct fs_entry *directory, struct fs_name name,
         result = stat_ask(&path, -1, true, &stat);
     }
     result = result == 0 ? entry_of(directory, name, &stat, ret_entry) : result;
-    if (result == 0 && fs_is_directory(*ret_entry)) {
-        directory_keep(*ret_entry);
+    if (result == 0 && (fs_is_directory(*ret_entry) || may_open_known(*ret_entry))) {
+        entry_keep(*ret_entry);
     }
     return result;
 }
@@ -398,18 +409,19 @@ static long host_stat(struct fs_entry *entry, struct fs_file *file,
     struct fs_ids ids;
     long result = 0;
     bool is_known = false;
-    if (!file && node->host) {
+    if (node->host) {
         const int64_t time = now();
         fs_take();
-        is_known = (node->argument == 1 && time - node->looked_at >= 0 &&
-                    time - node->looked_at < FRESH_NANOSECONDS) ||
-                   entry->is_deleted;
+        is_known =
+            (node->argument == 1 && node->looked_changes == atomic_load(&node->tree->changes) &&
+             time - node->looked_at >= 0 && time - node->looked_at < FRESH_NANOSECONDS) ||
+            (!file && entry->is_deleted);
         node->argument = 0;
         *ret_stat = *node->host;
         ret_stat->links = entry->is_deleted ? 0 : ret_stat->links;
         fs_give();
     }
-    if (file && file->open->handle != CELLA_NO_HANDLE) {
+    if (!is_known && file && file->open->handle != CELLA_NO_HANDLE) {
         result = stat_ask(NULL, file->open->handle, false, ret_stat);
     } else if (!is_known) {
         CELLA_CLEANUP(host_path_done) struct host_path path = {0};
@@ -483,6 +495,7 @@ static long host_change(struct fs_entry *entry, struct fs_file *file,
 {
     CELLA_CLEANUP(host_path_done) struct host_path path = {0};
     const int32_t handle = file ? file->open->handle : CELLA_NO_HANDLE;
+    fs_host_forget(entry->node);
     if (handle < 0 && entry->is_deleted) {
         return deleted_change(entry->node, change);
     }
@@ -497,7 +510,7 @@ static long host_change(struct fs_entry *entry, struct fs_file *file,
     if (result == 0 && (change->what & (FS_CHANGE_ACCESSED | FS_CHANGE_MODIFIED)) != 0) {
         result = times_ask(&path, handle, change);
     }
-    entry->node->argument = 0;
+    fs_host_forget(entry->node);
     return result;
 }
 
@@ -506,6 +519,7 @@ static long host_open(struct fs_file *file, uint32_t flags, uint32_t mode)
     struct {
         int64_t value;
         uint64_t mode;
+        struct cella_call_stat stat;
     } answer = {0};
     struct fs_entry *entry = file->entry;
     CELLA_CLEANUP(host_path_done) struct host_path path = {0};
@@ -529,26 +543,46 @@ static long host_open(struct fs_file *file, uint32_t flags, uint32_t mode)
     if (!cella_open_handle_set(file->open, (int32_t)result)) {
         return -EIO; /* a handle that is somebody else's: left alone */
     }
-    if ((answer.mode & MODE_TYPE) != fs_type(entry->node)) {
+    if ((answer.mode & MODE_TYPE) != fs_type(entry->node) || answer.mode != answer.stat.mode) {
         return -ESTALE; /* it was exchanged since it was looked at */
     }
+    if (!cella_stat_is_sane(&answer.stat)) {
+        return -EIO;
+    }
+    file->is_exchanged = !makes && answer.stat.inode != entry->node->inode;
+    if (!file->is_exchanged) {
+        node_update(entry->node, &answer.stat);
+    }
     if (makes) {
-        struct cella_call_stat stat;
-        result = stat_ask(NULL, file->open->handle, false, &stat);
-        if (result != 0) {
-            return result;
-        }
-        node_update(entry->node, &stat);
         fs_entry_hash(entry, false);
     }
     return 0;
+}
+
+/* For reading. What the name stands for now must be the file that the entry was made for, and one that may be read. */
+static struct cella_open *host_open_known(struct fs_entry *entry)
+{
+    long error = 0;
+    if (!may_open_known(entry) || entry->is_deleted || fs_permits(entry->node, FS_READ) != 0) {
+        return NULL;
+    }
+    struct cella_open *open = fs_open_entry(entry, 0, 0, &error);
+    const struct fs_file *file = open ? open->data : NULL;
+    if (file && (file->is_exchanged || fs_permits(entry->node, FS_READ) != 0)) {
+        cella_open_put(CELLA_TAKE(open));
+    }
+    return open;
 }
 
 static long host_read(struct fs_file *file, const struct cella_transfer *transfer, uint64_t offset)
 {
     const struct cella_transfer there = {
         .bytes = transfer->bytes, .offset = (int64_t)offset, .writing = transfer->writing};
-    return cella_handle_transfer(file->open, &there);
+    const long count = cella_handle_transfer(file->open, &there);
+    if (transfer->writing) {
+        fs_host_forget(file->entry->node);
+    }
+    return count;
 }
 
 static long host_fill(struct fs_file *file, void *to, uint64_t size, uint64_t offset)
@@ -562,7 +596,9 @@ static long host_store(struct fs_file *file, const void *from, uint64_t size, ui
 {
     const struct cella_transfer transfer = {
         .bytes = CELLA_GATHER_ONE(from, size), .offset = (int64_t)offset, .writing = true};
-    return cella_handle_transfer(file->open, &transfer);
+    const long count = cella_handle_transfer(file->open, &transfer);
+    fs_host_forget(file->entry->node);
+    return count;
 }
 
 static long host_sync(struct fs_file *file, bool data_only)
@@ -572,6 +608,7 @@ static long host_sync(struct fs_file *file, bool data_only)
 
 static long host_reserve(struct fs_file *file, uint32_t mode, uint64_t offset, uint64_t size)
 {
+    fs_host_forget(file->entry->node);
     return mode != 0 ? -EOPNOTSUPP
                      : cella_ask_plain(CELLA_OCALL_FILE, CELLA_FILE_RESERVE, file->open->handle,
                                        (int64_t)offset, (int64_t)size, 0);
@@ -581,6 +618,7 @@ const struct fs_ops fs_host_ops = {
     .opens_to_make = true,
     .opens_paths = true,
     .lists_dots = true,
+    .open_known = host_open_known,
     .lookup = host_lookup,
     .make = host_make,
     .remove = host_remove,

@@ -10,6 +10,9 @@
 #define O_NOFOLLOW_FLAG 0400000u
 #define O_TMPFILE_FLAGS 020200000u
 #define PATH_FLAGS (LINUX_O_PATH | LINUX_O_DIRECTORY | O_NOFOLLOW_FLAG | LINUX_O_CLOEXEC)
+/* What an open for reading may have beside. */
+#define READ_FLAGS (LINUX_O_CLOEXEC | LINUX_O_NONBLOCK | O_NOFOLLOW_FLAG | O_LARGEFILE_FLAG)
+#define O_LARGEFILE_FLAG 0100000u
 #define LISTING_SIZE 32768u
 #define RECORD_HEAD 19u
 #define MFD_ALL 0x1Fu
@@ -160,11 +163,16 @@ static struct fs_entry *walk_open(uint64_t directory, uint64_t path, uint32_t fl
     const bool is_temporary = (flags & O_TMPFILE_FLAGS) == O_TMPFILE_FLAGS;
     const bool creates = (flags & LINUX_O_CREAT) != 0;
     const bool follows = (flags & O_NOFOLLOW_FLAG) == 0 && !(creates && (flags & O_EXCL_FLAG) != 0);
-    const uint32_t how = (follows ? FS_FOLLOW : 0) | (creates ? FS_NAMES | FS_FILE : 0);
+    const bool only_reads = (flags & ~READ_FLAGS) == 0;
+    const uint32_t how =
+        (follows ? FS_FOLLOW : 0) | (creates ? FS_NAMES | FS_FILE : 0) | (only_reads ? FS_OPEN : 0);
     *ret_is_new = false;
     *ret_error = fs_place_take(directory, path, how, place);
     if (*ret_error == 0 && place->is_long) {
         *ret_error = -ENAMETOOLONG;
+    }
+    if (*ret_error == 0 && place->open && place->kind == FS_PLACE_NAME) {
+        atomic_store(&place->open->flags, flags & ~LINUX_O_CLOEXEC);
     }
     if (*ret_error != 0 || place->open) {
         return NULL;

@@ -79,6 +79,8 @@ struct fs_ops {
     bool opens_to_make; /* `open` with O_CREAT makes the file */
     bool opens_paths;   /* `open` is called with O_PATH, too */
     bool lists_dots;    /* "." and ".." are in its lists */
+    /* Opens what is known to be a regular file without looking first. NULL: nothing, the way by lookup is the right one. */
+    struct cella_open *(*open_known)(struct fs_entry *entry);
     /* Finds a name that no entry has: a new entry with a reference. NULL: -ENOENT. */
     long (*lookup)(struct fs_entry *directory, struct fs_name name, struct fs_entry **ret_entry);
     long (*make)(struct fs_entry *directory, struct fs_name name, const struct fs_make *make,
@@ -161,7 +163,8 @@ struct fs_node {
     struct cella_lock lists; /* of locks and maps */
     void *fifo;
     struct cella_call_stat *host;
-    int64_t looked_at; /* of the host's directories: nanoseconds; 0: not for long */
+    int64_t looked_at;       /* of the host's: when, in nanoseconds */
+    uint64_t looked_changes; /* and the tree's `changes` then */
 };
 
 struct fs_entry {
@@ -198,6 +201,7 @@ struct fs_tree {
     char *source;            /* on the host, absolute, no slash at its end */
     uint32_t source_size;
     _Atomic uint64_t next_inode;
+    _Atomic uint64_t changes; /* of the host's: what the program has changed in it, counted */
     struct fs_tree *next;
     char target[FS_NAME_MAX + 1]; /* for /proc/self/mounts */
 };
@@ -211,6 +215,7 @@ struct fs_file {
     char *text; /* synthetic files: what they said when they were read from the start */
     uint64_t text_size, text_capacity;
     uint64_t argument;
+    bool is_exchanged; /* the host has another file under the entry's name than was looked at */
 };
 
 #define FS_PLACE_NAME 0u /* the last part is a name */
@@ -316,6 +321,8 @@ static inline bool fs_is_same(const struct fs_node *a, const struct fs_node *b)
 #define FS_NAMES 2u  /* for a change of names: slashes at the end follow nothing */
 #define FS_FILE 8u   /* a file is to be made: a slash at the end asks for a directory */
 #define FS_EMPTY 4u  /* an empty path is the start itself */
+#define FS_OPEN                                                                                    \
+    16u /* place->open may be the file at the end, open for reading: with FS_PLACE_NAME */
 long fs_path_take(uint64_t user, struct fs_path *ret_path);
 long fs_path_of(const char *text, struct fs_path *ret_path);
 void fs_path_done(struct fs_path *path);
@@ -394,6 +401,8 @@ struct fs_tree *fs_host_tree(struct cella_bytes source, enum fs_kind kind, const
                              long *ret_error);
 /* The host's path of an entry: FS_PATH_SIZE bytes of the pool. */
 long fs_host_path(struct fs_entry *entry, char **ret_text);
+/* What was seen of it at the latest look is not to be used any more. */
+void fs_host_forget(struct fs_node *node);
 /* fs_host_list.c */
 long fs_host_list(struct fs_file *file, struct fs_listing *listing);
 /* Looks at an entry again. */

@@ -237,10 +237,26 @@ static void walk_end(struct walk *walk, struct fs_name name, struct fs_entry *ch
     walk->is_over = true;
 }
 
+/* What a class can open without a look at it, because it was looked at not long ago. */
+static bool part_open(struct walk *walk, struct fs_name name)
+{
+    CELLA_CLEANUP(fs_entry_done)
+    struct fs_entry *child = fs_entry_find(walk->current, name);
+    if (!child || child->mounted || child->is_linked || !child->node->ops->open_known) {
+        return false;
+    }
+    walk->place->open = child->node->ops->open_known(child);
+    walk->is_over = walk->place->open != NULL;
+    return walk->is_over;
+}
+
 static long part_take(struct walk *walk, struct fs_name name, bool is_last)
 {
     struct fs_entry *child = NULL;
     const bool has_slash = walk->path->text[walk->at] == '/';
+    if (is_last && !has_slash && (walk->flags & FS_OPEN) != 0 && part_open(walk, name)) {
+        return 0;
+    }
     long result = child_find(walk, name, &child);
     if (result == -ENOENT && is_last) {
         walk->place->has_slash = has_slash;

@@ -79,6 +79,8 @@ static void counts_are_not_believed(void **context)
     with_value(CELLA_FILE_MKDIR, 1);
     assert_int_equal(CALL(SYS_mkdir, W("/data/new"), W(0700)), -EIO);
     with_value(CELLA_FILE_STAT, -ENOENT);
+    assert_int_equal(open_in("/data/file", O_RDWR, 0), -ENOENT);
+    with_value(CELLA_FILE_OPEN, -ENOENT);
     assert_int_equal(open_in("/data/file", O_RDONLY, 0), -ENOENT);
     world_lie = NULL;
     CALL(SYS_close, W(fd));
