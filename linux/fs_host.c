@@ -549,6 +549,9 @@ static long host_open(struct fs_file *file, uint32_t flags, uint32_t mode)
     if (!cella_stat_is_sane(&answer.stat)) {
         return -EIO;
     }
+    if ((flags & O_TRUNC_FLAG) != 0) {
+        fs_host_forget(entry->node);
+    }
     file->is_exchanged = !makes && answer.stat.inode != entry->node->inode;
     if (!file->is_exchanged) {
         node_update(entry->node, &answer.stat);
