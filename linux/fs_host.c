@@ -254,6 +254,9 @@ static long host_lookup(struct fs_entry *directory, struct fs_name name,
 {
     struct cella_call_stat stat;
     CELLA_CLEANUP(host_path_done) struct host_path path = {0};
+    if (directory->is_deleted) {
+        return -ENOENT; /* its path may be another's by now */
+    }
     struct fs_entry *known = directory_known(directory, name);
     if (known) {
         *ret_entry = known;
