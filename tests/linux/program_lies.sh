@@ -1,0 +1,45 @@
+#!/bin/sh
+# Signs programs/lies.c with a folder of the host and an encrypted one, and runs it under a host that lies.
+set -eu
+
+usage() {
+    echo "usage: program_lies.sh CELLA KEY KERNEL_FULL TEST_PROGRAM_LIES [OCALL LIE SEED]"
+}
+if [ "${1:-}" = --help ]; then
+    usage
+    exit 0
+fi
+if [ $# -ne 4 ] && [ $# -ne 7 ]; then
+    usage >&2
+    exit 2
+fi
+cella=$(realpath "$1") key=$(realpath "$2") lies=$(realpath "$4")
+CELLA_PROGRAM_KERNEL=$(realpath "$3")
+export CELLA_PROGRAM_KERNEL
+shift 4
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+mkdir host secret
+gcc -O1 -pthread -static -w -o lies "$here/programs/lies.c"
+cat >cella.toml <<TOML
+[program]
+executable = "lies"
+
+[[mount]]
+target = "/host"
+type = "insecure_host"
+source = "$work/host"
+read_only = false
+
+[[mount]]
+target = "/secret"
+type = "encrypted"
+source = "$work/secret"
+TOML
+"$cella" sign --manifest cella.toml --key "$key" --out lies.cella >log 2>&1 || {
+    cat log >&2
+    exit 1
+}
+"$lies" lies.cella "$@"
