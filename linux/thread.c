@@ -156,6 +156,17 @@ static void pool_give(struct cella_td *td)
     cella_lock_give(&pool_lock);
 }
 
+/* A slot that a thread can start on, in use; 0: there is none. */
+static uint32_t slot_take(void)
+{
+    const uint32_t slot = pool_take();
+    if (slot != 0 && !cella_td_boot(slot)) {
+        pool_give(cella_td_of_slot(slot));
+        return 0;
+    }
+    return slot;
+}
+
 /* What clone and clone3 come to. */
 struct clone_request {
     uint64_t flags, stack, parent_tid, child_tid, tls;
@@ -201,8 +212,8 @@ static long thread_clone(const struct cella_regs *regs, const struct clone_reque
     if (!request_is_ours(request)) {
         return -EFAULT;
     }
-    const uint32_t slot = pool_take();
-    if (slot == 0 || !cella_td_boot(slot)) {
+    const uint32_t slot = slot_take();
+    if (slot == 0) {
         cella_trace("no TCS for another thread; threads running:", linux_thread_count());
         return -EAGAIN;
     }
@@ -260,8 +271,8 @@ static long call_clone3(const struct cella_regs *regs)
 /* A thread of the kernel's own, which never ends and never is in the program. */
 bool linux_kernel_thread_new(void (*main)(void))
 {
-    const uint32_t slot = pool_take();
-    if (slot == 0 || !cella_td_boot(slot)) {
+    const uint32_t slot = slot_take();
+    if (slot == 0) {
         return false;
     }
     struct cella_td *td = cella_td_of_slot(slot);
@@ -269,7 +280,14 @@ bool linux_kernel_thread_new(void (*main)(void))
     td->program_thread = NULL;
     td->is_enclave_thread = true;
     __atomic_store_n(&td->start_bound, true, __ATOMIC_RELEASE);
-    return cella_is_ok(cella_system_ocall(CELLA_OCALL_THREAD, &slot, sizeof(slot), NULL, 0, NULL));
+    if (cella_is_ok(cella_system_ocall(CELLA_OCALL_THREAD, &slot, sizeof(slot), NULL, 0, NULL))) {
+        return true;
+    }
+    const bool runs = !__atomic_exchange_n(&td->start_bound, false, __ATOMIC_ACQ_REL);
+    if (!runs) {
+        pool_give(td);
+    }
+    return runs; /* a host that says no and enters all the same */
 }
 
 static void start_thread(struct cella_td *td)
