@@ -374,7 +374,9 @@ static int end_of(const cella_enclave *enclave)
 static _Noreturn void run_inside(const char *image)
 {
     const struct cella_call_program call = {.cpu_count = 2};
-    const struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_SOFTWARE,
+    /* To see more of a run: an image that was signed with debug, and CELLA_TRACE. */
+    const uint32_t debug = getenv("CELLA_TRACE") ? CELLA_ENCLAVE_DEBUG : 0;
+    const struct cella_enclave_options options = {.flags = CELLA_ENCLAVE_SOFTWARE | debug,
                                                   .file_root = "/"};
     cella_enclave *enclave = NULL;
     struct cella_error error = {0};
