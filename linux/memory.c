@@ -388,7 +388,7 @@ static long call_brk(uint64_t wanted)
     return (long)now;
 }
 
-/* An area that holds all of [start, end); its kind in *ret_area. */
+/* An area that holds all of [start, end), cut to it, with a reference of its file for the caller. */
 static bool area_of(uint64_t start, uint64_t end, struct linux_area *ret_area)
 {
     linux_mutex_take(&linux_memory_lock);
@@ -396,36 +396,91 @@ static bool area_of(uint64_t start, uint64_t end, struct linux_area *ret_area)
     const bool whole = area && area->start <= start && area->end >= end;
     if (whole) {
         *ret_area = *area;
+        ret_area->offset += start - area->start;
+        ret_area->start = start;
+        ret_area->end = end;
+        if (area->file) {
+            atomic_fetch_add(&area->file->references, 1);
+        }
     }
     linux_mutex_give(&linux_memory_lock);
     return whole;
 }
 
-static long remap_move(uint64_t from, uint64_t old_size, uint64_t size, uint64_t to, bool fixed,
-                       struct linux_area area)
+/* What is in the pages of [from, from + size) that are there: a page of zeros, or of a file, comes by itself. */
+static void pages_copy(uint64_t from, uint64_t size, uint64_t to)
 {
-    const uint32_t rights = area.rights;
-    struct linux_area fresh = {.rights = LINUX_PROT_READ | LINUX_PROT_WRITE,
-                               .flags = area.flags & ~LINUX_AREA_BREAK};
-    const long at = linux_map_zeros(to, size, fixed ? MAP_FIXED : 0, fresh);
-    if (at < 0 && at >= -4095) {
-        return at;
-    }
-    const uint64_t shorter = old_size < size ? old_size : size;
-    for (uint64_t done = 0; done < shorter; done += SGX_PAGE_SIZE) {
+    for (uint64_t done = 0; done < size; done += SGX_PAGE_SIZE) {
         linux_mutex_take(&linux_memory_lock);
         const bool exists = linux_page_exists(from + done);
         linux_mutex_give(&linux_memory_lock);
-        if (exists && (rights & LINUX_PROT_READ) != 0) {
-            __builtin_memcpy((void *)((uint64_t)at + done), (const void *)(from + done),
-                             SGX_PAGE_SIZE);
+        if (exists) {
+            __builtin_memcpy((void *)(to + done), (const void *)(from + done), SGX_PAGE_SIZE);
         }
     }
-    linux_unmap(from, from + old_size);
-    if (rights != fresh.rights) {
-        (void)linux_protect((uint64_t)at, (uint64_t)at + size, rights);
+}
+
+/* A mapping of a file is one at its new place; what a shared one holds goes by the file. */
+static long remap_move(const struct linux_area *area, uint64_t size, uint64_t to, bool fixed)
+{
+    const uint64_t from = area->start, old_size = area->end - area->start;
+    const uint64_t flags = fixed ? MAP_FIXED : 0;
+    const bool shares_file = area->file && (area->flags & LINUX_AREA_SHARED) != 0;
+    struct linux_area fresh = *area;
+    fresh.flags &= ~LINUX_AREA_BREAK;
+    fresh.rights = shares_file ? area->rights : LINUX_PROT_READ | LINUX_PROT_WRITE;
+    if (shares_file) {
+        linux_shared_sync(from, area->end);
+    }
+    const long at = area->file ? linux_file_place(to, size, flags, fresh)
+                               : linux_map_zeros(to, size, flags, fresh);
+    if (at < 0 && at >= -4095) {
+        return at;
+    }
+    if (!shares_file) {
+        if (area->rights == 0) { /* it goes anyway */
+            (void)linux_protect(from, area->end, LINUX_PROT_READ);
+        }
+        pages_copy(from, old_size < size ? old_size : size, (uint64_t)at);
+    }
+    linux_unmap(from, area->end);
+    if (area->rights != fresh.rights) {
+        (void)linux_protect((uint64_t)at, (uint64_t)at + size, area->rights);
     }
     return at;
+}
+
+/* More of the same behind it, where nothing is. */
+static bool remap_extend(const struct linux_area *area, uint64_t size)
+{
+    const uint64_t more = size - (area->end - area->start);
+    struct linux_area behind = *area;
+    behind.offset += area->end - area->start;
+    return (area->file
+                ? linux_file_place(area->end, more, MAP_FIXED_NOREPLACE, behind)
+                : linux_map_zeros(area->end, more, MAP_FIXED_NOREPLACE, behind)) == (long)area->end;
+}
+
+static long remap(const struct linux_area *area, uint64_t size, uint64_t flags, uint64_t to)
+{
+    const uint64_t from = area->start, old_size = area->end - area->start;
+    if ((flags & MREMAP_FIXED) != 0) {
+        if ((flags & MREMAP_MAYMOVE) == 0 || to % SGX_PAGE_SIZE != 0 || !linux_in_space(to, size) ||
+            (to < area->end && from < to + size)) {
+            return -EINVAL;
+        }
+        return remap_move(area, size, to, true);
+    }
+    if (size <= old_size) {
+        if (size < old_size) {
+            linux_unmap(from + size, area->end);
+        }
+        return (long)from;
+    }
+    if (remap_extend(area, size)) {
+        return (long)from;
+    }
+    return (flags & MREMAP_MAYMOVE) == 0 ? -ENOMEM : remap_move(area, size, 0, false);
 }
 
 static long call_mremap(const struct cella_regs *regs)
@@ -441,30 +496,11 @@ static long call_mremap(const struct cella_regs *regs)
     if (!area_of(from, from + old_size, &area)) {
         return -EFAULT;
     }
-    if ((flags & MREMAP_FIXED) != 0) {
-        const uint64_t to = ARG4(regs);
-        if ((flags & MREMAP_MAYMOVE) == 0 || to % SGX_PAGE_SIZE != 0 || !linux_in_space(to, size) ||
-            (to < from + old_size && from < to + size)) {
-            return -EINVAL;
-        }
-        return remap_move(from, old_size, size, to, true, area);
+    const long result = remap(&area, size, flags, ARG4(regs));
+    if (area.file) {
+        cella_open_put(area.file);
     }
-    if (size <= old_size) {
-        if (size < old_size) {
-            linux_unmap(from + size, from + old_size);
-        }
-        return (long)from;
-    }
-    const struct linux_area more = {.rights = area.rights, .flags = area.flags};
-    const uint64_t end = from + old_size;
-    if (!area.file &&
-        linux_map_zeros(end, size - old_size, MAP_FIXED_NOREPLACE, more) == (long)end) {
-        return (long)from;
-    }
-    if ((flags & MREMAP_MAYMOVE) == 0) {
-        return -ENOMEM;
-    }
-    return remap_move(from, old_size, size, 0, false, area);
+    return result;
 }
 
 static long call_mincore(const struct cella_regs *regs)

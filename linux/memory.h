@@ -34,6 +34,9 @@ CELLA_KERNEL long linux_range_check(const struct cella_regs *regs);
 
 /* memory_file.c; all without the lock */
 CELLA_KERNEL long linux_file_map(struct cella_regs *regs, uint64_t size, uint32_t rights);
+/* Maps `size` bytes of the file of `area`, whose reference stays the caller's. The address, or an errno. */
+CELLA_KERNEL long linux_file_place(uint64_t hint, uint64_t size, uint64_t flags,
+                                   struct linux_area area);
 /* The page at `address`, and those around it, from the file of `area` (a copy). 0, a si_code, or an errno. */
 CELLA_KERNEL int linux_file_fault(const struct linux_area *area, uint64_t address);
 CELLA_KERNEL long linux_file_sync(const struct cella_regs *regs);

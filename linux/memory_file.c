@@ -142,6 +142,30 @@ int linux_file_fault(const struct linux_area *area, uint64_t address)
 
 /* ------------------------------------------------------------------ calls */
 
+long linux_file_place(uint64_t hint, uint64_t size, uint64_t flags, struct linux_area area)
+{
+    struct cella_open *open = area.file;
+    const bool shared = (area.flags & LINUX_AREA_SHARED) != 0;
+    const bool may_write = (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
+    atomic_fetch_add(&open->references, 1);
+    const long at = linux_map_zeros(hint, size, flags, area);
+    if (at < 0 && at >= -4095) {
+        cella_open_put(open);
+        return at;
+    }
+    const long added = shared ? fs_map_add(open, (uint64_t)at, size, area.offset, may_write) : 0;
+    if (added != 0) {
+        linux_unmap((uint64_t)at, (uint64_t)at + size);
+        return added;
+    }
+    if ((area.rights & LINUX_PROT_EXEC) != 0 &&
+        !linux_pages_open((uint64_t)at, (uint64_t)at + size)) {
+        linux_unmap((uint64_t)at, (uint64_t)at + size);
+        return -ENOMEM;
+    }
+    return at;
+}
+
 long linux_file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
 {
     const uint64_t offset = ARG5(regs);
@@ -168,21 +192,9 @@ long linux_file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
     }
     const struct linux_area area = {
         .rights = rights, .flags = shared ? LINUX_AREA_SHARED : 0, .file = open, .offset = offset};
-    atomic_fetch_add(&open->references, 1);
-    const long at = linux_map_zeros(hint, size, fixed, area);
+    const long at = linux_file_place(hint, size, fixed, area);
     if (at < 0 && at >= -4095) {
-        cella_open_put(open);
         return at;
-    }
-    const bool may_write = (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
-    const long added = shared ? fs_map_add(open, (uint64_t)at, size, offset, may_write) : 0;
-    if (added != 0) {
-        linux_unmap((uint64_t)at, (uint64_t)at + size);
-        return added;
-    }
-    if ((rights & LINUX_PROT_EXEC) != 0 && !linux_pages_open((uint64_t)at, (uint64_t)at + size)) {
-        linux_unmap((uint64_t)at, (uint64_t)at + size);
-        return -ENOMEM;
     }
     if (first && fixed != 0) {
         trampolines_map(patches, (uint64_t)at + patches->trampolines_at);

@@ -137,6 +137,49 @@ static void test_remap(void)
     try_access("the old place", smaller, 0);
 }
 
+/* Mappings of files stay mappings of files, at their places in them. */
+static void test_remap_file(void)
+{
+    char letter = 0;
+    const int fd = (int)syscall(SYS_memfd_create, "pages", 0);
+    char *block = mmap(NULL, 16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (fd < 0 || ftruncate(fd, 5 * PAGE) != 0) {
+        printf("no file\n");
+        return;
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        printf("%ld", (long)pwrite(fd, &"abcde"[i], 1, (off_t)(i * PAGE)));
+    }
+    char *own = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    own[PAGE] = 'B';
+    own = mremap(own + PAGE, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, block);
+    printf("\nprivate: %c%c%c%c\n", own[0], own[PAGE], own[2 * PAGE], own[3 * PAGE]);
+    char *shared = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, PAGE);
+    shared[1] = 'x';
+    shared = mremap(shared, 2 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, block + 8 * PAGE);
+    printf("shared: %c%c%c%c", shared[0], shared[1], shared[PAGE], shared[2 * PAGE]);
+    shared[2 * PAGE + 1] = 'y';
+    shared = mremap(shared, 3 * PAGE, 4 * PAGE, MREMAP_MAYMOVE);
+    printf("%c%c", shared[2 * PAGE + 1], shared[3 * PAGE]);
+    const long got = pread(fd, &letter, 1, 3 * PAGE + 1);
+    printf(", in the file: %ld %c\n", got, letter);
+    munmap(shared, 4 * PAGE);
+    close(fd);
+}
+
+/* What a mapping holds that nobody can read moves, too. */
+static void test_remap_closed(void)
+{
+    char *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *to = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    strcpy(at, "closed");
+    mprotect(at, PAGE, PROT_NONE);
+    to = mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    try_access("still closed", to, 0);
+    mprotect(to, PAGE, PROT_READ);
+    printf("moved closed: %s\n", to);
+}
+
 /* By the system call: musl has no sbrk. */
 static void test_break(void)
 {
@@ -184,6 +227,8 @@ int main(void)
     test_zeros();
     test_places();
     test_remap();
+    test_remap_file();
+    test_remap_closed();
     test_break();
     test_bad_addresses();
     return 0;
