@@ -40,8 +40,7 @@ static uint64_t tsc_read(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* A clock of the host in nanoseconds; 0: it gave none that can be. */
-static uint64_t host_clock(uint64_t clock)
+uint64_t linux_clock_host(uint64_t clock)
 {
     struct libc_timespec time = {0};
     size_t size = 0;
@@ -77,9 +76,9 @@ static void hz_count(const struct look *look)
 
 static struct look look_anew(void)
 {
-    struct look look = {.realtime = host_clock(CLOCK_REALTIME_ID)};
+    struct look look = {.realtime = linux_clock_host(CLOCK_REALTIME_ID)};
     look.tsc = tsc_read();
-    look.monotonic = host_clock(CLOCK_MONOTONIC_ID);
+    look.monotonic = linux_clock_host(CLOCK_MONOTONIC_ID);
     uint32_t turn = atomic_load(&look_turn);
     if ((turn & 1) == 0 && atomic_compare_exchange_strong(&look_turn, &turn, turn + 1)) {
         if (turn == 0) {
@@ -144,7 +143,7 @@ static int64_t clock_value(uint64_t clock)
     if (clock >= CLOCK_COUNT) {
         return -EINVAL;
     }
-    return (int64_t)host_clock(clock);
+    return (int64_t)linux_clock_host(clock);
 }
 
 static long time_write(uint64_t to, int64_t value, uint64_t unit)

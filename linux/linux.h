@@ -209,6 +209,8 @@ CELLA_KERNEL bool linux_process_syscall(struct cella_regs *regs, long *ret_resul
 CELLA_KERNEL bool linux_clock_syscall(struct cella_regs *regs, long *ret_result);
 /* Nanoseconds of the monotonic or the real clock; 0 on failure. */
 CELLA_KERNEL uint64_t linux_clock_now(bool realtime);
+/* A clock of the host in nanoseconds, by its number; 0: it gave none that can be. Processor time is for show only. */
+CELLA_KERNEL uint64_t linux_clock_host(uint64_t clock);
 
 /* Parts that may not be linked in: absent.c. */
 CELLA_KERNEL bool cella_linux_fs(struct cella_regs *regs, long *ret_result);

@@ -176,21 +176,6 @@ static long call_random(uint64_t to, uint64_t size, uint64_t flags)
     return cella_is_ok(cella_random((void *)to, size)) ? (long)size : -EIO;
 }
 
-/* Processor time is the host's word, and only for show. */
-static uint64_t cpu_time(uint64_t clock)
-{
-    struct libc_timespec time = {0};
-    size_t size = 0;
-    cella_result result =
-        cella_system_ocall(CELLA_OCALL_CLOCK, &clock, sizeof(clock), &time, sizeof(time), &size);
-    if (!cella_is_ok(result) || size != sizeof(time) || time.seconds < 0 ||
-        time.seconds > 1ll << 33 || time.nanoseconds < 0 ||
-        time.nanoseconds >= (int64_t)NANOSECONDS) {
-        return 0;
-    }
-    return (uint64_t)time.seconds * NANOSECONDS + (uint64_t)time.nanoseconds;
-}
-
 static long call_usage(uint64_t who, uint64_t to)
 {
     if ((int64_t)who != 0 && (int64_t)who != -1 && who != 1) {
@@ -201,7 +186,8 @@ static long call_usage(uint64_t who, uint64_t to)
     }
     cella_zero((void *)to, 144);
     if ((int64_t)who != -1) {
-        const uint64_t time = cpu_time(who == 1 ? CLOCK_THREAD_CPU_ID : CLOCK_PROCESS_CPU_ID);
+        const uint64_t time =
+            linux_clock_host(who == 1 ? CLOCK_THREAD_CPU_ID : CLOCK_PROCESS_CPU_ID);
         ((uint64_t *)to)[0] = time / NANOSECONDS;
         ((uint64_t *)to)[1] = time % NANOSECONDS / 1000;
         ((uint64_t *)to)[4] = linux_pages_peak() * (SGX_PAGE_SIZE / 1024);
@@ -216,7 +202,7 @@ static long call_times(uint64_t to)
             return -EFAULT;
         }
         cella_zero((void *)to, 32);
-        *(uint64_t *)to = cpu_time(CLOCK_PROCESS_CPU_ID) / TICK;
+        *(uint64_t *)to = linux_clock_host(CLOCK_PROCESS_CPU_ID) / TICK;
     }
     return (long)(linux_clock_now(false) / TICK);
 }

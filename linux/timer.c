@@ -48,6 +48,7 @@ struct timer {
     uint64_t expired; /* of a descriptor, since it was read */
     struct cella_open *open;
     uint64_t serial;
+    struct cella_open *told; /* `open` with a reference, which the thread puts without the lock */
 };
 
 static struct linux_mutex timer_lock;
@@ -57,17 +58,16 @@ static _Atomic uint32_t changes;
 static int64_t clock_now(uint32_t clock)
 {
     if (clock == CLOCK_PROCESS_CPU_ID || clock == CLOCK_THREAD_CPU_ID) {
-        struct libc_timespec time = {0};
-        const uint64_t id = CLOCK_PROCESS_CPU_ID;
-        size_t size = 0;
-        cella_result result =
-            cella_system_ocall(CELLA_OCALL_CLOCK, &id, sizeof(id), &time, sizeof(time), &size);
-        const bool good = cella_is_ok(result) && size == sizeof(time) && time.seconds >= 0 &&
-                          time.seconds < SECONDS_MAX && time.nanoseconds >= 0 &&
-                          time.nanoseconds < NANOSECONDS;
-        return good ? time.seconds * NANOSECONDS + time.nanoseconds : 0;
+        return (int64_t)linux_clock_host(CLOCK_PROCESS_CPU_ID);
     }
     return (int64_t)linux_clock_now(clock == CLOCK_REALTIME_ID);
+}
+
+/* Programs say "never" with the largest number that there is. */
+static int64_t later(int64_t time, int64_t by)
+{
+    int64_t result;
+    return __builtin_add_overflow(time, by, &result) ? INT64_MAX : result;
 }
 
 /* ------------------------------------------------------------------ the thread */
@@ -79,7 +79,7 @@ static void timer_notify(struct timer *timer, uint64_t times)
         if (cella_open_take(timer->open, timer->serial)) {
             cella_poll_notify(timer->open);
             cella_futex_wake((uint64_t)&timer->open->changes, INT32_MAX);
-            cella_open_put(timer->open);
+            timer->told = timer->open;
         }
         return;
     }
@@ -115,7 +115,8 @@ static int64_t timers_look(void)
             uint64_t times = 1;
             if (timer->interval > 0) {
                 times += (uint64_t)(-left / timer->interval);
-                timer->due += (int64_t)times * timer->interval;
+                timer->due =
+                    later(timer->due + (int64_t)(times - 1) * timer->interval, timer->interval);
                 left = timer->due - clock_now(timer->clock);
             } else {
                 timer->due = 0;
@@ -134,6 +135,16 @@ static int64_t timers_look(void)
     return wait;
 }
 
+/* The reference may be the last one, and what goes with it takes the lock. Until then the place is not free. */
+static void told_put(void)
+{
+    for (uint32_t i = 0; i < TIMERS_MAX; i++) {
+        if (timers[i].told) {
+            cella_open_put(CELLA_TAKE(timers[i].told));
+        }
+    }
+}
+
 static void timer_main(void)
 {
     for (;;) {
@@ -141,11 +152,12 @@ static void timer_main(void)
         linux_mutex_take(&timer_lock);
         const int64_t wait = timers_look();
         linux_mutex_give(&timer_lock);
+        told_put();
         if (wait < 0) {
             cella_futex_wait_uninterrupted((uint64_t)&changes, seen, NULL);
             continue;
         }
-        const int64_t until = (int64_t)linux_clock_now(false) + wait;
+        const int64_t until = later((int64_t)linux_clock_now(false), wait);
         const struct libc_timespec time = {.seconds = until / NANOSECONDS,
                                            .nanoseconds = until % NANOSECONDS};
         cella_futex_wait_uninterrupted((uint64_t)&changes, seen, &time);
@@ -228,7 +240,7 @@ static void timer_set(struct timer *timer, int64_t interval, int64_t value, bool
     *ret_interval = timer->interval;
     *ret_left = timer_left(timer);
     timer->interval = interval;
-    timer->due = value == 0 ? 0 : absolute ? value : clock_now(timer->clock) + value;
+    timer->due = value == 0 ? 0 : absolute ? value : later(clock_now(timer->clock), value);
     timer->expired = 0;
     timer->overrun = 0;
 }

@@ -54,6 +54,35 @@ static void test_timerfd(void)
     close(fd);
 }
 
+/* "Never" is a number of seconds like others, on whatever clock. */
+static void test_timerfd_far(void)
+{
+    static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC};
+    const struct itimerspec far = {.it_value = {.tv_sec = 1l << 40},
+                                   .it_interval = {.tv_sec = 1l << 40}};
+    for (int i = 0; i < 2; i++) {
+        struct pollfd poll_for = {.fd = timerfd_create(clocks[i], 0), .events = POLLIN};
+        const int set = timerfd_settime(poll_for.fd, 0, &far, NULL);
+        printf("far: %d %d\n", set, poll(&poll_for, 1, 20));
+        close(poll_for.fd);
+    }
+}
+
+/* Descriptors that are closed as they go off, whoever has the last word on them. */
+static void test_timerfd_closed(void)
+{
+    const struct itimerspec soon = {.it_value = {.tv_nsec = 30000}, .it_interval = {.tv_nsec = 1}};
+    int good = 0;
+    for (int i = 0; i < 2000; i++) {
+        const int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+        good += fd >= 0 && timerfd_settime(fd, 0, &soon, NULL) == 0;
+        for (volatile int spin = 0; spin < i * 20; spin++) {
+        }
+        close(fd);
+    }
+    printf("closed as they go off: %d\n", good);
+}
+
 static void *writer(void *argument)
 {
     usleep(20000);
@@ -211,6 +240,8 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_eventfd();
     test_timerfd();
+    test_timerfd_far();
+    test_timerfd_closed();
     test_epoll();
     test_sockets();
     test_pair();
