@@ -134,7 +134,8 @@ struct cella_td {
     uint32_t outstanding; /* the generated ocall that is being waited for, plus 1; 0: none */
     uint64_t exception_at[TD_EXCEPTIONS_MAX]; /* frames of the levels of in_exception */
     struct linux_thread *program_thread;      /* linux/: the program's thread on this TCS */
-    bool is_programs_call; /* linux/: the system call at hand is the program's, not the kernel's own libc's */
+    bool
+        is_programs_call; /* linux/: the system call at hand is the program's, not the kernel's own libc's */
 };
 
 #define TD_AT(member, at) _Static_assert(offsetof(struct cella_td, member) == (at), "entry.S")
