@@ -61,7 +61,10 @@ long fs_map_add(struct cella_open *open, uint64_t address, uint64_t size, uint64
     return 0;
 }
 
-/* The map at `index`, copied: the program's memory is not touched with the lock. */
+/*
+ * The map at `index`, copied: the program's memory is not touched with the lock. With a reference of its open file, which
+ * another thread may be closing: as long as a map is in the list, its mapping has one.
+ */
 static bool map_at(struct fs_node *node, uint32_t index, struct fs_shared_map *ret_map)
 {
     cella_lock_take(&node->lists);
@@ -71,6 +74,7 @@ static bool map_at(struct fs_node *node, uint32_t index, struct fs_shared_map *r
     }
     if (at) {
         *ret_map = *at;
+        atomic_fetch_add(&at->open->references, 1);
     }
     cella_lock_give(&node->lists);
     return at != NULL;
@@ -82,10 +86,11 @@ static uint64_t min(uint64_t a, uint64_t b)
 }
 
 /* Bytes [from, to) of the file, as they are in the map, into the file where they differ. Never makes it longer. */
-static void pull(struct fs_file *file, const struct fs_shared_map *map, uint64_t from, uint64_t to)
+static long pull(struct fs_file *file, const struct fs_shared_map *map, uint64_t from, uint64_t to)
 {
     struct fs_node *node = file->entry->node;
     uint8_t *pages = fs_new(2 * SGX_PAGE_SIZE);
+    long result = pages ? 0 : -ENOMEM;
     for (uint64_t at = from; pages && at < to;) {
         const uint64_t part = min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE);
         uint8_t *theirs = pages, *ours = pages + SGX_PAGE_SIZE;
@@ -95,16 +100,19 @@ static void pull(struct fs_file *file, const struct fs_shared_map *map, uint64_t
         }
         const long count = node->ops->fill(file, ours, part, at);
         if (count <= 0) {
+            result = count < 0 ? count : result;
             break;
         }
         if (linux_user_read(theirs, map->address + (at - map->offset), (uint64_t)count) &&
             !cella_equal(theirs, ours, (uint64_t)count) && node->ops->store) {
-            (void)node->ops->store(file, theirs, (uint64_t)count, at);
+            const long stored = node->ops->store(file, theirs, (uint64_t)count, at);
+            result = stored == count ? result : stored < 0 ? stored : -EIO;
             fs_touch(node, FS_TOUCH_CONTENT);
         }
         at += (uint64_t)count;
     }
     fs_free(pages, 2 * SGX_PAGE_SIZE);
+    return result;
 }
 
 /* An open file that can read and write the node: the map's own. */
@@ -126,8 +134,9 @@ void fs_maps_pull(struct fs_node *node, uint64_t offset, uint64_t size)
         const uint64_t to =
             min(offset + size < offset ? UINT64_MAX : offset + size, map.offset + map.size);
         if (map.writable && from < to && map_file(&map, &file)) {
-            pull(file, &map, from, to);
+            (void)pull(file, &map, from, to);
         }
+        cella_open_put(map.open);
     }
 }
 
@@ -151,6 +160,7 @@ void fs_maps_written(struct fs_node *node, uint64_t offset, uint64_t size)
             }
             at += (uint64_t)count;
         }
+        cella_open_put(map.open);
     }
     fs_free(page, SGX_PAGE_SIZE);
 }
@@ -159,6 +169,7 @@ long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size)
 {
     struct fs_file *file = fs_file_of(open);
     struct fs_shared_map map;
+    long result = 0;
     if (!file) {
         return 0;
     }
@@ -166,18 +177,24 @@ long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size)
         const uint64_t from = address > map.address ? address : map.address;
         const uint64_t to = min(address + size, map.address + map.size);
         if (map.writable && from < to) {
-            pull(file, &map, from - map.address + map.offset, to - map.address + map.offset);
+            const long pulled =
+                pull(file, &map, from - map.address + map.offset, to - map.address + map.offset);
+            result = result == 0 ? pulled : result;
         }
+        cella_open_put(map.open);
     }
-    return 0;
+    return result;
 }
 
-/* Under the lock: takes [from, to) out of a map; what is left behind it becomes `rest`. true: nothing is left. */
+/*
+ * Under the lock: takes [from, to) out of a map; what is left behind it becomes `rest`. true: nothing is left. Without
+ * memory for `rest` what lies behind is no longer kept alike with the file: it was when this began.
+ */
 static bool map_cut(struct fs_shared_map *map, uint64_t from, uint64_t to,
                     struct fs_shared_map **rest)
 {
     const uint64_t end = map->address + map->size;
-    if (to < end && from > map->address) {
+    if (to < end && from > map->address && *rest) {
         struct fs_shared_map *behind = CELLA_TAKE(*rest);
         *behind = *map;
         behind->offset += to - map->address;
@@ -190,7 +207,7 @@ static bool map_cut(struct fs_shared_map *map, uint64_t from, uint64_t to,
     if (to >= end && from <= map->address) {
         return true;
     }
-    if (to >= end) {
+    if (from > map->address) {
         map->size = from - map->address;
     } else {
         map->offset += to - map->address;
@@ -204,12 +221,12 @@ void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size)
 {
     struct fs_file *file = fs_file_of(open);
     struct fs_shared_map *dead = NULL;
-    struct fs_shared_map *rest = file ? fs_new(sizeof(*rest)) : NULL;
-    if (!rest) {
+    if (!file) {
         return;
     }
     struct fs_node *node = file->entry->node;
-    (void)fs_map_sync(open, address, size);
+    struct fs_shared_map *rest = fs_new(sizeof(*rest));
+    (void)fs_map_sync(open, rest ? address : 0, rest ? size : UINT64_MAX);
     cella_lock_take(&node->lists);
     for (struct fs_shared_map **at = &node->maps; *at;) {
         struct fs_shared_map *map = *at;

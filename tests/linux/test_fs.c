@@ -608,6 +608,69 @@ static void shared_mappings(void **context)
     CALL(SYS_close, W(fd));
 }
 
+static _Atomic bool mapper_ends;
+
+/* The descriptor is closed first: the mapping has the open file to itself, and takes it along. */
+static void *mapper(void *map)
+{
+    long rounds = 0;
+    for (; !mapper_ends; rounds++) {
+        const long fd = open_in("/tmp/closed", O_RDWR, 0);
+        struct cella_open *open = cella_descriptor_get((uint64_t)fd);
+        if (!open || fs_map_add(open, (uint64_t)map, 4096, 0, true) != 0) {
+            return NULL;
+        }
+        CALL(SYS_close, W(fd));
+        fs_map_remove(open, (uint64_t)map, 4096);
+        cella_open_put(open);
+    }
+    return (void *)rounds;
+}
+
+/* Mappings come and go, with their files, while another thread reads and writes. */
+static void mappings_go_while_a_file_is_used(void **context)
+{
+    pthread_t thread;
+    void *rounds = NULL;
+    char byte;
+    (void)context;
+    uint8_t *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const long fd = open_in("/tmp/closed", O_RDWR | O_CREAT, 0600);
+    assert_int_equal(CALL(SYS_ftruncate, W(fd), W(4096)), 0);
+    assert_int_equal(pthread_create(&thread, NULL, mapper, map), 0);
+    for (int i = 0; i < 20000; i++) {
+        assert_int_equal(CALL(SYS_pread64, W(fd), W(&byte), W(1), W(i % 4096)), 1);
+        assert_int_equal(CALL(SYS_pwrite64, W(fd), W("z"), W(1), W(i % 4096)), 1);
+    }
+    mapper_ends = true;
+    pthread_join(thread, &rounds);
+    assert_true((long)rounds > 0);
+    CALL(SYS_close, W(fd));
+    munmap(map, 4096);
+}
+
+/* What cannot be stored, msync says. */
+static void msync_says_what_is_lost(void **context)
+{
+    char path[256];
+    (void)context;
+    uint8_t *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const long fd = open_in("/data/lost", O_RDWR | O_CREAT, 0600);
+    struct cella_open *mapped = cella_descriptor_get((uint64_t)fd);
+    assert_int_equal(CALL(SYS_pwrite64, W(fd), W("kept"), W(4), W(0)), 4);
+    assert_int_equal(fs_map_add(mapped, (uint64_t)map, 4096, 0, true), 0);
+    memcpy(map, "lost", 4);
+    snprintf(path, sizeof(path), "%s/data/lost", root);
+    const int read_only = open(path, O_RDONLY);
+    assert_int_equal(dup2(read_only, mapped->handle), mapped->handle);
+    assert_true(fs_map_sync(mapped, (uint64_t)map, 4096) < 0);
+    close(read_only);
+    fs_map_remove(mapped, (uint64_t)map, 4096);
+    cella_open_put(mapped);
+    CALL(SYS_close, W(fd));
+    munmap(map, 4096);
+}
+
 /* ------------------------------------------------------------------- bad memory, wrong calls */
 
 static void bad_memory_is_efault(void **context)
@@ -940,6 +1003,8 @@ int main(void)
         cmocka_unit_test(ranges_are_locked),
         cmocka_unit_test(pipes_with_names),
         cmocka_unit_test(shared_mappings),
+        cmocka_unit_test(mappings_go_while_a_file_is_used),
+        cmocka_unit_test(msync_says_what_is_lost),
         cmocka_unit_test(bad_memory_is_efault),
         cmocka_unit_test(what_is_not_offered),
         cmocka_unit_test(paths_have_limits),
