@@ -6,6 +6,7 @@
 #include "enclave/sockets.h"
 
 #define MESSAGES_MAX 1024u
+#define PROTOCOL_TCP 6u
 #define SEND_FLAGS                                                                                 \
     (0x1u | 0x4u | LINUX_MSG_DONTWAIT | 0x80u | 0x800u | LINUX_MSG_NOSIGNAL | 0x8000u)
 #define RECEIVE_FLAGS                                                                              \
@@ -95,6 +96,29 @@ static long receive_piece(struct cella_open *open, const struct cella_gather *by
     return cella_address_is_sane(open, ret_answer) ? count : -EIO;
 }
 
+/* TCP that does not wait: its bytes come without an address and without flags, as those of a pipe do. */
+static bool is_plain(const struct cella_open *open, uint32_t asked)
+{
+    const uint32_t domain = open->words[SOCKET_DOMAIN];
+    const uint32_t protocol = open->words[SOCKET_PROTOCOL];
+    return asked == LINUX_MSG_DONTWAIT && is_stream(open) &&
+           (domain == LINUX_AF_INET || domain == LINUX_AF_INET6) &&
+           (protocol == 0 || protocol == PROTOCOL_TCP);
+}
+
+static long plain_piece(struct cella_open *open, const struct cella_gather *bytes,
+                        struct cella_call_address *ret_answer)
+{
+    int64_t value = 0;
+    const struct cella_call_request request = {.operation = CELLA_FILE_READ,
+                                               .handle = open->handle,
+                                               .a = CELLA_FILE_HERE_WAITS_NOT,
+                                               .b = (int64_t)bytes->size};
+    cella_zero(ret_answer, sizeof(*ret_answer));
+    return cella_ask_answer(CELLA_OCALL_FILE, &request, NULL, &value, sizeof(value), bytes,
+                            (int64_t)bytes->size);
+}
+
 /* As much as one call brings; MSG_WAITALL goes on until all is there, or there is no more. */
 long cella_socket_receive(struct cella_open *open, const struct cella_gather *bytes, uint32_t flags,
                           struct cella_call_address *ret_answer)
@@ -113,7 +137,8 @@ long cella_socket_receive(struct cella_open *open, const struct cella_gather *by
         struct cella_gather piece = *bytes;
         piece.skip += done;
         piece.size = bytes->size - done < CELLA_PIECE_MAX ? bytes->size - done : CELLA_PIECE_MAX;
-        const long count = receive_piece(open, &piece, asked, ret_answer);
+        const long count = is_plain(open, asked) ? plain_piece(open, &piece, ret_answer)
+                                                 : receive_piece(open, &piece, asked, ret_answer);
         if (count < 0) {
             return done > 0 ? (long)done : count;
         }

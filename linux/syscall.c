@@ -22,14 +22,39 @@
 #define SI_KERNEL 0x80
 #define KERNEL_TEXT_MAX (1u << 24)
 
+/* The frequent calls that each descriptor answers by its class: no part of linux/ has an answer of its own. */
+static bool is_of_descriptors(uint64_t number)
+{
+    switch (number) {
+    case __NR_read:
+    case __NR_write:
+    case __NR_close:
+    case __NR_pread64:
+    case __NR_pwrite64:
+    case __NR_readv:
+    case __NR_writev:
+    case __NR_epoll_wait:
+    case __NR_epoll_pwait:
+    case __NR_epoll_ctl:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool parts_answer(struct cella_regs *regs, long *ret_result)
+{
+    return linux_thread_syscall(regs, ret_result) || linux_memory_syscall(regs, ret_result) ||
+           linux_signal_syscall(regs, ret_result) || linux_clock_syscall(regs, ret_result) ||
+           linux_timer_syscall(regs, ret_result) || linux_signalfd_syscall(regs, ret_result) ||
+           cella_linux_ego(regs, ret_result) || cella_linux_fs(regs, ret_result) ||
+           linux_process_syscall(regs, ret_result);
+}
+
 static long call_answer(struct cella_regs *regs)
 {
     long result = 0;
-    if (linux_thread_syscall(regs, &result) || linux_memory_syscall(regs, &result) ||
-        linux_signal_syscall(regs, &result) || linux_clock_syscall(regs, &result) ||
-        linux_timer_syscall(regs, &result) || linux_signalfd_syscall(regs, &result) ||
-        cella_linux_ego(regs, &result) || cella_linux_fs(regs, &result) ||
-        linux_process_syscall(regs, &result)) {
+    if (!is_of_descriptors(regs->rax) && parts_answer(regs, &result)) {
         return result;
     }
     struct cella_td *td = cella_td_self();
