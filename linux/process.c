@@ -3,6 +3,7 @@
  * Side: enclave. Called for the program's system calls.
  * Never asks the host but for processor time: the answers are the image's, the enclave's own state, or RDRAND.
  */
+#include "enclave/descriptors.h"
 #include "linux/linux.h"
 
 #define PROCESS_ID 1
@@ -11,7 +12,6 @@
 #define LIMIT_NOFILE 7u
 #define LIMIT_CORE 4u
 #define LIMIT_AS 9u
-#define DESCRIPTORS_DEFAULT 1024u
 #define ARCH_SET_GS 0x1001u
 #define ARCH_SET_FS 0x1002u
 #define ARCH_GET_FS 0x1003u
@@ -39,7 +39,6 @@
 #define CPU_MAX 1024u
 
 static uint64_t limits[LIMIT_COUNT][2];
-static bool limits_are_set;
 static struct cella_lock process_lock;
 static uint64_t file_mask = 022;
 
@@ -68,19 +67,17 @@ static long call_uname(uint64_t at)
     return 0;
 }
 
-static void limits_first(void)
+void linux_limits_init(void)
 {
-    if (limits_are_set) {
-        return;
-    }
-    limits_are_set = true;
     for (uint32_t i = 0; i < LIMIT_COUNT; i++) {
         limits[i][0] = limits[i][1] = UINT64_MAX;
     }
-    const uint32_t descriptors = cella_linux_program->descriptor_max;
+    uint32_t descriptors = cella_linux_program->descriptor_max;
+    descriptors = descriptors == 0 || descriptors > CELLA_DESCRIPTOR_COUNT ? CELLA_DESCRIPTOR_COUNT
+                                                                           : descriptors;
     limits[LIMIT_STACK][0] = cella_linux_program->stack_size;
-    limits[LIMIT_NOFILE][0] = limits[LIMIT_NOFILE][1] =
-        descriptors != 0 ? descriptors : DESCRIPTORS_DEFAULT;
+    limits[LIMIT_NOFILE][0] = limits[LIMIT_NOFILE][1] = descriptors;
+    atomic_store(&cella_descriptor_limit, descriptors);
     limits[LIMIT_CORE][0] = limits[LIMIT_CORE][1] = 0;
 }
 
@@ -102,12 +99,14 @@ static long call_limit(uint64_t resource, uint64_t wanted, uint64_t old)
         }
     }
     cella_lock_take(&process_lock);
-    limits_first();
     const uint64_t before[2] = {limits[resource][0], limits[resource][1]};
     const bool is_allowed = wanted == 0 || next[1] <= before[1];
     if (wanted != 0 && is_allowed) {
         limits[resource][0] = next[0];
         limits[resource][1] = next[1];
+        if (resource == LIMIT_NOFILE) {
+            atomic_store(&cella_descriptor_limit, (uint32_t)next[0]);
+        }
     }
     cella_lock_give(&process_lock);
     if (!is_allowed) {

@@ -409,6 +409,7 @@ static cella_result program_run(const void *in, size_t in_size, void *out, size_
     CELLA_TRY(cella_linux_libc_init());
     CELLA_TRY(linux_memory_init(&stack_top));
     CELLA_TRY(linux_threads_init());
+    linux_limits_init();
     cella_linux_start_time = linux_clock_now(false);
     const struct cella_td *td = cella_td_self();
     linux_signal_thread_new(td->program_thread);
