@@ -119,13 +119,12 @@ static long call_masked(struct linux_thread *thread, struct cella_regs *regs)
 static void pipe_signal(struct linux_thread *thread, const struct cella_regs *regs)
 {
     const struct linux_signal_info info = {.code = SI_USER, .process = 1};
-    const bool is_quiet = thread->has_quiet_pipe;
-    thread->has_quiet_pipe = false;
-    if (is_quiet) {
+    if (thread->has_quiet_pipe) {
         return;
     }
     switch (thread->call) {
     case __NR_sendto:
+    case __NR_sendmmsg:
         if ((ARG3(regs) & MSG_NOSIGNAL) != 0) {
             return;
         }
@@ -172,6 +171,7 @@ void cella_linux_syscall(struct cella_regs *regs)
 {
     struct linux_thread *thread = linux_thread_self();
     thread->call = regs->rax;
+    thread->has_quiet_pipe = false;
     const long result = call_masked(thread, regs);
     if (__builtin_expect((cella_linux_flags & CELLA_CALL_PROGRAM_TRACE) != 0, 0)) {
         call_trace(regs, thread->call, result);

@@ -622,6 +622,13 @@ static void on_alarm(int number)
     (void)number;
 }
 
+static volatile int pipe_signals;
+static void on_pipe(int number)
+{
+    (void)number;
+    pipe_signals++;
+}
+
 static void test_interrupted(void)
 {
     int ends[2];
@@ -658,11 +665,25 @@ static void test_interrupted(void)
                              .msg_controllen = sizeof(control)};
     setitimer(ITIMER_REAL, &timer, NULL);
     SAY(recvmsg(datagrams, &message, 0));
+    message.msg_control = NULL;
+    message.msg_controllen = 0;
     close(outer);
     close(datagrams);
     close(ends[1]);
-    signal(SIGPIPE, SIG_IGN);
+    action.sa_handler = on_pipe;
+    sigaction(SIGPIPE, &action, NULL);
     SAY(write(ends[0], "x", 1));
+    SAY(send(ends[0], "x", 1, MSG_NOSIGNAL));
+    SAY(sendmsg(ends[0], &message, 0));
+    printf("signals %d\n", pipe_signals);
+    /* Of packets it is none; and that is forgotten when the next call is made. */
+    int packets[2];
+    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets);
+    close(packets[1]);
+    SAY(send(packets[0], "x", 1, 0));
+    SAY(write(ends[0], "x", 1));
+    printf("signals %d\n", pipe_signals);
+    close(packets[0]);
     close(ends[0]);
 }
 
