@@ -437,7 +437,8 @@ static long remap_move(const struct linux_area *area, uint64_t size, uint64_t to
     if (at < 0 && at >= -4095) {
         return at;
     }
-    if (!shares_file) {
+    /* Code of a file comes anew: what of it was changed to jump would not reach from there. */
+    if (!shares_file && !(area->file && (area->rights & LINUX_PROT_EXEC) != 0)) {
         if (area->rights == 0) { /* it goes anyway */
             (void)linux_protect(from, area->end, LINUX_PROT_READ);
         }
