@@ -89,7 +89,7 @@ uint64_t linux_ego_result_new(uint64_t size)
 static void result_free(uint64_t address)
 {
     const uint64_t at = address - sizeof(struct result_head);
-    if (address == 0 || at % SGX_PAGE_SIZE != 0 ||
+    if (at % SGX_PAGE_SIZE != 0 || at >= CELLA_PROGRAM_KERNEL ||
         !cella_user_range(at, sizeof(struct result_head))) {
         return;
     }

@@ -1,7 +1,7 @@
 /*
  * A lock that may be held over an exit: spins a little, then sleeps in the host.
  * Side: enclave. Called by linux/. Source: the three-state futex lock of U. Drepper, "Futexes are tricky".
- * Never held while the program's memory is touched: a page fault there takes the lock of memory.c itself.
+ * Never the memory manager's own while the program's memory is touched: a page fault there takes it. Others may be held.
  */
 #include "linux/linux.h"
 
