@@ -7,6 +7,7 @@
 
 #define MESSAGES_MAX 1024u
 #define PROTOCOL_TCP 6u
+#define PROTOCOL_MPTCP 262u
 #define SEND_FLAGS                                                                                 \
     (0x1u | 0x4u | LINUX_MSG_DONTWAIT | 0x80u | 0x800u | LINUX_MSG_NOSIGNAL | 0x8000u)
 #define RECEIVE_FLAGS                                                                              \
@@ -103,7 +104,7 @@ static bool is_plain(const struct cella_open *open, uint32_t asked)
     const uint32_t protocol = open->words[SOCKET_PROTOCOL];
     return asked == LINUX_MSG_DONTWAIT && is_stream(open) &&
            (domain == LINUX_AF_INET || domain == LINUX_AF_INET6) &&
-           (protocol == 0 || protocol == PROTOCOL_TCP);
+           (protocol == 0 || protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP);
 }
 
 static long plain_piece(struct cella_open *open, const struct cella_gather *bytes,
