@@ -190,22 +190,20 @@ static long receive_stream(struct unix_socket *socket, const struct cella_gather
 {
     const int64_t deadline = unix_deadline(socket->receive_limit);
     const bool peeks = (flags & LINUX_MSG_PEEK) != 0;
-    const uint64_t target = (flags & LINUX_MSG_WAITALL) != 0  ? bytes->size
-                            : socket->low_water < bytes->size ? socket->low_water
-                                                              : bytes->size;
+    const uint64_t least = (flags & LINUX_MSG_WAITALL) != 0 ? UINT64_MAX : socket->low_water;
+    const uint64_t most = bytes->size > 0 ? bytes->size : 1; /* it waits for nothing, too */
+    const uint64_t target = least < most ? least : most;
     uint64_t done = 0;
     long result = 0;
     if (socket->state != UNIX_CONNECTED) {
         return -EINVAL;
-    }
-    if (bytes->size == 0) {
-        return 0;
     }
     for (;;) {
         struct unix_message *message = head_wait(socket, waits && done < target, deadline, &result);
         if (!message) {
             return done > 0 ? (long)done : result;
         }
+        result = 0;
         if (peeks) {
             return stream_peek(socket, bytes, message, incoming);
         }

@@ -168,6 +168,12 @@ static void test_streams(const char *path)
     SAY(recv(server, bytes, 2, MSG_PEEK));
     SAY(recv(server, bytes, 64, MSG_DONTWAIT));
     SAY(recv(server, bytes, 64, MSG_DONTWAIT));
+    SAY(recv(server, bytes, 0, MSG_DONTWAIT));
+    SAY(read(server, bytes, 0));
+    SAY(send(client, bytes, 0, 0));
+    SAY(send(client, "one", 3, 0));
+    SAY(recv(server, bytes, 0, 0));
+    SAY(recv(server, bytes, 64, MSG_TRUNC));
     SAY(recv(server, bytes, 64, MSG_OOB));
     SAY(send(server, "answer", 6, 0));
     SAY(shutdown(server, SHUT_WR));
