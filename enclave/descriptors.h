@@ -134,7 +134,9 @@ long cella_handle_control(struct cella_open *open, uint64_t request, uint64_t ar
 
 /* An iovec array of the libc as a gather; not 0: an errno. */
 long cella_vector_take(uint64_t vector, uint64_t count, struct cella_gather *ret_gather);
-/* Copies between a gather and memory of the kernel; how many bytes. */
+/* entry.S: a copy that ends where there is no memory: the fault is mended, or it says 1. */
+CELLA_KERNEL int cella_host_copy_bytes(void *to, const void *from, size_t size);
+/* Copies between a gather and memory of the kernel, up to a range that is not there; how many bytes. */
 uint64_t cella_gather_bytes(const struct cella_gather *gather, uint64_t at, void *bytes,
                             uint64_t size, bool out);
 

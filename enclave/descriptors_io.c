@@ -92,10 +92,10 @@ uint64_t cella_gather_bytes(const struct cella_gather *gather, uint64_t at, void
         if (!cella_user_range(part.at, part.size)) {
             break;
         }
-        if (out) {
-            __builtin_memcpy((void *)(part.at + skip), (const uint8_t *)bytes + done, now);
-        } else {
-            __builtin_memcpy((uint8_t *)bytes + done, (const void *)(part.at + skip), now);
+        void *theirs = (void *)(part.at + skip);
+        if ((out ? cella_host_copy_bytes(theirs, (const uint8_t *)bytes + done, now)
+                 : cella_host_copy_bytes((uint8_t *)bytes + done, theirs, now)) != 0) {
+            break;
         }
         done += now;
         skip = 0;

@@ -81,7 +81,7 @@ static long pipe_try(struct pipe *pipe, const struct cella_transfer *transfer, u
     } else if (!transfer->writing || room >= left || (left > PIPE_ATOMIC && room > 0)) {
         uint64_t part = pipe_copy(pipe, transfer, done);
         part += part > 0 ? pipe_copy(pipe, transfer, done + part) : 0; /* round the end */
-        result = (long)part;
+        result = part > 0 ? (long)part : -EFAULT;
     }
     cella_lock_give(&pipe->lock);
     return result;
@@ -253,7 +253,10 @@ static long event_transfer(struct cella_open *open, const struct cella_transfer 
         return -EINVAL;
     }
     if (transfer->writing) {
-        cella_gather_bytes(&transfer->bytes, 0, &value, sizeof(value), false);
+        if (cella_gather_bytes(&transfer->bytes, 0, &value, sizeof(value), false) !=
+            sizeof(value)) {
+            return -EFAULT;
+        }
         if (value == UINT64_MAX) {
             return -EINVAL;
         }
@@ -263,8 +266,9 @@ static long event_transfer(struct cella_open *open, const struct cella_transfer 
         const long result = event_try(event_of(open), &value, transfer->writing);
         if (result > 0) {
             object_changed(open);
-            if (!transfer->writing) {
-                cella_gather_bytes(&transfer->bytes, 0, &value, sizeof(value), true);
+            if (!transfer->writing && cella_gather_bytes(&transfer->bytes, 0, &value, sizeof(value),
+                                                         true) != sizeof(value)) {
+                return -EFAULT;
             }
             return result;
         }

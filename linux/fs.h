@@ -19,8 +19,6 @@ cella_result fs_start(const struct cella_program_description *description,
 /* Answers the path and file calls; false: not one of them. Also open objects of other modules where a path leads there. */
 bool fs_syscall(struct cella_regs *regs, long *ret_result);
 
-/* enclave/entry.S: a copy that ends where there is no memory: the fault is mended, or it says 1. */
-CELLA_KERNEL int cella_host_copy_bytes(void *to, const void *from, size_t size);
 /* fs_pieces.c: copies between the kernel and the program's memory; false: EFAULT. */
 bool linux_user_read(void *to, uint64_t from, uint64_t size);
 bool linux_user_write(uint64_t to, const void *from, uint64_t size);

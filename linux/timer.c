@@ -455,8 +455,10 @@ static long descriptor_transfer(struct cella_open *open, const struct cella_tran
         timer->expired = 0;
         linux_mutex_give(&timer_lock);
         if (times != 0) {
-            cella_gather_bytes(&transfer->bytes, 0, &times, sizeof(times), true);
-            return sizeof(times);
+            return cella_gather_bytes(&transfer->bytes, 0, &times, sizeof(times), true) ==
+                           sizeof(times)
+                       ? (long)sizeof(times)
+                       : -EFAULT;
         }
         if ((open->flags & LINUX_O_NONBLOCK) != 0) {
             return -EAGAIN;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -213,8 +214,18 @@ static void test_bad_addresses(void)
     printf("write from nowhere: %ld %s\n", written, strerror(errno));
     const long fine = write(pipes[1], "0123456789", 10);
     errno = 0;
-    const long got = read(pipes[0], hole, 10);
+    long got = read(pipes[0], hole, 10);
     printf("%ld; read to nowhere: %ld %s\n", fine, got, strerror(errno));
+    char *closed = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    got = read(pipes[0], closed, 10);
+    printf("into what can only be read: %ld %s\n", got, strerror(errno));
+    const int event = eventfd(7, 0);
+    got = read(event, closed, 8);
+    printf("of an eventfd: %ld %s\n", got, strerror(errno));
+    char text[11] = "";
+    got = read(pipes[0], text, 10);
+    printf("still there: %ld %s\n", got, text);
+    close(event);
 }
 
 int main(void)
