@@ -16,6 +16,8 @@ fi
 cella=$(realpath "$1") key=$(realpath "$2") lies=$(realpath "$4")
 CELLA_PROGRAM_KERNEL=$(realpath "$3")
 export CELLA_PROGRAM_KERNEL
+entry=$(nm "$3" | awk '$3 == "cella_linux_entry" { print $1 }')
+entry=$(printf '%x' $((0x1000000000 + 0x$entry))) # abi/program.h: where the kernel is
 shift 4
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -42,4 +44,4 @@ TOML
     cat log >&2
     exit 1
 }
-"$lies" lies.cella "$@"
+"$lies" lies.cella "$entry" "$@"

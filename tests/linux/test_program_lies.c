@@ -1,10 +1,11 @@
 /*
  * A host that lies to a whole program's kernel: every ocall, every way of lying, again and again by other seeds.
- * Side: tests (host). Linked with --wrap=cella_host_service. Arguments: an image of programs/lies.c, and its folder; then
- * what to run, "OCALL LIE SEED", to see one again. CELLA_TEST_SECONDS: goes on with other seeds for so long.
+ * Side: tests (host). Linked with --wrap for cella_host_service and cella_host_exception. Arguments: an image of
+ * programs/lies.c, the address of cella_linux_entry; then what to run, "OCALL LIE SEED", to see one again. CELLA_TEST_SECONDS: goes on with other seeds for so long.
  * Never asks for right answers: each run, a process of its own, ends by itself, and what was computed inside is right.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,8 @@
 #define SLOTS_ADDED                                                                                \
     8u         /* thread slots that an image has from the start: others come when they are needed */
 #define LOST 3 /* the run's status: the enclave ended with a reason that no program gives itself */
+#define REFUSED 92
+#define RESUMED 93
 #define BAD_END 90 /* … with one that must not be */
 
 enum lie {
@@ -376,6 +379,57 @@ static void *entries_make(void *argument)
     return NULL;
 }
 
+/*
+ * A fault on the kernel's first instruction, where RSP is still the program's: a trap laid there would write below it, on
+ * a stack that may have no room (Go's). The page is taken away while the program computes, and is back when stage one runs.
+ */
+static uint64_t g_entry; /* cella_linux_entry, as an enclave address; 0: it is left alone */
+static _Atomic bool g_entry_hidden;
+
+static void *entry_hide(void *argument)
+{
+    const cella_enclave *enclave = argument;
+    usleep((useconds_t)(random_next() % 60000));
+    g_entry_hidden = true;
+    (void)enclave->processor->mprotect((void *)(g_entry & ~4095ull), 4096, PROT_NONE);
+    return NULL;
+}
+
+/* Where the thread is, from its first SSA frame: the software processor does not hide an enclave from its host. */
+static uint64_t interrupted_at(const struct cella_host_slot *slot)
+{
+    struct sgx_tcs tcs;
+    struct sgx_gprsgx gpr;
+    const int memory = open("/proc/self/mem", O_RDONLY);
+    bool is_read =
+        pread(memory, &tcs, sizeof(tcs), (off_t)slot->tcs) == (ssize_t)sizeof(tcs) && tcs.nssa != 0;
+    if (is_read) {
+        const uint64_t frame = (tcs.ofs_base - tcs.ossa) / tcs.nssa; /* the TD is behind them */
+        is_read = pread(memory, &gpr, sizeof(gpr),
+                        (off_t)(slot->enclave->base + tcs.ossa + frame - sizeof(gpr))) ==
+                  (ssize_t)sizeof(gpr);
+    }
+    close(memory);
+    return is_read ? gpr.rip : 0;
+}
+
+int __real_cella_host_exception(struct cella_host_frame *frame);
+int __wrap_cella_host_exception(struct cella_host_frame *frame);
+
+int __wrap_cella_host_exception(struct cella_host_frame *frame)
+{
+    const bool is_at_entry = g_entry_hidden && interrupted_at(frame->slot) == g_entry;
+    if (g_entry_hidden) {
+        (void)frame->slot->enclave->processor->mprotect((void *)(g_entry & ~4095ull), 4096,
+                                                        PROT_READ | PROT_EXEC);
+    }
+    const int goes_on = __real_cella_host_exception(frame);
+    if (is_at_entry) {
+        _exit(goes_on ? RESUMED : REFUSED);
+    }
+    return goes_on;
+}
+
 /* ------------------------------------------------------------------ one run */
 
 static int end_of(const cella_enclave *enclave)
@@ -408,6 +462,9 @@ static _Noreturn void run_inside(const char *image)
     cella_result result = cella_enclave_create(image, &options, &enclave, &error);
     if (!cella_is_ok(result)) {
         _exit(g_told > 0 ? LOST : BAD_END);
+    }
+    if (g_entry != 0) {
+        pthread_create(&thread, NULL, entry_hide, enclave);
     }
     if (g_number == OCALL_SIGNALS || g_number == OCALL_ENTRIES) {
         pthread_create(&thread, NULL, g_number == OCALL_SIGNALS ? signals_send : entries_make,
@@ -490,6 +547,24 @@ static void try_all(const char *image, uint64_t seed)
     }
 }
 
+/* Until one run was met in the right place. */
+static void try_entry(const char *image, uint64_t entry)
+{
+    static const struct ocall none = {"entry", UINT32_MAX, true};
+    int status = 0;
+    g_entry = entry;
+    for (uint64_t seed = 1; seed <= 60 && status != REFUSED && status != RESUMED; seed++) {
+        status = run(image, &none, LIE_COUNT, seed);
+    }
+    g_entry = 0;
+    g_runs++;
+    if (status != REFUSED) {
+        g_failed++;
+        fprintf(stderr, "a fault on the kernel's first instruction: %s\n",
+                status == RESUMED ? "a trap lies on the program's stack" : "was never met");
+    }
+}
+
 static int try_one(const char *image, char **arguments)
 {
     for (size_t i = 0; i < OCALLS; i++) {
@@ -507,12 +582,16 @@ int main(int argc, char **argv)
 {
     const char *seconds = getenv("CELLA_TEST_SECONDS");
     const time_t end = time(NULL) + (seconds ? atoi(seconds) : 0);
-    if (argc == 5) {
-        return try_one(argv[1], argv + 2);
+    if (argc == 6 && strcmp(argv[3], "entry") != 0) {
+        return try_one(argv[1], argv + 3);
     }
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s IMAGE [OCALL LIE SEED]\n", argv[0]);
+    if (argc != 3 && argc != 6) {
+        fprintf(stderr, "usage: %s IMAGE ENTRY [OCALL LIE SEED]\n", argv[0]);
         return 2;
+    }
+    try_entry(argv[1], strtoull(argv[2], NULL, 16));
+    if (argc == 6) {
+        return g_failed != 0;
     }
     uint64_t seed = 1;
     do {
