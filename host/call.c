@@ -203,7 +203,8 @@ cella_result cella_host_run(cella_enclave *enclave, struct cella_host_slot *slot
     const bool lost = frame->status == CELLA_HOST_LOST;
     const cella_result result = lost ? CELLA_RESULT(ENCLAVE_LOST) : CELLA_RESULT(ENCLAVE_ABORTED);
     cella_host_die(enclave, result, lost ? 0 : frame->rdx);
-    return result;
+    /* What it died of first: a thread that was made to leave a dead enclave has lost it, and says nothing new. */
+    return (cella_result){.code = atomic_load(&enclave->dead)};
 }
 
 cella_result cella_host_call(cella_enclave *enclave, struct cella_host_slot *slot, uint64_t code,
