@@ -20,6 +20,8 @@
 #define SS_DISABLE 2
 #define SS_AUTODISARM ((int32_t)(1u << 31))
 #define MINSIGSTKSZ 2048u
+#define NANOSECONDS 1000000000ull
+#define SECONDS_MAX (1ll << 33)
 #define SI_USER 0
 #define SI_TKILL (-6)
 #define BIT(number) (1ull << ((number)-1))
@@ -474,10 +476,44 @@ static long call_suspend(uint64_t mask_at, uint64_t size)
     return -EINTR;
 }
 
+/*
+ * One of `wanted`, taken off; 0: none came until `deadline` (0: for ever), or another signal is to be looked at. While it
+ * waits the thread is open to what is wanted, so that senders call it; nothing is delivered before it looks.
+ */
+static uint32_t wanted_wait(struct linux_thread *thread, uint64_t wanted, uint64_t deadline,
+                            struct linux_signal_info *ret_info)
+{
+    const uint64_t mask = thread->td->signal_mask;
+    uint32_t number = 0;
+    for (bool is_over = false; number == 0 && !is_over;) {
+        struct libc_timespec time = {.seconds = 86400};
+        __atomic_store_n(&thread->td->signal_mask, mask & ~wanted, __ATOMIC_SEQ_CST);
+        attention_check(thread); /* what came before that called nobody */
+        const uint64_t now = deadline != 0 ? linux_clock_now(false) : 0;
+        if (deadline != 0 && now < deadline && deadline - now < 86400 * NANOSECONDS) {
+            time.seconds = (int64_t)((deadline - now) / NANOSECONDS);
+            time.nanoseconds = (int64_t)((deadline - now) % NANOSECONDS);
+        }
+        is_over = deadline != 0 && now >= deadline;
+        if (!is_over) {
+            cella_sleep(CELLA_WAIT_RELATIVE, &time);
+        }
+        outside_take();
+        number = signal_take(thread, wanted, ret_info);
+        thread->td->signal_mask = mask;
+        atomic_store(&thread->td->attention,
+                     0); /* before the look: a sender that comes now sets it again */
+        attention_check(thread);
+        is_over = is_over || cella_linux_interrupted();
+    }
+    return number;
+}
+
 static long call_timed_wait(const struct cella_regs *regs)
 {
     struct linux_thread *thread = linux_thread_self();
     struct linux_signal_info info;
+    struct libc_timespec limit = {.seconds = SECONDS_MAX};
     if (ARG3(regs) != 8) {
         return -EINVAL;
     }
@@ -486,25 +522,21 @@ static long call_timed_wait(const struct cella_regs *regs)
         (ARG2(regs) != 0 && !cella_user_range(ARG2(regs), 16))) {
         return -EFAULT;
     }
+    if (ARG2(regs) != 0) {
+        limit = *(const struct libc_timespec *)ARG2(regs);
+    }
+    if (limit.seconds < 0 || limit.nanoseconds < 0 || limit.nanoseconds >= (int64_t)NANOSECONDS) {
+        return -EINVAL;
+    }
     const uint64_t wanted = *(const uint64_t *)ARG0(regs) & ~UNBLOCKABLE;
-    const uint64_t mask = thread->td->signal_mask;
     uint32_t number = signal_take(thread, wanted, &info);
-    if (number == 0) {
-        /* Open to what is wanted while it waits, so that senders call it; nothing is delivered before it looks. */
-        struct libc_timespec time = {.seconds = 86400};
-        if (ARG2(regs) != 0) {
-            time = *(const struct libc_timespec *)ARG2(regs);
-        }
-        __atomic_store_n(&thread->td->signal_mask, mask & ~wanted, __ATOMIC_SEQ_CST);
-        if (time.seconds != 0 || time.nanoseconds != 0) {
-            cella_sleep(CELLA_WAIT_RELATIVE, &time);
-        }
-        outside_take();
-        number = signal_take(thread, wanted, &info);
-        thread->td->signal_mask = mask;
-        atomic_store(&thread->td->attention,
-                     0); /* before the look: a sender that comes now sets it again */
-        attention_check(thread);
+    if (number == 0 && (limit.seconds != 0 || limit.nanoseconds != 0)) {
+        const uint64_t deadline = limit.seconds >= SECONDS_MAX
+                                      ? 0
+                                      : linux_clock_now(false) +
+                                            (uint64_t)limit.seconds * NANOSECONDS +
+                                            (uint64_t)limit.nanoseconds;
+        number = wanted_wait(thread, wanted, deadline, &info);
     }
     if (number == 0) {
         return cella_linux_interrupted() ? -EINTR : -EAGAIN;

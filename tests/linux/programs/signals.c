@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -300,6 +301,49 @@ static void test_pipe(void)
     printf("ignored: %ld %d\n", (long)write(ends[1], "x", 1), (int)last);
 }
 
+static volatile int waits_done;
+
+static void *waiter(void *argument)
+{
+    sigset_t set;
+    int number;
+    (void)argument;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    for (int i = 0; i < 3000; i++) {
+        if (sigwait(&set, &number) != 0 || number != SIGUSR1) {
+            return NULL;
+        }
+        __atomic_store_n(&waits_done, i + 1, __ATOMIC_SEQ_CST);
+    }
+    return argument;
+}
+
+/* Each signal comes while the other thread is about to wait: none is slept over. */
+static void test_about_to_wait(void)
+{
+    pthread_t thread;
+    sigset_t set, before;
+    void *result = NULL;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    pthread_create(&thread, NULL, waiter, &set);
+    for (int i = 0; i < 3000; i++) {
+        pthread_kill(thread, SIGUSR1);
+        while (__atomic_load_n(&waits_done, __ATOMIC_SEQ_CST) <= i) {
+            sched_yield();
+        }
+    }
+    pthread_join(thread, &result);
+    printf("about to wait: %s\n", result ? "all seen" : "an error");
+    const struct timespec bad = {.tv_nsec = 1000000000};
+    errno = 0;
+    const int got = sigtimedwait(&set, NULL, &bad);
+    printf("no time: %d %s\n", got, strerror(errno));
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -314,6 +358,7 @@ int main(int argc, char **argv)
     test_running_thread();
     test_interrupted();
     test_waits();
+    test_about_to_wait();
     test_timers();
     test_pipe();
     return 0;
