@@ -4,6 +4,7 @@
  * Never asks the host but for processor time: the answers are the image's, the enclave's own state, or RDRAND.
  */
 #include "enclave/descriptors.h"
+#include "linux/identity.h"
 #include "linux/linux.h"
 
 #define PROCESS_ID 1
@@ -183,8 +184,11 @@ static long call_usage(uint64_t who, uint64_t to)
     if (!cella_user_range(to, 144)) {
         return -EFAULT;
     }
+    if ((int32_t)who < -1 || (int32_t)who > 1) {
+        return -EINVAL;
+    }
     cella_zero((void *)to, 144);
-    if ((int64_t)who != -1) {
+    if ((int32_t)who != -1) {
         const uint64_t time =
             linux_clock_host(who == 1 ? CLOCK_THREAD_CPU_ID : CLOCK_PROCESS_CPU_ID);
         ((uint64_t *)to)[0] = time / NANOSECONDS;
@@ -225,6 +229,26 @@ static long call_affinity(const struct cella_regs *regs)
         ((uint8_t *)ARG2(regs))[i / 8] |= (uint8_t)(1u << (i % 8));
     }
     return (long)bytes;
+}
+
+/* Where its threads run is the host's to say; a set without any processor that is there is refused, as Linux does. */
+static long call_affinity_set(const struct cella_regs *regs)
+{
+    const uint32_t count = cella_linux_cpu_count();
+    const uint64_t size = ARG1(regs) < 128 ? ARG1(regs) : 128;
+    if (ARG0(regs) != 0 && !linux_thread_of((uint32_t)ARG0(regs))) {
+        return (int32_t)ARG0(regs) < 0 ? -EINVAL : -ESRCH;
+    }
+    if (!cella_user_range(ARG2(regs), size)) {
+        return -EFAULT;
+    }
+    const uint8_t *mask = (const uint8_t *)ARG2(regs);
+    for (uint32_t i = 0; i < count && i / 8 < size; i++) {
+        if ((mask[i / 8] & 1u << (i % 8)) != 0) {
+            return 0;
+        }
+    }
+    return -EINVAL;
 }
 
 static long call_prctl(const struct cella_regs *regs)
@@ -291,31 +315,8 @@ static long call_cpu(uint64_t cpu, uint64_t node)
     return 0;
 }
 
-static long three_ids(const struct cella_regs *regs, uint32_t id)
-{
-    if (!cella_user_range(ARG0(regs), 4) || !cella_user_range(ARG1(regs), 4) ||
-        !cella_user_range(ARG2(regs), 4)) {
-        return -EFAULT;
-    }
-    *(uint32_t *)ARG0(regs) = *(uint32_t *)ARG1(regs) = *(uint32_t *)ARG2(regs) = id;
-    return 0;
-}
-
-/* Whom a program says it is: only who it is. */
-static long set_id(const struct cella_regs *regs, uint32_t count, uint32_t id)
-{
-    const uint64_t wanted[] = {ARG0(regs), ARG1(regs), ARG2(regs)};
-    for (uint32_t i = 0; i < count; i++) {
-        if ((int32_t)wanted[i] != -1 && (uint32_t)wanted[i] != id) {
-            return -EPERM;
-        }
-    }
-    return 0;
-}
-
 static bool process_ids(const struct cella_regs *regs, long *ret_result)
 {
-    const uint32_t user = cella_linux_program->user, group = cella_linux_program->group;
     long result = 0;
     switch (regs->rax) {
     case __NR_getpid:
@@ -333,50 +334,6 @@ static bool process_ids(const struct cella_regs *regs, long *ret_result)
     case __NR_getppid:
         result = 0;
         break;
-    case __NR_getuid:
-    case __NR_geteuid:
-        result = user;
-        break;
-    case __NR_getgid:
-    case __NR_getegid:
-        result = group;
-        break;
-    case __NR_getresuid:
-        result = three_ids(regs, user);
-        break;
-    case __NR_getresgid:
-        result = three_ids(regs, group);
-        break;
-    case __NR_setuid:
-    case __NR_setfsuid:
-        result = set_id(regs, 1, user);
-        break;
-    case __NR_setgid:
-    case __NR_setfsgid:
-        result = set_id(regs, 1, group);
-        break;
-    case __NR_setreuid:
-        result = set_id(regs, 2, user);
-        break;
-    case __NR_setregid:
-        result = set_id(regs, 2, group);
-        break;
-    case __NR_setresuid:
-        result = set_id(regs, 3, user);
-        break;
-    case __NR_setresgid:
-        result = set_id(regs, 3, group);
-        break;
-    case __NR_getgroups:
-        result = 0;
-        break;
-    case __NR_setgroups:
-        result = ARG0(regs) == 0 ? 0 : -EPERM;
-        break;
-    case __NR_capget:
-    case __NR_capset:
-        result = -EPERM;
-        break;
     default:
         return false;
     }
@@ -392,9 +349,13 @@ static bool process_schedule(struct cella_regs *regs, long *ret_result)
         result = call_affinity(regs);
         break;
     case __NR_sched_setaffinity:
+        result = call_affinity_set(regs);
+        break;
     case __NR_sched_setparam:
     case __NR_sched_setscheduler:
     case __NR_sched_getscheduler:
+        result = (int32_t)ARG0(regs) < 0 ? -EINVAL : 0;
+        break;
     case __NR_setpriority:
     case __NR_ioprio_set:
     case __NR_ioprio_get:
@@ -410,7 +371,8 @@ static bool process_schedule(struct cella_regs *regs, long *ret_result)
         break;
     case __NR_sched_get_priority_max:
     case __NR_sched_get_priority_min:
-        result = ARG0(regs) == 1 || ARG0(regs) == 2
+        result = ARG0(regs) > 6 || ARG0(regs) == 4 ? -EINVAL /* SCHED_OTHER to SCHED_DEADLINE */
+                 : ARG0(regs) == 1 || ARG0(regs) == 2
                      ? (regs->rax == __NR_sched_get_priority_max ? 99 : 1)
                      : 0;
         break;
@@ -504,7 +466,7 @@ bool linux_process_syscall(struct cella_regs *regs, long *ret_result)
         result = -EPERM;
         break;
     default:
-        return false;
+        return linux_identity_syscall(regs, ret_result);
     }
     *ret_result = result;
     return true;
