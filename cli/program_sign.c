@@ -30,6 +30,8 @@ static bool readable(char *path, size_t size, const char *folder, const char *na
     return used > 0 && (size_t)used < size && access(path, R_OK) == 0;
 }
 
+#define EXECUTABLE_FILE_MAX (16u << 20)
+
 cella_result program_sign_kernel(bool full, char *ret_path, size_t size, struct cella_error *error)
 {
     const char *installed = full ? CELLA_LIBEXECDIR "/cella/program-kernel-full"
@@ -216,6 +218,44 @@ static CELLA_MUST_USE cella_result description_check(const struct cella_buffer *
                                  part, cella_result_text(result));
 }
 
+static bool has_file(const struct cella_program_config *config, const char *path)
+{
+    for (uint32_t i = 0; i < config->file_count; i++) {
+        if (strcmp(config->files[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The program itself as a file at its path, where programs look for it (/proc/self/exe): `ret_config` with one file more, in
+ * *ret_files, which the caller frees. Large programs would be in the image twice for few that look.
+ */
+static CELLA_MUST_USE cella_result executable_add(const struct cella_program_config *config,
+                                                  struct cella_bytes program,
+                                                  struct cella_program_config *ret_config,
+                                                  struct cella_program_file_config **ret_files)
+{
+    *ret_config = *config;
+    *ret_files = NULL;
+    if (config->ego || program.size > EXECUTABLE_FILE_MAX || has_file(config, config->executable)) {
+        return CELLA_OK;
+    }
+    struct cella_program_file_config *files =
+        calloc((size_t)config->file_count + 1, sizeof(*files));
+    CELLA_ENSURE(files != NULL, OUT_OF_MEMORY);
+    if (config->file_count > 0) {
+        memcpy(files, config->files, config->file_count * sizeof(*files));
+    }
+    files[config->file_count] = (struct cella_program_file_config){
+        .path = config->executable, .content = program, .mode = 0755};
+    ret_config->files = files;
+    ret_config->file_count = config->file_count + 1;
+    *ret_files = files;
+    return CELLA_OK;
+}
+
 cella_result program_sign_image(struct program_sign *job, struct cella_buffer *output,
                                 struct cella_error *error)
 {
@@ -235,9 +275,14 @@ cella_result program_sign_image(struct program_sign *job, struct cella_buffer *o
     CELLA_TRY(result);
     CELLA_TRY(cella_attach_parse(cella_file_bytes(&file), &parts, error));
     CELLA_TRY(interpreter_read(manifest, parts.program, &interpreter, error));
-    CELLA_TRY(cella_program_build(cella_file_bytes(&kernel), parts.program,
-                                  cella_file_bytes(&interpreter), &manifest->config, &job->report,
-                                  output, error));
+    struct cella_program_config config;
+    struct cella_program_file_config *files;
+    CELLA_TRY(executable_add(&manifest->config, parts.program, &config, &files));
+    result =
+        cella_program_build(cella_file_bytes(&kernel), parts.program,
+                            cella_file_bytes(&interpreter), &config, &job->report, output, error);
+    free(files);
+    CELLA_TRY(result);
     return description_check(output, error);
 }
 

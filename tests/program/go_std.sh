@@ -32,8 +32,8 @@ if [ ! -x "$go" ]; then
     exit 77
 fi
 root=$("$go" env GOROOT)
-[ $# -gt 0 ] || set -- sync sync/atomic time context errors strings bytes sort math encoding/json crypto/sha256 \
-    os/signal runtime os crypto/tls net net/http
+[ $# -gt 0 ] || set -- sync time context io bufio strconv encoding/json math/big net/netip internal/poll os os/signal \
+    net net/http crypto/tls crypto/x509 runtime
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
