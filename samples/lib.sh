@@ -15,8 +15,7 @@ case "${1:-}" in
     ;;
 esac
 cella=$(realpath "${CELLA:-build/bin/cella}")
-work=$(realpath "${WORK:-$here/build}${runtime:+/with-$(basename "$runtime")}" 2>/dev/null ||
-    echo "$PWD/${WORK:-$here/build}${runtime:+/with-$(basename "$runtime")}")
+work=$(realpath -m "${WORK:-$here/build}${runtime:+/with-$(basename "$runtime")}")
 rm -rf "$work/demo"
 mkdir -p "$work/demo/platform"
 work=$work/demo
