@@ -1,6 +1,6 @@
 /*
  * The inside of the host runtime: an enclave, its TCS slots, the frame of an entry.
- * Side: host (untrusted). Included by host/ and tests/runtime only.
+ * Side: host (untrusted). Included by host/ and tests/ only.
  * Never includes anything of enclave/.
  */
 #ifndef CELLA_HOST_HOST_H
