@@ -178,14 +178,11 @@ static long call_random(uint64_t to, uint64_t size, uint64_t flags)
 
 static long call_usage(uint64_t who, uint64_t to)
 {
-    if ((int64_t)who != 0 && (int64_t)who != -1 && who != 1) {
+    if ((int32_t)who < -1 || (int32_t)who > 1) {
         return -EINVAL;
     }
     if (!cella_user_range(to, 144)) {
         return -EFAULT;
-    }
-    if ((int32_t)who < -1 || (int32_t)who > 1) {
-        return -EINVAL;
     }
     cella_zero((void *)to, 144);
     if ((int32_t)who != -1) {
@@ -364,7 +361,7 @@ static bool process_schedule(struct cella_regs *regs, long *ret_result)
         result = 20;
         break;
     case __NR_sched_getparam:
-        result = cella_user_range(ARG1(regs), 4) ? 0 : -EFAULT;
+        result = (int32_t)ARG0(regs) < 0 ? -EINVAL : cella_user_range(ARG1(regs), 4) ? 0 : -EFAULT;
         if (result == 0) {
             *(uint32_t *)ARG1(regs) = 0;
         }

@@ -55,7 +55,8 @@ int main(void)
     struct sched_param parameter;
     printf("errors: %d %d %d %d\n", fails(sched_getscheduler(-1), EINVAL),
            fails(sched_get_priority_min(-23), EINVAL), fails(getrusage(-5, &usage), EINVAL),
-           sched_getparam(0, &parameter));
+           fails(sched_getparam(-1, &parameter), EINVAL));
+    printf("usage: %d %d\n", getrusage(RUSAGE_CHILDREN, &usage), getrusage(RUSAGE_THREAD, &usage));
     cpu_set_t none;
     CPU_ZERO(&none);
     printf("no processor: %d\n", fails(sched_setaffinity(0, sizeof(none), &none), EINVAL));
