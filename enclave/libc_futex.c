@@ -264,7 +264,10 @@ long cella_sleep(uint32_t clock, const struct libc_timespec *time)
         if (cella_is_interrupted()) {
             return -EINTR;
         }
-        if (!cella_is_ok(result) || (clock == CELLA_WAIT_RELATIVE && rounds == 2)) {
+        const bool was_kicked =
+            result.code == CELLA_CODE_INTERRUPTED; /* for what was seen before */
+        if ((!cella_is_ok(result) && !was_kicked) ||
+            (clock == CELLA_WAIT_RELATIVE && rounds == 2)) {
             break;
         }
     }

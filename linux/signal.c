@@ -495,7 +495,7 @@ static uint32_t wanted_wait(struct linux_thread *thread, uint64_t wanted, uint64
             time.nanoseconds = (int64_t)((deadline - now) % NANOSECONDS);
         }
         is_over = deadline != 0 && now >= deadline;
-        if (!is_over) {
+        if (!is_over && !cella_linux_interrupted()) {
             cella_sleep(CELLA_WAIT_RELATIVE, &time);
         }
         outside_take();
