@@ -29,9 +29,12 @@ void cella_host_look(struct cella_host_slot *slot, sgx_linux_enter_fn enter,
 /* ERESUME is next. A kick that came while the thread was at CSSA 1 was noted only; those from here on look themselves. */
 static bool resume(struct cella_host_frame *frame, struct cella_host_frame *nested)
 {
-    for (;;) {
+    for (bool stays = false;; stays = stays || nested->rsi == 0) {
         cella_kick_note(frame->slot, 0);
         if (!cella_kick_take(frame->slot)) {
+            if (stays) {
+                atomic_store(&frame->slot->kicked, 1); /* as in kick.c: the next wait sees it */
+            }
             return true;
         }
         cella_kick_note(frame->slot, 1);

@@ -122,7 +122,7 @@ struct fs_data {
 
 struct fs_shared_map {
     struct fs_shared_map *next;
-    struct cella_open *open; /* for identity only */
+    struct cella_open *open; /* the mapping's reference */
     uint64_t address, size, offset;
     bool writable;
 };
