@@ -25,9 +25,13 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 mkdir host secret
 gcc -O1 -pthread -static -w -o lies "$here/programs/lies.c"
-cat >cella.toml <<TOML
+manifest() {
+    cat <<TOML
 [program]
 executable = "lies"
+
+[enclave]
+async_calls = $1
 
 [[mount]]
 target = "/host"
@@ -40,8 +44,13 @@ target = "/secret"
 type = "encrypted"
 source = "$work/secret"
 TOML
-"$cella" sign --manifest cella.toml --key "$key" --out lies.cella >log 2>&1 || {
-    cat log >&2
-    exit 1
 }
-"$lies" lies.cella "$entry" "$@"
+for async in false true; do
+    manifest "$async" >cella.toml
+    "$cella" sign --manifest cella.toml --key "$key" --out lies.cella >log 2>&1 || {
+        cat log >&2
+        exit 1
+    }
+    echo "async_calls = $async:"
+    "$lies" lies.cella "$entry" "$@"
+done

@@ -76,6 +76,8 @@ static const struct ocall {
     {"ids", CELLA_OCALL_IDS, false},
     {"kick", CELLA_OCALL_KICK, false},
     {"tcs", CELLA_OCALL_TCS, false},
+    {"workers", CELLA_OCALL_WORKERS, false},
+    {"ring-wake", CELLA_OCALL_RING_WAKE, true}, /* images with async_calls have these two */
     {"all", 0, true},
     {"signals", 1,
      true}, /* no ocall: threads are kicked, and signals come from outside, all the time */
@@ -232,7 +234,9 @@ static bool lie_before(cella_enclave *enclave, struct cella_host_slot *slot, voi
         }
         return false;
     case LIE_ENTRY:
-        entry_try(enclave, slot);
+        if (cella_host_active()) { /* else the call came over a ring: this thread has no slot */
+            entry_try(enclave, slot);
+        }
         return false;
     default:
         return false;
@@ -323,7 +327,8 @@ cella_result __wrap_cella_host_service(cella_enclave *enclave, struct cella_host
     }
     g_told++;
     /* Nobody waits for ever because of who does not wake: the wake-up comes, whatever is said of it. */
-    const bool wakes = number == CELLA_OCALL_WAKE || number == CELLA_OCALL_POLL_WAKE;
+    const bool wakes = number == CELLA_OCALL_WAKE || number == CELLA_OCALL_POLL_WAKE ||
+                       number == CELLA_OCALL_RING_WAKE;
     if (!(wakes && (g_lie == LIE_REFUSED || g_lie == LIE_SKIPPED)) &&
         lie_before(enclave, slot, out, out_capacity, ret_size, &result)) {
         return result;
