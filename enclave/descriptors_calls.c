@@ -43,7 +43,7 @@ static long transfer_one(uint64_t fd, uint64_t at, uint64_t size, int64_t offset
     if (size > INT64_MAX) {
         return -EINVAL;
     }
-    if (!cella_user_range(at, size)) {
+    if (!(writing ? cella_user_range(at, size) : cella_user_writable(at, size))) {
         return -EFAULT;
     }
     const struct cella_transfer transfer = {
@@ -260,6 +260,9 @@ static long call_stat(uint64_t fd, uint64_t to, bool extended)
     if (result != 0) {
         return result;
     }
+    if (!cella_user_writable(to, extended ? 256 : 144)) {
+        return -EFAULT;
+    }
     return extended ? cella_statx_write(&stat, to) : cella_stat_write(&stat, to);
 }
 
@@ -303,7 +306,7 @@ static bool calls_limit(const struct cella_regs *regs, long *ret_result)
     }
     const uint64_t set = by_process ? ARG2(regs) : regs->rax == __NR_setrlimit ? ARG1(regs) : 0;
     const uint64_t get = by_process ? ARG3(regs) : regs->rax == __NR_getrlimit ? ARG1(regs) : 0;
-    if ((set != 0 && !cella_user_range(set, 16)) || (get != 0 && !cella_user_range(get, 16))) {
+    if ((set != 0 && !cella_user_range(set, 16)) || (get != 0 && !cella_user_writable(get, 16))) {
         *ret_result = -EFAULT;
         return true;
     }

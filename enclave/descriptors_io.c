@@ -157,7 +157,7 @@ long cella_handle_control(struct cella_open *open, uint64_t request, uint64_t ar
     if (request != LINUX_FIONREAD && request != LINUX_TIOCGWINSZ) {
         return -ENOTTY;
     }
-    if (!cella_user_range(argument, size)) {
+    if (!cella_user_writable(argument, size)) {
         return -EFAULT;
     }
     const long result =

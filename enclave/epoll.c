@@ -362,7 +362,7 @@ static long call_wait(uint64_t fd, uint64_t to, int32_t max, int64_t timeout)
         return -EINVAL;
     }
     const uint32_t count = max < (int32_t)EVENTS_MAX ? (uint32_t)max : EVENTS_MAX;
-    if (!cella_user_range(to, count * sizeof(struct linux_event))) {
+    if (!cella_user_writable(to, count * sizeof(struct linux_event))) {
         return -EFAULT;
     }
     const uint64_t answer_size =

@@ -59,11 +59,20 @@ CELLA_KERNEL long cella_errno_of(cella_result result);
 /* linux/, where it is linked in: whether a program has memory there, or the kernel. */
 CELLA_KERNEL bool cella_program_range(uint64_t address, uint64_t size) __attribute__((weak));
 
+CELLA_KERNEL bool cella_program_writable(uint64_t address, uint64_t size) __attribute__((weak));
+
 /* Whether the libc may read or write there: enclave memory only, so that no pointer leads out. */
 static inline bool cella_user_range(uint64_t address, uint64_t size)
 {
     return cella_inside(address, size) &&
            (!cella_program_range || cella_program_range(address, size));
+}
+
+/* The same for what a call writes: a program's memory may be there to be read only, and the kernel's is not its own. */
+static inline bool cella_user_writable(uint64_t address, uint64_t size)
+{
+    return cella_inside(address, size) &&
+           (!cella_program_writable || cella_program_writable(address, size));
 }
 
 #endif

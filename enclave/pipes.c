@@ -151,7 +151,7 @@ static long pipe_control(struct cella_open *open, uint64_t request, uint64_t arg
     if (request != LINUX_FIONREAD) {
         return -ENOTTY;
     }
-    if (!cella_user_range(argument, 4)) {
+    if (!cella_user_writable(argument, 4)) {
         return -EFAULT;
     }
     *(uint32_t *)argument = pipe->used;
@@ -186,7 +186,7 @@ static long call_pipe(uint64_t to, uint64_t flags)
     if ((flags & ~(uint64_t)SUPPORTED) != 0) {
         return -EINVAL;
     }
-    if (!cella_user_range(to, 8)) {
+    if (!cella_user_writable(to, 8)) {
         return -EFAULT;
     }
     struct pipe *pipe = cella_pages_new(sizeof(*pipe));

@@ -177,7 +177,7 @@ static long call_poll(uint64_t at, uint64_t count, int64_t timeout)
         return -EINVAL;
     }
     const uint64_t size = count * sizeof(struct linux_pollfd);
-    if (!cella_user_range(at, size)) {
+    if (!cella_user_writable(at, size)) {
         return -EFAULT;
     }
     struct linux_pollfd *fds = cella_pages_new(size + 1);
@@ -247,7 +247,7 @@ static long call_select(const struct cella_regs *regs, int64_t timeout)
         return -EINVAL;
     }
     for (uint32_t s = 0; s < 3; s++) {
-        if (sets[s] && !cella_user_range((uint64_t)sets[s], (limit + 63) / 64 * 8)) {
+        if (sets[s] && !cella_user_writable((uint64_t)sets[s], (limit + 63) / 64 * 8)) {
             return -EFAULT;
         }
     }

@@ -49,7 +49,7 @@ long cella_address_write(const struct cella_call_address *address, uint64_t to, 
     if (to == 0 || size_at == 0) {
         return 0;
     }
-    if (!cella_user_range(size_at, 4)) {
+    if (!cella_user_writable(size_at, 4)) {
         return -EFAULT;
     }
     const int32_t capacity = *(const int32_t *)size_at;
@@ -57,7 +57,7 @@ long cella_address_write(const struct cella_call_address *address, uint64_t to, 
         return -EINVAL;
     }
     const uint32_t part = (uint32_t)capacity < address->size ? (uint32_t)capacity : address->size;
-    if (!cella_user_range(to, part)) {
+    if (!cella_user_writable(to, part)) {
         return -EFAULT;
     }
     __builtin_memcpy((void *)to, address->address, part);
@@ -154,7 +154,7 @@ static long socket_pair(uint64_t domain, uint64_t type, uint64_t protocol, uint6
     if (!kind_is_sane(domain, type)) {
         return -EAFNOSUPPORT;
     }
-    if (!cella_user_range(to, 8)) {
+    if (!cella_user_writable(to, 8)) {
         return -EFAULT;
     }
     const long first = cella_ask_answer(CELLA_OCALL_SOCKET, &request, NULL, &answer, sizeof(answer),

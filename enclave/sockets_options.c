@@ -117,11 +117,11 @@ static long option_get(uint64_t fd, uint64_t level, uint64_t name, uint64_t to, 
     if (!option_is_plain(level, name)) {
         return -ENOPROTOOPT;
     }
-    if (!cella_user_range(size_at, 4)) {
+    if (!cella_user_writable(size_at, 4)) {
         return -EFAULT;
     }
     const int32_t capacity = *(const int32_t *)size_at;
-    if (capacity < 0 || !cella_user_range(to, (uint32_t)capacity)) {
+    if (capacity < 0 || !cella_user_writable(to, (uint32_t)capacity)) {
         return capacity < 0 ? -EINVAL : -EFAULT;
     }
     const uint32_t room =

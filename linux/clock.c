@@ -148,7 +148,7 @@ static int64_t clock_value(uint64_t clock)
 
 static long time_write(uint64_t to, int64_t value, uint64_t unit)
 {
-    if (!cella_user_range(to, 16)) {
+    if (!cella_user_writable(to, 16)) {
         return -EFAULT;
     }
     ((int64_t *)to)[0] = value / (int64_t)NANOSECONDS;
@@ -209,7 +209,7 @@ static long call_day(uint64_t to, uint64_t zone)
 {
     const int64_t value = (int64_t)linux_clock_now(true);
     if (zone != 0) {
-        if (!cella_user_range(zone, 8)) {
+        if (!cella_user_writable(zone, 8)) {
             return -EFAULT;
         }
         *(uint64_t *)zone = 0;
@@ -221,7 +221,7 @@ static long call_time(uint64_t to)
 {
     const int64_t seconds = (int64_t)(linux_clock_now(true) / NANOSECONDS);
     if (to != 0) {
-        if (!cella_user_range(to, 8)) {
+        if (!cella_user_writable(to, 8)) {
             return -EFAULT;
         }
         *(int64_t *)to = seconds;

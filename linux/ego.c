@@ -104,7 +104,8 @@ static void result_free(uint64_t address)
 /* Where the address of a result and its size go. */
 static bool result_places(uint64_t pointer, uint64_t size)
 {
-    return cella_user_range(pointer, sizeof(uint64_t)) && cella_user_range(size, sizeof(uint64_t));
+    return cella_user_writable(pointer, sizeof(uint64_t)) &&
+           cella_user_writable(size, sizeof(uint64_t));
 }
 
 static void result_give(uint64_t pointer, uint64_t size, uint64_t address, uint64_t value)
@@ -261,7 +262,7 @@ static long verify_report(const struct cella_regs *regs)
     if (result != OE_OK) {
         return result;
     }
-    if (!cella_user_range(ARG2(regs), sizeof(struct parsed_report))) {
+    if (!cella_user_writable(ARG2(regs), sizeof(struct parsed_report))) {
         return -EFAULT;
     }
     __builtin_memcpy(&head, (const void *)at, sizeof(head));

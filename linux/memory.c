@@ -81,18 +81,27 @@ bool cella_program_is_in(uint64_t address)
     return address - cella_kernel.base < CELLA_PROGRAM_KERNEL;
 }
 
-bool cella_program_range(uint64_t address, uint64_t size)
+static bool range_covered(uint64_t address, uint64_t size, uint32_t rights)
 {
-    if (address >= CELLA_PROGRAM_KERNEL || size == 0) {
-        return true; /* the kernel's own buffers come by here, too */
-    }
     if (!linux_in_space(address, size)) {
         return false;
     }
     linux_mutex_take(&linux_memory_lock);
-    const bool covered = linux_space_covers(address, address + size, LINUX_PROT_READ);
+    const bool covered = linux_space_covers(address, address + size, rights);
     linux_mutex_give(&linux_memory_lock);
     return covered;
+}
+
+bool cella_program_range(uint64_t address, uint64_t size)
+{
+    /* The kernel's own buffers come by here, too. */
+    return address >= CELLA_PROGRAM_KERNEL || size == 0 ||
+           range_covered(address, size, LINUX_PROT_READ);
+}
+
+bool cella_program_writable(uint64_t address, uint64_t size)
+{
+    return size == 0 || range_covered(address, size, LINUX_PROT_WRITE);
 }
 
 /*
@@ -511,7 +520,7 @@ static long call_mincore(const struct cella_regs *regs)
     if (start % SGX_PAGE_SIZE != 0) {
         return -EINVAL;
     }
-    if (!cella_user_range(ARG2(regs), count)) {
+    if (!cella_user_writable(ARG2(regs), count)) {
         return -EFAULT;
     }
     linux_mutex_take(&linux_memory_lock);

@@ -53,7 +53,7 @@ static void text_into(char *to, uint32_t capacity, const char *text, uint32_t si
 static long call_uname(uint64_t at)
 {
     static const char *const fields[] = {"Linux", "", "6.12.0", "#1 SMP Cella", "x86_64", "(none)"};
-    if (!cella_user_range(at, 6 * 65)) {
+    if (!cella_user_writable(at, 6 * 65)) {
         return -EFAULT;
     }
     cella_zero((void *)at, 6 * 65);
@@ -88,7 +88,7 @@ static long call_limit(uint64_t resource, uint64_t wanted, uint64_t old)
         return -EINVAL;
     }
     if ((wanted != 0 && !cella_user_range(wanted, 16)) ||
-        (old != 0 && !cella_user_range(old, 16))) {
+        (old != 0 && !cella_user_writable(old, 16))) {
         return -EFAULT;
     }
     resource = cella_index_clamp(resource, LIMIT_COUNT);
@@ -127,7 +127,7 @@ static uint64_t memory_total(void)
 
 static long call_sysinfo(uint64_t at)
 {
-    if (!cella_user_range(at, 112)) {
+    if (!cella_user_writable(at, 112)) {
         return -EFAULT;
     }
     const uint64_t used = linux_pages_used() * SGX_PAGE_SIZE, total = memory_total();
@@ -152,7 +152,7 @@ static long call_arch(uint64_t code, uint64_t value)
         __asm__ volatile("wrfsbase %0" : : "r"(value) : "memory");
         return 0;
     case ARCH_GET_FS:
-        if (!cella_user_range(value, 8)) {
+        if (!cella_user_writable(value, 8)) {
             return -EFAULT;
         }
         __asm__ volatile("rdfsbase %0" : "=r"(*(uint64_t *)value));
@@ -170,7 +170,7 @@ static long call_random(uint64_t to, uint64_t size, uint64_t flags)
         return -EINVAL;
     }
     size = size > RANDOM_MAX ? RANDOM_MAX : size;
-    if (!cella_user_range(to, size)) {
+    if (!cella_user_writable(to, size)) {
         return -EFAULT;
     }
     return cella_is_ok(cella_random((void *)to, size)) ? (long)size : -EIO;
@@ -181,7 +181,7 @@ static long call_usage(uint64_t who, uint64_t to)
     if ((int32_t)who < -1 || (int32_t)who > 1) {
         return -EINVAL;
     }
-    if (!cella_user_range(to, 144)) {
+    if (!cella_user_writable(to, 144)) {
         return -EFAULT;
     }
     cella_zero((void *)to, 144);
@@ -198,7 +198,7 @@ static long call_usage(uint64_t who, uint64_t to)
 static long call_times(uint64_t to)
 {
     if (to != 0) {
-        if (!cella_user_range(to, 32)) {
+        if (!cella_user_writable(to, 32)) {
             return -EFAULT;
         }
         cella_zero((void *)to, 32);
@@ -218,7 +218,7 @@ static long call_affinity(const struct cella_regs *regs)
     if (size < bytes || size % 8 != 0) {
         return -EINVAL;
     }
-    if (!cella_user_range(ARG2(regs), bytes)) {
+    if (!cella_user_writable(ARG2(regs), bytes)) {
         return -EFAULT;
     }
     cella_zero((void *)ARG2(regs), bytes);
@@ -236,7 +236,7 @@ static long call_affinity_set(const struct cella_regs *regs)
     if (ARG0(regs) != 0 && !linux_thread_of((uint32_t)ARG0(regs))) {
         return (int32_t)ARG0(regs) < 0 ? -EINVAL : -ESRCH;
     }
-    if (!cella_user_range(ARG2(regs), size)) {
+    if (!cella_user_writable(ARG2(regs), size)) {
         return -EFAULT;
     }
     const uint8_t *mask = (const uint8_t *)ARG2(regs);
@@ -268,7 +268,7 @@ static long call_prctl(const struct cella_regs *regs)
         return 0;
     }
     case PR_GET_NAME:
-        if (!cella_user_range(ARG1(regs), LINUX_NAME_SIZE)) {
+        if (!cella_user_writable(ARG1(regs), LINUX_NAME_SIZE)) {
             return -EFAULT;
         }
         __builtin_memcpy((void *)ARG1(regs), thread->name, LINUX_NAME_SIZE);
@@ -288,7 +288,7 @@ static long call_prctl(const struct cella_regs *regs)
     case PR_GET_TIMERSLACK:
         return 50000;
     case PR_GET_PDEATHSIG:
-        if (!cella_user_range(ARG1(regs), 4)) {
+        if (!cella_user_writable(ARG1(regs), 4)) {
             return -EFAULT;
         }
         *(uint32_t *)ARG1(regs) = 0;
@@ -300,7 +300,8 @@ static long call_prctl(const struct cella_regs *regs)
 
 static long call_cpu(uint64_t cpu, uint64_t node)
 {
-    if ((cpu != 0 && !cella_user_range(cpu, 4)) || (node != 0 && !cella_user_range(node, 4))) {
+    if ((cpu != 0 && !cella_user_writable(cpu, 4)) ||
+        (node != 0 && !cella_user_writable(node, 4))) {
         return -EFAULT;
     }
     if (cpu != 0) {
@@ -361,7 +362,9 @@ static bool process_schedule(struct cella_regs *regs, long *ret_result)
         result = 20;
         break;
     case __NR_sched_getparam:
-        result = (int32_t)ARG0(regs) < 0 ? -EINVAL : cella_user_range(ARG1(regs), 4) ? 0 : -EFAULT;
+        result = (int32_t)ARG0(regs) < 0              ? -EINVAL
+                 : cella_user_writable(ARG1(regs), 4) ? 0
+                                                      : -EFAULT;
         if (result == 0) {
             *(uint32_t *)ARG1(regs) = 0;
         }

@@ -313,7 +313,7 @@ static long call_action(uint64_t number, uint64_t action, uint64_t old, uint64_t
         return -EINVAL;
     }
     if ((action != 0 && !cella_user_range(action, sizeof(struct linux_action))) ||
-        (old != 0 && !cella_user_range(old, sizeof(struct linux_action)))) {
+        (old != 0 && !cella_user_writable(old, sizeof(struct linux_action)))) {
         return -EFAULT;
     }
     struct linux_action wanted = {0};
@@ -340,7 +340,7 @@ static long call_mask(uint64_t how, uint64_t set, uint64_t old, uint64_t size)
     if (size != 8) {
         return -EINVAL;
     }
-    if ((set != 0 && !cella_user_range(set, 8)) || (old != 0 && !cella_user_range(old, 8))) {
+    if ((set != 0 && !cella_user_range(set, 8)) || (old != 0 && !cella_user_writable(old, 8))) {
         return -EFAULT;
     }
     if (set != 0) {
@@ -372,7 +372,7 @@ static long call_altstack(const struct cella_regs *regs)
         before.flags |= SS_ONSTACK;
     }
     if ((ARG0(regs) != 0 && !cella_user_range(ARG0(regs), sizeof(before))) ||
-        (ARG1(regs) != 0 && !cella_user_range(ARG1(regs), sizeof(before)))) {
+        (ARG1(regs) != 0 && !cella_user_writable(ARG1(regs), sizeof(before)))) {
         return -EFAULT;
     }
     if (ARG0(regs) != 0) {
@@ -518,7 +518,7 @@ static long call_timed_wait(const struct cella_regs *regs)
         return -EINVAL;
     }
     if (!cella_user_range(ARG0(regs), 8) ||
-        (ARG1(regs) != 0 && !cella_user_range(ARG1(regs), 128)) ||
+        (ARG1(regs) != 0 && !cella_user_writable(ARG1(regs), 128)) ||
         (ARG2(regs) != 0 && !cella_user_range(ARG2(regs), 16))) {
         return -EFAULT;
     }
@@ -558,7 +558,7 @@ static long call_pending(uint64_t to, uint64_t size)
     if (size > 8) {
         return -EINVAL;
     }
-    if (!cella_user_range(to, 8)) {
+    if (!cella_user_writable(to, 8)) {
         return -EFAULT;
     }
     *(uint64_t *)to =

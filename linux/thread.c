@@ -197,9 +197,9 @@ static void child_bind(struct cella_td *td, struct linux_thread *thread,
 static bool request_is_ours(const struct clone_request *request)
 {
     const uint64_t flags = request->flags;
-    return ((flags & CLONE_PARENT_SETTID) == 0 || cella_user_range(request->parent_tid, 4)) &&
+    return ((flags & CLONE_PARENT_SETTID) == 0 || cella_user_writable(request->parent_tid, 4)) &&
            ((flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID)) == 0 ||
-            cella_user_range(request->child_tid, 4)) &&
+            cella_user_writable(request->child_tid, 4)) &&
            ((flags & CLONE_SETTLS) == 0 || request->tls < CELLA_PROGRAM_KERNEL);
 }
 
@@ -314,7 +314,7 @@ static void robust_release(struct cella_td *td)
     for (uint32_t i = 0; i < ROBUST_MAX && entry != head && cella_user_range(entry, 8); i++) {
         const uint64_t next = *(const uint64_t *)(entry & ~1ull);
         const uint64_t word = (entry & ~1ull) + offset;
-        if (word % 4 == 0 && cella_user_range(word, 4) &&
+        if (word % 4 == 0 && cella_user_writable(word, 4) &&
             (*(uint32_t *)word & TID_MASK) == td->tid) {
             __atomic_or_fetch((uint32_t *)word, OWNER_DIED, __ATOMIC_ACQ_REL);
             cella_futex_wake(word, 1);
@@ -359,7 +359,7 @@ static _Noreturn void thread_exit(struct cella_td *td, uint64_t code)
         /* Before the joiner knows: it may want to start the next thread at once. The host enters that one after us. */
         pool_give(td);
     }
-    if (clear != 0 && cella_user_range(clear, 4)) {
+    if (clear != 0 && cella_user_writable(clear, 4)) {
         __atomic_store_n((uint32_t *)clear, 0, __ATOMIC_SEQ_CST);
         cella_futex_wake(clear, 1);
     }
@@ -386,7 +386,7 @@ static long get_list(uint64_t tid, uint64_t to, uint64_t size_to)
     if (!thread) {
         return -ESRCH;
     }
-    if (!cella_user_range(to, 8) || !cella_user_range(size_to, 8)) {
+    if (!cella_user_writable(to, 8) || !cella_user_writable(size_to, 8)) {
         return -EFAULT;
     }
     *(uint64_t *)to = thread->td->robust_list;

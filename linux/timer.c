@@ -251,7 +251,7 @@ static long set_call(struct timer *timer, uint64_t wanted, uint64_t old, int64_t
 {
     int64_t interval = 0, value = 0, old_interval, old_left;
     if ((wanted != 0 && !cella_user_range(wanted, 32)) ||
-        (old != 0 && !cella_user_range(old, 32))) {
+        (old != 0 && !cella_user_writable(old, 32))) {
         return -EFAULT;
     }
     if (wanted != 0 && !pairs_read(wanted, unit, &interval, &value)) {
@@ -355,7 +355,7 @@ static long call_create(uint64_t clock, uint64_t event, uint64_t to)
     if (!clock_is_good(clock)) {
         return -EINVAL;
     }
-    if ((event != 0 && !cella_user_range(event, 64)) || !cella_user_range(to, 4)) {
+    if ((event != 0 && !cella_user_range(event, 64)) || !cella_user_writable(to, 4)) {
         return -EFAULT;
     }
     struct timer wanted = {.notify = NOTIFY_SIGNAL, .number = SIGALRM_NUMBER};

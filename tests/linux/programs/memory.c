@@ -228,6 +228,29 @@ static void test_bad_addresses(void)
     close(event);
 }
 
+/* System calls that would write to memory that may only be read. */
+static void test_read_only_answers(void)
+{
+    char *at = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct pollfd {
+        int fd;
+        short events, revents;
+    };
+    const long calls[][4] = {
+        {SYS_clock_gettime, 0, (long)at, 0}, {SYS_gettimeofday, (long)at, 0, 0},
+        {SYS_uname, (long)at, 0, 0},         {SYS_getrandom, (long)at, 16, 0},
+        {SYS_pipe2, (long)at, 0, 0},         {SYS_rt_sigprocmask, 0, 0, (long)at},
+        {SYS_sysinfo, (long)at, 0, 0},       {SYS_getrlimit, 7, (long)at, 0},
+        {SYS_poll, (long)at, 1, 0},          {SYS_fstat, 1, (long)at, 0},
+        {SYS_getrusage, 0, (long)at, 0},     {SYS_times, (long)at, 0, 0},
+    };
+    for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        errno = 0;
+        const long result = syscall(calls[i][0], calls[i][1], calls[i][2], calls[i][3], 8L);
+        printf("call %ld into read-only memory: %ld %s\n", calls[i][0], result, strerror(errno));
+    }
+}
+
 int main(void)
 {
     struct sigaction action = {.sa_flags = SA_SIGINFO};
@@ -242,5 +265,6 @@ int main(void)
     test_remap_closed();
     test_break();
     test_bad_addresses();
+    test_read_only_answers();
     return 0;
 }
