@@ -24,6 +24,7 @@
 
 #define CHUNK_MAX (1ull << 36)
 #define OCALL_WORKERS_MAX 8u
+#define PAGES_TRIES 100000u /* in a row without a page: the driver is stuck */
 
 static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *timeout,
                   uint32_t bits)
@@ -189,6 +190,56 @@ static void service_trace(const void *in, size_t in_size)
     }
 }
 
+/* One of the driver's calls about [offset, offset + length); *ret_count: bytes that are done, also when it fails. */
+static int pages_ioctl(const cella_enclave *enclave, uint32_t number, uint64_t offset,
+                       uint64_t length, uint64_t permissions, uint64_t *ret_count)
+{
+    int done;
+    if (number == CELLA_OCALL_RESTRICT) {
+        struct sgx_linux_restrict_permissions restrict_to = {
+            .offset = offset, .length = length, .permissions = permissions};
+        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_RESTRICT_PERMISSIONS,
+                                         &restrict_to);
+        *ret_count = restrict_to.count;
+    } else if (number == CELLA_OCALL_REMOVE) {
+        struct sgx_linux_remove_pages remove_them = {.offset = offset, .length = length};
+        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_REMOVE_PAGES,
+                                         &remove_them);
+        *ret_count = remove_them.count;
+    } else {
+        struct sgx_linux_modify_types modify = {
+            .offset = offset,
+            .length = length,
+            .page_type = number == CELLA_OCALL_TRIM ? SGX_PT_TRIM : SGX_PT_TCS};
+        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_MODIFY_TYPES, &modify);
+        *ret_count = modify.count;
+    }
+    return done;
+}
+
+/* The driver does one such call of an enclave at a time (EBUSY), and stops in the middle for a signal or a page in use. */
+static int pages_change(const cella_enclave *enclave, uint32_t number, uint64_t offset,
+                        uint64_t length, uint64_t permissions)
+{
+    for (uint32_t tries = 0;; tries++) {
+        uint64_t count = 0;
+        const int done = pages_ioctl(enclave, number, offset, length, permissions, &count);
+        if (done >= 0 || count > length) {
+            return done;
+        }
+        if (count == length) {
+            return 0;
+        }
+        tries = count > 0 ? 0 : tries;
+        offset += count;
+        length -= count;
+        if ((done != -EBUSY && done != -EAGAIN && done != -EINTR) || tries == PAGES_TRIES) {
+            return done;
+        }
+        sched_yield();
+    }
+}
+
 static cella_result service_pages(cella_enclave *enclave, uint32_t number, const void *in,
                                   size_t in_size)
 {
@@ -203,21 +254,8 @@ static cella_result service_pages(cella_enclave *enclave, uint32_t number, const
                                             ((words[2] & SGX_SECINFO_R) ? PROT_READ : 0) |
                                                 ((words[2] & SGX_SECINFO_W) ? PROT_WRITE : 0) |
                                                 ((words[2] & SGX_SECINFO_X) ? PROT_EXEC : 0));
-    } else if (number == CELLA_OCALL_RESTRICT) {
-        struct sgx_linux_restrict_permissions restrict_to = {
-            .offset = words[0], .length = words[1], .permissions = words[2]};
-        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_RESTRICT_PERMISSIONS,
-                                         &restrict_to);
-    } else if (number == CELLA_OCALL_TRIM || number == CELLA_OCALL_TCS) {
-        struct sgx_linux_modify_types modify = {
-            .offset = words[0],
-            .length = words[1],
-            .page_type = number == CELLA_OCALL_TRIM ? SGX_PT_TRIM : SGX_PT_TCS};
-        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_MODIFY_TYPES, &modify);
     } else {
-        struct sgx_linux_remove_pages remove_them = {.offset = words[0], .length = words[1]};
-        done = enclave->processor->ioctl(enclave->fd, SGX_LINUX_IOC_ENCLAVE_REMOVE_PAGES,
-                                         &remove_them);
+        done = pages_change(enclave, number, words[0], words[1], words[2]);
     }
     CELLA_ENSURE(done >= 0, HOST_REFUSED);
     return CELLA_OK;

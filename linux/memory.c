@@ -117,6 +117,7 @@ static int page_is_kept_away(uint64_t page, uint32_t rights)
     }
     const uint32_t count = ++thread->fault_count;
     if (count >= FAULTS_MAX) {
+        cella_trace("the host keeps a page away:", page);
         cella_kernel_abort(CELLA_ABORT_HOST);
     }
     if (count % FAULTS_ASK == 0) {

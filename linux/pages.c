@@ -213,6 +213,7 @@ void linux_pages_drop(uint64_t start, uint64_t end)
     for (uint64_t at = start; at < end;) {
         const uint64_t run = alike_end(at, end);
         if ((state_get(at) & PRESENT) != 0 && !run_drop(at, run)) {
+            cella_trace("the host does not take back the page", at);
             cella_kernel_abort(CELLA_ABORT_HOST);
         }
         at = run;

@@ -225,6 +225,7 @@ static bool is_own_td(uint64_t address)
 static void program_page_fault(struct cella_trap *trap)
 {
     if (is_own_td(trap->address)) {
+        cella_trace("the host keeps the thread's own page away:", trap->address);
         linux_process_end(CELLA_ABORT_HOST);
     }
     const int code = cella_program_is_in(trap->address)
