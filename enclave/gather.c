@@ -80,8 +80,8 @@ static cella_result call_over(const struct parts_call *call, uint64_t slice)
     const uint32_t state = td->state;
     td->state = TD_AWAY; /* as for every call of the kernel's own: ocall.c */
     struct cella_pair answer;
-    if (!cella_kernel.async_calls ||
-        !cella_ring_system_call(call->number, call->in, call->in_size, slice, call->whole_in,
+    if (!cella_kernel.ring_call ||
+        !cella_kernel.ring_call(call->number, call->in, call->in_size, slice, call->whole_in,
                                 call->whole_out, &answer)) {
         answer =
             cella_kernel_leave_preserving(CELLA_EXIT_OCALL | (uint64_t)call->number << 32, slice,

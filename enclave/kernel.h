@@ -26,6 +26,15 @@
 extern const volatile struct cella_image_info cella_image_info;
 extern const char __ehdr_start[] CELLA_KERNEL; /* the first byte of the image: the enclave base */
 
+struct cella_pair {
+    uint64_t first, second;
+};
+
+/* A way out of the enclave that does not leave it: see cella_ring_system_call. */
+typedef bool (*cella_ring_call)(uint32_t number, const void *in, size_t in_size, uint64_t slice,
+                                uint64_t slice_in, uint64_t slice_out,
+                                struct cella_pair *ret_answer);
+
 /* What INIT has learnt; constant from then on. */
 struct cella_kernel {
     uint64_t base;
@@ -41,7 +50,8 @@ struct cella_kernel {
     uint32_t misc_select;
     struct cella_ring ocall_ring; /* address 0: none */
     bool has_libc;
-    bool async_calls; /* services that come back at once go over the ring (linux/) */
+    /* cella_ring_system_call, where services that come back at once go over the ring (linux/); else NULL. */
+    cella_ring_call ring_call;
 };
 extern CELLA_KERNEL struct cella_kernel cella_kernel;
 
@@ -50,10 +60,6 @@ extern CELLA_KERNEL _Atomic uint32_t cella_kernel_state;
 extern CELLA_KERNEL uint32_t cella_exit_xfrm;
 extern CELLA_KERNEL uint8_t cella_exit_xgetbv1;
 extern CELLA_KERNEL uint64_t cella_xsave_size;
-
-struct cella_pair {
-    uint64_t first, second;
-};
 
 /* entry.S */
 /* ENCLU of any leaf but EEXIT (entry.S): what it leaves in RAX. */

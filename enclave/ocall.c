@@ -69,8 +69,8 @@ static cella_result ocall_over(struct cella_td *td, const struct ocall *call, ui
     const uint32_t state = td->state;
     td->state = (call->number & CELLA_OCALL_SYSTEM) != 0 ? TD_AWAY : state;
     struct cella_pair answer;
-    if (__builtin_expect(!cella_kernel.async_calls, 1) ||
-        !cella_ring_system_call(call->number, call->in, call->in_size, slice, call->in_size,
+    if (__builtin_expect(!cella_kernel.ring_call, 1) ||
+        !cella_kernel.ring_call(call->number, call->in, call->in_size, slice, call->in_size,
                                 call->out_capacity, &answer)) {
         answer = leave(CELLA_EXIT_OCALL | call->way | (uint64_t)call->number << 32, slice,
                        call->in_size, call->out_capacity, td->depth + 1);

@@ -377,7 +377,7 @@ static void async_start(void)
         cella_kernel.ocall_ring.address != 0 &&
         cella_is_ok(
             cella_system_ocall(CELLA_OCALL_WORKERS, &count, sizeof(count), NULL, 0, NULL))) {
-        cella_kernel.async_calls = true;
+        cella_kernel.ring_call = cella_ring_system_call;
     }
 }
 
