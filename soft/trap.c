@@ -26,8 +26,7 @@ int soft_signal(int number, siginfo_t *info, ucontext_t *context, struct soft_th
 struct event {
     uint8_t vector;
     uint32_t error;
-    uint64_t address; /* of #PF, its page: what the processor shows outside */
-    uint64_t exact;   /* of #PF, for EXINFO */
+    uint64_t address; /* of #PF; of pages of an enclave, the page's */
 };
 
 static bool within(uint64_t rip, const char *begin, const char *end)
@@ -252,7 +251,7 @@ static int exit_with(struct soft_thread *thread, const struct event *event, sigi
                      ucontext_t *context, uint64_t *bases)
 {
     bool through_vdso = thread->entry->aep == (uint64_t)(uintptr_t)soft_aep;
-    uint64_t maddr = event->vector == SGX_VECTOR_PF ? event->exact : 0;
+    uint64_t maddr = event->vector == SGX_VECTOR_PF ? event->address : 0;
     soft_aex(thread, context, bases[0], bases[1],
              exit_info_of(thread->entry->enclave, event->vector), maddr, event->error);
     if (through_vdso && event->vector != SGX_VECTOR_DB && event->vector != SGX_VECTOR_BP) {
@@ -305,7 +304,7 @@ static int enclu_inside(struct soft_thread *thread, size_t length, siginfo_t *in
         break;
     }
     if (outcome.kind == SOFT_FAULT) {
-        struct event event = {outcome.vector, outcome.error, outcome.address, outcome.address};
+        struct event event = {outcome.vector, outcome.error, outcome.address};
         return exit_with(thread, &event, info, context, bases);
     }
     store_result(registers, leaf, &outcome);
@@ -329,7 +328,6 @@ static bool page_fault_inside(const struct soft_thread *thread, const greg_t *re
     event->vector = SGX_VECTOR_PF;
     event->error = (uint32_t)registers[REG_ERR];
     event->address = address;
-    event->exact = address;
     if (!enclave) {
         return false;
     }
@@ -480,7 +478,7 @@ static int enclu_outside(siginfo_t *info, ucontext_t *context, uint64_t *bases)
     if (outcome.kind == SOFT_DONE) { /* taken meanwhile */
         outcome = (struct soft_outcome){.kind = SOFT_FAULT, .vector = SGX_VECTOR_GP};
     }
-    struct event event = {outcome.vector, outcome.error, outcome.address, outcome.address};
+    struct event event = {outcome.vector, outcome.error, outcome.address};
     return deliver_event(&event, info, context, bases);
 }
 

@@ -42,7 +42,7 @@ static void try_access(const char *what, volatile char *at, int writing)
         printf("%s: fine\n", what);
     } else {
         printf("%s: signal %d code %d address %s\n", what, number, fault_code,
-               fault_address == (uintptr_t)at ? "right" : "wrong");
+               fault_address / PAGE == (uintptr_t)at / PAGE ? "right" : "wrong");
     }
 }
 
