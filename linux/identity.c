@@ -114,7 +114,7 @@ static long get_three(const uint32_t ids[IDS], const struct cella_regs *regs)
 {
     const uint64_t to[IDS] = {ARG0(regs), ARG1(regs), ARG2(regs)};
     for (uint32_t i = 0; i < IDS; i++) {
-        if (!cella_user_range(to[i], 4)) {
+        if (!cella_user_writable(to[i], 4)) {
             return -EFAULT;
         }
     }
@@ -146,7 +146,7 @@ static long groups_get(struct identity *who, uint64_t room, uint64_t to)
         return -EINVAL;
     }
     if ((uint32_t)room != 0) {
-        if (!cella_user_range(to, (uint64_t)who->more_count * 4)) {
+        if (!cella_user_writable(to, (uint64_t)who->more_count * 4)) {
             return -EFAULT;
         }
         __builtin_memcpy((void *)to, who->more, (uint64_t)who->more_count * 4);

@@ -9,7 +9,6 @@
 
 #define AT_MINSIGSTKSZ_TYPE 51
 #define AT_HWCAP2_FSGSBASE 2u
-#define AUXILIARY_MAX 24u
 #define CPU_COUNT_MAX 1024u
 #define CLOCK_TICKS 100u
 
