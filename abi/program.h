@@ -207,5 +207,19 @@ CELLA_ABI_ASSERT(sizeof(struct cella_call_program) == 24);
 /* The full kernel's verifier asks for collateral. In: a quote; out: docs/formats/collateral-answer.md. */
 #define CELLA_OCALL_PROGRAM_COLLATERAL 0x80020000u /* among the services of skins (abi/call.h) */
 
+/*
+ * A Marble's way to its coordinator: bytes of one TLS connection, which the host carries. In: a u32 of these, then what the
+ * line says; texts without a zero.
+ */
+#define CELLA_OCALL_PROGRAM_MARBLE 0x80020001u
+#define CELLA_MARBLE_UUID                                                                          \
+    1u /* path of the file that keeps it; out: the UUID, made where none was */
+#define CELLA_MARBLE_CONNECT 2u /* HOST:PORT; closes what was open */
+#define CELLA_MARBLE_SEND 3u    /* bytes: all of them */
+#define CELLA_MARBLE_RECEIVE 4u /* out: some bytes; none: the peer has ended */
+#define CELLA_MARBLE_CLOSE 5u
+#define CELLA_MARBLE_UUID_SIZE 36u
+#define CELLA_MARBLE_CHUNK_MAX (16u << 10) /* bytes of a SEND or a RECEIVE */
+
 #endif
 #endif

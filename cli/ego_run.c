@@ -13,9 +13,6 @@
 #include "common/cleanup.h"
 
 #define DEVICE "/dev/sgx_enclave"
-#define MARBLE_PACKAGE                                                                             \
-    "cella.dev/go/marble.Activate" /* a function in Go's table, stripped or not */
-
 /* OE_SIMULATION=1 is the software processor; without it only hardware will do, unless Cella's own variable says otherwise. */
 static cella_result choose_processor(struct cella_error *error)
 {
@@ -95,40 +92,11 @@ int ego_run(int argc, char **argv)
     return status;
 }
 
-/*
- * Activation is the program's own: the package cella.dev/go/marble makes it. A program of EGo's, which counts on its runtime
- * for that, would run without its secrets: it is not run at all.
- */
-static cella_result marblerun(const char *path, int *ret_status, struct cella_error *error)
-{
-    static char *none[] = {NULL};
-    CELLA_CLEANUP(ego_executable_done) struct ego_executable executable = {0};
-    CELLA_TRY(ego_executable_read(path, "opening file: ", &executable, error));
-    CELLA_TRY(ego_executable_check(&executable, error));
-    if (executable.parts.image.size == 0) {
-        return cella_error_set(error, CELLA_RESULT(BAD_SIGNATURE), EGO_ERROR_UNSIGNED);
-    }
-    if (memmem(executable.parts.program.data, executable.parts.program.size, MARBLE_PACKAGE,
-               sizeof(MARBLE_PACKAGE) - 1) == NULL) {
-        return cella_error_set(error, CELLA_RESULT(UNSUPPORTED),
-                               "%s does not activate itself: import cella.dev/go/marble and call "
-                               "marble.Activate first in main",
-                               path);
-    }
-    setenv("EDG_EGO_PREMAIN", "1", 1);
-    return ego_run_image(executable.parts.image, &executable.go, path, none, ret_status, error);
-}
-
+/* The kernel in the image activates the Marble before the program's first instruction; arguments are the manifest's. */
 int ego_marblerun(int argc, char **argv)
 {
-    struct cella_error error = {0};
-    int status = 1;
+    char *arguments[] = {argv[0], argv[1], NULL};
     (void)argc;
-    const cella_result result = marblerun(argv[1], &status, &error);
-    if (!cella_is_ok(result)) {
-        error.result = result;
-        ego_explain(&error);
-        return 1;
-    }
-    return status;
+    setenv("EDG_EGO_PREMAIN", "1", 1);
+    return ego_run(2, arguments);
 }

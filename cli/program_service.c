@@ -11,6 +11,7 @@
 #include "abi/call.h"
 #include "abi/program.h"
 #include "cella/collateral.h"
+#include "cli/marble_host.h"
 
 #define SAID_LINES 3u
 #define SAID_SIZE 128u
@@ -54,6 +55,9 @@ cella_result program_service(void *context, uint32_t number, const void *in, siz
     (void)context;
     if (number == CELLA_OCALL_TRACE) {
         remember((const char *)in, in_size);
+    }
+    if (number == CELLA_OCALL_PROGRAM_MARBLE) {
+        return marble_host(in, in_size, out, out_capacity, ret_size);
     }
     if (number != CELLA_OCALL_PROGRAM_COLLATERAL) {
         return CELLA_RESULT(NOT_FOUND);

@@ -1,5 +1,5 @@
 /*
- * What the host of a program serves beside the host library: collateral for the verifier in the full kernel.
+ * What the host of a program serves beside the host library: collateral for the verifier in the full kernel, and a Marble's connection.
  * Side: tools. Called by those who run programs; given to cella_enclave_create as options.service.
  */
 #ifndef CELLA_CLI_PROGRAM_SERVICE_H

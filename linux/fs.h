@@ -16,6 +16,9 @@
 cella_result fs_start(const struct cella_program_description *description,
                       struct cella_bytes directory);
 
+/* fs_ego.c: a Marble sees all of the host's files, writable, in /edg/hostfs, as EGo mounts them. 0, or an errno. */
+long fs_ego_host(void);
+
 /* Answers the path and file calls; false: not one of them. Also open objects of other modules where a path leads there. */
 bool fs_syscall(struct cella_regs *regs, long *ret_result);
 

@@ -6,6 +6,7 @@
 #include "linux/fs_tree.h"
 
 #define EGO_FOLDER "/edg/mnt"
+#define EGO_HOST "/edg/hostfs"
 
 /* `target`, which nothing lists, leads to `path`. */
 static long link_add(const char *target, uint32_t target_size, const char *path, uint32_t path_size)
@@ -58,5 +59,19 @@ long fs_ego_memory(struct cella_bytes target)
         result = link_add(path + sizeof(folder) - 1, (uint32_t)target.size, path, size);
     }
     fs_free(path, size + 1);
+    return result;
+}
+
+long fs_ego_host(void)
+{
+    CELLA_CLEANUP(fs_entry_done) struct fs_entry *covers = NULL;
+    long result = fs_directory_make(EGO_HOST, sizeof(EGO_HOST) - 1, &covers);
+    if (result == 0) {
+        struct fs_tree *tree = fs_host_tree(cella_bytes_of("/", 1), FS_HOST, &fs_host_ops, &result);
+        if (tree) {
+            fs_tree_mount(tree, CELLA_TAKE(covers), EGO_HOST);
+            result = 0;
+        }
+    }
     return result;
 }

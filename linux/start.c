@@ -4,6 +4,7 @@
  * Never lets a word of the host's into the program but where the description says so.
  */
 #include "linux/linux.h"
+#include "linux/start.h"
 
 #include <elf.h>
 
@@ -134,25 +135,13 @@ static bool given_value(const struct given *given, struct cella_bytes name, cons
     return false;
 }
 
-/* Arguments or variables on their way to the stack: first what they are, then where they lie. */
-struct item {
-    struct cella_bytes name; /* of a variable; empty: an argument */
-    const void *text;
-    uint64_t size;
-    uint64_t at;
-};
-
-struct items {
-    struct item *list;
-    uint64_t count;
-};
-
-static void item_add(struct items *items, struct cella_bytes name, const void *text, uint64_t size)
+static void item_add(struct linux_items *items, struct cella_bytes name, const void *text,
+                     uint64_t size)
 {
-    items->list[items->count++] = (struct item){.name = name, .text = text, .size = size};
+    items->list[items->count++] = (struct linux_item){.name = name, .text = text, .size = size};
 }
 
-static void arguments_collect(const struct given *given, struct items *items)
+static void arguments_collect(const struct given *given, struct linux_items *items)
 {
     const struct cella_bytes none = {0};
     for (uint32_t i = 0; i < description.head.arguments.count; i++) {
@@ -169,7 +158,7 @@ static void arguments_collect(const struct given *given, struct items *items)
     }
 }
 
-static void environment_collect(const struct given *given, struct items *items)
+static void environment_collect(const struct given *given, struct linux_items *items)
 {
     for (uint32_t i = 0; i < description.head.environment.count; i++) {
         const struct cella_program_variable variable = cella_program_variable_at(&description, i);
@@ -197,7 +186,7 @@ static bool environment_has(struct cella_bytes name)
 }
 
 /* Programs of EGo's users see the host's variables that start with EDG_, but for those that the manifest names. */
-static void environment_collect_ego(const struct given *given, struct items *items)
+static void environment_collect_ego(const struct given *given, struct linux_items *items)
 {
     static const char prefix[] = "EDG_";
     uint64_t at = 0, size;
@@ -217,10 +206,10 @@ static void environment_collect_ego(const struct given *given, struct items *ite
 }
 
 /* Last ones first, so that they lie in order: programs that change their title count on it. */
-static bool items_lay(struct stack *stack, struct items *items)
+static bool items_lay(struct stack *stack, struct linux_items *items)
 {
     for (uint64_t i = items->count; i-- > 0;) {
-        struct item *item = &items->list[i];
+        struct linux_item *item = &items->list[i];
         item->at = stack_text(stack, item->name, item->text, item->size);
         if (item->at == 0) {
             return false;
@@ -279,8 +268,8 @@ static bool auxiliary_make(struct stack *stack)
 }
 
 /* argc, argv, envp, auxv below the texts. 0: they do not fit. */
-static uint64_t vector_lay(struct stack *stack, const struct items *arguments,
-                           const struct items *environment)
+static uint64_t vector_lay(struct stack *stack, const struct linux_items *arguments,
+                           const struct linux_items *environment)
 {
     const uint64_t words =
         1 + arguments->count + 1 + environment->count + 1 + cella_linux_auxv_count;
@@ -304,39 +293,51 @@ static uint64_t vector_lay(struct stack *stack, const struct items *arguments,
     return start;
 }
 
-static uint64_t stack_lay(uint64_t top, const struct given *given)
+/* Both lists of what the program gets, and with it where the coordinator's parameters come in. */
+static cella_result collect(const struct given *given, struct linux_items *arguments,
+                            struct linux_items *environment)
+{
+    arguments_collect(given, arguments);
+    environment_collect(given, environment);
+    if (description.head.flags & CELLA_PROGRAM_EGO) {
+        environment_collect_ego(given, environment);
+        CELLA_TRY(linux_marble(arguments, environment));
+    }
+    return CELLA_OK;
+}
+
+static uint64_t items_stack(uint64_t top, struct linux_items *arguments,
+                            struct linux_items *environment)
 {
     struct stack stack = {.at = top - 8, .floor = top - description.head.stack_size / 2};
+    bool done = auxiliary_make(&stack);
+    const uint64_t environment_end = stack.at;
+    done = done && items_lay(&stack, environment);
+    environment_text = (const char *)stack.at;
+    environment_size = environment_end - stack.at;
+    done = done && items_lay(&stack, arguments);
+    argument_text = (const char *)stack.at;
+    argument_size = (uint64_t)environment_text - stack.at;
+    return done ? vector_lay(&stack, arguments, environment) : 0;
+}
+
+static cella_result stack_lay(uint64_t top, const struct given *given, uint64_t *ret_start)
+{
     const uint64_t argument_max =
         (uint64_t)description.head.arguments.count + given->argument_count;
     const uint64_t environment_max =
         (uint64_t)description.head.environment.count + given->environment_count;
-    const uint64_t size = (argument_max + environment_max) * sizeof(struct item);
-    struct item *list = cella_pages_new(size + 1);
-    uint64_t start = 0;
-    if (!list) {
-        return 0;
-    }
-    struct items arguments = {.list = list};
-    struct items environment = {.list = list + argument_max};
-    arguments_collect(given, &arguments);
-    environment_collect(given, &environment);
-    if (description.head.flags & CELLA_PROGRAM_EGO) {
-        environment_collect_ego(given, &environment);
-    }
-    bool done = auxiliary_make(&stack);
-    const uint64_t environment_end = stack.at;
-    done = done && items_lay(&stack, &environment);
-    environment_text = (const char *)stack.at;
-    environment_size = environment_end - stack.at;
-    done = done && items_lay(&stack, &arguments);
-    argument_text = (const char *)stack.at;
-    argument_size = (uint64_t)environment_text - stack.at;
-    if (done) {
-        start = vector_lay(&stack, &arguments, &environment);
-    }
+    const uint64_t size = (argument_max + environment_max) * sizeof(struct linux_item);
+    struct linux_item *list = cella_pages_new(size + 1);
+    CELLA_ENSURE(list, OUT_OF_MEMORY);
+    struct linux_items arguments = {.list = list};
+    struct linux_items environment = {.list = list + argument_max};
+    const cella_result result = collect(given, &arguments, &environment);
+    *ret_start = cella_is_ok(result) ? items_stack(top, &arguments, &environment) : 0;
     cella_pages_free(list, size + 1);
-    return start;
+    CELLA_TRY(result);
+    CELLA_ENSURE(*ret_start != 0, OUT_OF_MEMORY);
+    return CELLA_OK;
 }
 
 static cella_result given_take(const void *in, size_t in_size, struct given *ret_given)
@@ -385,7 +386,7 @@ static cella_result program_run(const void *in, size_t in_size, void *out, size_
 {
     static _Atomic bool is_started;
     struct given given;
-    uint64_t stack_top = 0;
+    uint64_t stack_top = 0, stack = 0;
     (void)out;
     (void)out_capacity;
     (void)ret_size;
@@ -414,9 +415,8 @@ static cella_result program_run(const void *in, size_t in_size, void *out, size_
     linux_signal_thread_new(td->program_thread);
     ((struct cella_td *)td)->kernel_stack =
         1; /* faults of the kernel on the program's stack are ours from now on */
-    const uint64_t stack = stack_lay(stack_top, &given);
-    CELLA_ENSURE(stack != 0, OUT_OF_MEMORY);
     CELLA_TRY(cella_linux_fs_init());
+    CELLA_TRY(stack_lay(stack_top, &given, &stack));
     async_start();
     const struct cella_regs regs = {.rip = description.head.entry, .rsp = stack, .rflags = 0x202};
     ((struct cella_td *)td)->fs_base = 0;

@@ -21,7 +21,8 @@
 
 #define BACKLOG 128
 #define CHUNK (16u << 10)
-#define WRITES_A_TURN 16 /* frames, before others have their turn */
+#define ANSWER_MAX ((size_t)64 << 10) /* the kubelet's is empty */
+#define WRITES_A_TURN 16              /* frames, before others have their turn */
 
 struct wire {
     struct wire *next, **link;
@@ -418,8 +419,9 @@ cella_result wire_call(struct event_base *base, const char *socket_path, const c
         }
         return cella_error_errno(error, CELLA_RESULT(IO), saved, "%s", socket_path);
     }
-    cella_result result =
-        rpc_client_new(path, message, wire_now(), milliseconds, done, context, &session);
+    const struct rpc_request request = {
+        .path = path, .message = message, .milliseconds = milliseconds, .answer_max = ANSWER_MAX};
+    cella_result result = rpc_client_new(&request, wire_now(), done, context, &session);
     struct wire *wire = cella_is_ok(result) ? wire_new(base, fd, session) : NULL;
     if (!wire) {
         close(fd);

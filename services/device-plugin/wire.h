@@ -8,7 +8,7 @@
 #include <event2/event.h>
 
 #include "common/error.h"
-#include "services/device-plugin/rpc.h"
+#include "rpc/rpc.h"
 
 #define WIRE_CONNECTIONS_MAX 64u /* of one listener */
 #define WIRE_SETTLE_SECONDS 10u  /* for the peer to speak HTTP/2 */

@@ -81,8 +81,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     log_set_level(LOG_ERROR);
     const size_t piece = (size_t)1 << (data[0] >> 4);
     if (data[0] & 1) {
-        if (cella_is_ok(rpc_client_new("/v1beta1.Registration/Register", cella_bytes_of("x", 1), 0,
-                                       1000, on_done, &done, &session))) {
+        const struct rpc_request request = {.path = "/v1beta1.Registration/Register",
+                                            .message = cella_bytes_of("x", 1),
+                                            .milliseconds = 1000,
+                                            .answer_max = 1000};
+        if (cella_is_ok(rpc_client_new(&request, 0, on_done, &done, &session))) {
             drain(session);
             feed(session, data + 1, size - 1, piece);
             rpc_session_free(session);

@@ -39,6 +39,7 @@ ego-go build -o "$work/show" ./show
 ego-go build -o "$work/server" ./server
 ego-go build -o "$work/claims" ./claims
 ego-go build -o "$work/marble" ./marble
+ego-go build -o "$work/selfmarble" ./selfmarble
 go build -o "$work/coordinator" ./coordinator
 go build -o "$work/client" ./client
 cd "$work"
@@ -197,25 +198,60 @@ ego_ sign >/dev/null
 OE_SIMULATION=1 ego_ run claims >found || true
 grep -q '^result 0' found && fail "a production enclave believes a root that its host names"
 
-# A Marble: its parameters come from a coordinator that has verified its quote.
+# Marbles: their parameters come from a coordinator that has verified their quotes, before main.
 cat >enclave.json <<'E'
-{"exe": "marble", "key": "private.pem", "debug": true, "heapSize": 64, "productID": 9, "securityVersion": 5}
+{"exe": "marble", "key": "private.pem", "debug": true, "heapSize": 64, "productID": 9, "securityVersion": 5,
+ "mounts": [{"source": "data", "target": "/data", "type": "hostfs"}]}
 E
 ego_ sign >/dev/null || fail "sign marble"
-export EDG_MARBLE_COORDINATOR_ADDR="${ports%% *}" EDG_MARBLE_TYPE=frontend
-timeout 100 ./coordinator root.pem collateral "$EDG_MARBLE_COORDINATOR_ADDR" >coordinator.log 2>&1 &
+address=${ports%% *}
+export EDG_MARBLE_COORDINATOR_ADDR="localhost:${address##*:}" EDG_MARBLE_TYPE=frontend EDG_MARBLE_DNS_NAMES=localhost,frontend.example
+export EDG_MARBLE_UUID_FILE="$work/uuid file"
+status=0
+OE_SIMULATION=1 ego_ marblerun marble >found || status=$?
+[ "$status" = 1 ] || fail "marblerun without a coordinator: $status"
+grep -q "^\[PreMain\] failed: no coordinator at $EDG_MARBLE_COORDINATOR_ADDR" log || fail "marblerun without a coordinator: $(cat log)"
+timeout 100 ./coordinator root.pem collateral "$address" >>coordinator.log 2>&1 &
 server=$!
 for _ in $(seq 50); do
-    found=$(OE_SIMULATION=1 ego_ marblerun marble | tail -n +5) || true
-    [[ $found = *refused* ]] || break # it does not listen yet
+    (: <"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null && break
     sleep 0.1
 done
+truncate -s 0 coordinator.log # what the look has left
+OE_SIMULATION=1 ego_ marblerun marble | tail -n +5 >found || fail "marblerun: $(cat log)"
+is "marblerun" "[./m arg] s3cret changed content <nil>
+1000000 <nil> 36 <nil>
+false" "$(cat found)"
+is "the coordinator" "marble $(ego_ uniqueid marble) $(cat "$EDG_MARBLE_UUID_FILE") [localhost frontend.example]" "$(cat coordinator.log)"
+is "a file on a mount" "1000000 600" "$(stat -c '%s %a' data/large)"
+OE_SIMULATION=1 EDG_EGO_PREMAIN=1 ego_ run marble | tail -n +5 | cmp -s - found || fail "marblerun again: $(cat log)"
+is "the same UUID" "2 1" "$(wc -l <coordinator.log) $(sort -u coordinator.log | wc -l)"
+found=$(OE_SIMULATION=1 ego_ run marble arg | tail -n +5) || true
+[[ $found = "[marble arg]  frontend  open /marble/file: "* ]] || fail "a Marble outside its mesh: $found"
+status=0
+OE_SIMULATION=1 EDG_MARBLE_TYPE=nobody ego_ marblerun marble >found || status=$?
+[ "$status" = 1 ] || fail "marblerun, refused: $status"
+grep -q '^\[PreMain\] failed: the coordinator refused: INVALID_ARGUMENT: unknown marble type nobody' log || fail "marblerun, refused: $(cat log)"
+status=0
+OE_SIMULATION=1 EDG_MARBLE_TYPE=ttls ego_ marblerun marble >found || status=$?
+[ "$status" = 1 ] || fail "marblerun, TTLS: $status"
+grep -q s3cret found && fail "marblerun, TTLS: started"
+grep -q '^\[PreMain\] .*transparent TLS' log || fail "marblerun, TTLS: $(cat log)"
+echo "no uuid" >"$EDG_MARBLE_UUID_FILE"
+status=0
+OE_SIMULATION=1 ego_ marblerun marble >found || status=$?
+[ "$status" = 1 ] || fail "marblerun, UUID: $status"
+grep -q 'uuid file: this holds no UUID' log || fail "marblerun, UUID: $(cat log)"
+rm "$EDG_MARBLE_UUID_FILE"
+sed -i 's/"exe": "marble"/"exe": "selfmarble"/' enclave.json
+ego_ sign >/dev/null || fail "sign selfmarble"
+: >coordinator.log
+found=$(OE_SIMULATION=1 ego_ marblerun selfmarble | tail -n +5) || true
+is "marblerun of a Marble that activates itself" "[./m arg] s3cret content <nil>" "$found"
+is "one activation" 1 "$(wc -l <coordinator.log)"
 kill "$server"
 server=
-is "marblerun" "[./m arg] s3cret content <nil>" "$found"
-is "the coordinator" "marble $(ego_ uniqueid marble)" "$(cat coordinator.log)"
-unset EDG_MARBLE_COORDINATOR_ADDR EDG_MARBLE_TYPE
-ego_ marblerun show | grep -q "show does not activate itself" || fail "marblerun of another program"
+unset EDG_MARBLE_COORDINATOR_ADDR EDG_MARBLE_TYPE EDG_MARBLE_DNS_NAMES EDG_MARBLE_UUID_FILE
 
 # Installing from a list of one's own.
 # shellcheck disable=SC1091

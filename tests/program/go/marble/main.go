@@ -1,20 +1,17 @@
-// A Marble: what the coordinator gave it.
+// A Marble that knows nothing of it, as EGo's users have them: prints what the manifest gave it.
 package main
 
 import (
 	"fmt"
 	"os"
-
-	"cella.dev/go/marble"
 )
 
 func main() {
-	if marble.IsWanted() {
-		if err := marble.Activate(); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-	}
 	b, err := os.ReadFile("/marble/file")
-	fmt.Println(os.Args, os.Getenv("SECRET"), string(b), err)
+	large, largeErr := os.ReadFile("/data/large")
+	host, hostErr := os.ReadFile("/edg/hostfs" + os.Getenv("EDG_CWD") + "/uuid file")
+	fmt.Println(os.Args, os.Getenv("SECRET"), os.Getenv("EDG_MARBLE_TYPE"), string(b), err)
+	fmt.Println(len(large), largeErr, len(host), hostErr)
+	_, wanted := os.LookupEnv("EDG_EGO_PREMAIN")
+	fmt.Println(wanted)
 }

@@ -1,6 +1,6 @@
 /*
  * The serving side of a gRPC connection. rpc.h is the manual.
- * Side: services. Called through rpc_session.c. Keeps nothing of a call that is over; every request has limits.
+ * Side: both. Called through rpc_session.c. Keeps nothing of a call that is over; every request has limits.
  *
  * A request is one message in a POST of application/grpc, without compression. What is wrong is answered as the gRPC
  * protocol's document says: HTTP statuses for what is no gRPC, grpc-status in the headers for the rest.
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "services/device-plugin/rpc_internal.h"
+#include "rpc/internal.h"
 
 #define HEADER(name, value)                                                                        \
     {                                                                                              \

@@ -1,12 +1,12 @@
 /*
  * gRPC over HTTP/2, by nghttp2: one connection, as a server of many calls or a client of one.
- * Side: services. Called by wire.c, which moves the bytes, and by tests. Bytes in, bytes out: knows no socket, no clock
- * of its own, never waits.
+ * Side: both. Called by those who move the bytes: the device plugin's wire.c, Marbles in enclaves (linux/marble_call.c), tests.
+ * Bytes in, bytes out: knows no socket, no clock of its own, never waits.
  *
- * Tolerates what old kubelets send (a path as :authority). Everything else of a peer is checked: see rpc_server.c.
+ * Tolerates what old kubelets send (a path as :authority). Everything else of a peer is checked: see server.c.
  */
-#ifndef CELLA_DEVICE_PLUGIN_RPC_H
-#define CELLA_DEVICE_PLUGIN_RPC_H
+#ifndef CELLA_RPC_H
+#define CELLA_RPC_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -66,6 +66,17 @@ struct rpc_service {
 struct rpc_outcome {
     enum rpc_status status;
     char text[RPC_TEXT_SIZE];
+    struct cella_bytes message; /* the answer, until `done` returns; empty unless status is OK */
+};
+
+/* One unary call. */
+struct rpc_request {
+    const char *path;
+    const char *authority; /* NULL: "localhost" */
+    bool is_tls;           /* what the bytes travel in */
+    struct cella_bytes message;
+    uint32_t milliseconds;
+    size_t answer_max; /* bytes of the answer's message */
 };
 
 typedef void (*rpc_done)(void *context, const struct rpc_outcome *outcome);
@@ -73,10 +84,13 @@ typedef void (*rpc_done)(void *context, const struct rpc_outcome *outcome);
 /* `service` lives on. */
 CELLA_MUST_USE cella_result rpc_server_new(const struct rpc_service *service,
                                            struct rpc_session **ret_session);
-/* One unary call, `now` and the deadline in milliseconds. `done` is called once, from receive, expire or free. */
-CELLA_MUST_USE cella_result rpc_client_new(const char *path, struct cella_bytes message,
-                                           int64_t now, uint32_t milliseconds, rpc_done done,
-                                           void *context, struct rpc_session **ret_session);
+/*
+ * `request` is copied; `now` and the deadline are in milliseconds. `done` is called once, from receive, expire or free.
+ * Compressed answers and those of more than one message are INTERNAL, larger ones RESOURCE_EXHAUSTED.
+ */
+CELLA_MUST_USE cella_result rpc_client_new(const struct rpc_request *request, int64_t now,
+                                           rpc_done done, void *context,
+                                           struct rpc_session **ret_session);
 void rpc_session_free(struct rpc_session *session);
 /* A client's `done` is not called any more. */
 void rpc_session_forget(struct rpc_session *session);

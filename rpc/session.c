@@ -1,13 +1,13 @@
 /*
  * A gRPC connection: what both roles share, and the protocol's text. rpc.h is the manual.
- * Side: services. Called by wire.c, the two roles, tests. Never waits.
+ * Side: both. Called by wire.c, the two roles, tests. Never waits.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "services/device-plugin/rpc_internal.h"
+#include "rpc/internal.h"
 
 static int on_error(nghttp2_session *h2, int code, const char *text, size_t size, void *user)
 {
@@ -65,6 +65,7 @@ void rpc_session_free(struct rpc_session *session)
     rpc_server_done(session);
     nghttp2_session_del(session->h2);
     free(session->client.request);
+    free(session->client.answer);
     free(session);
 }
 

@@ -1,13 +1,13 @@
 /*
  * What the two roles of a gRPC connection share.
- * Side: services. Called by rpc_server.c, rpc_client.c, rpc_session.c.
+ * Side: both. Called by server.c, client.c, session.c.
  */
-#ifndef CELLA_DEVICE_PLUGIN_RPC_INTERNAL_H
-#define CELLA_DEVICE_PLUGIN_RPC_INTERNAL_H
+#ifndef CELLA_RPC_INTERNAL_H
+#define CELLA_RPC_INTERNAL_H
 
 #include <nghttp2/nghttp2.h>
 
-#include "services/device-plugin/rpc.h"
+#include "rpc/rpc.h"
 
 struct rpc_call {
     struct rpc_call *next, **link;
@@ -38,7 +38,8 @@ struct rpc_client {
     int64_t deadline;
     uint8_t *request;
     size_t request_size, request_sent;
-    size_t answer_size;
+    uint8_t *answer; /* with its prefix */
+    size_t answer_size, answer_room, answer_max;
     int http_status;
     bool has_status, has_ended;
     struct rpc_outcome outcome;
