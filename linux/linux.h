@@ -51,6 +51,8 @@ struct linux_thread {
     uint64_t call;       /* number of the system call being made */
     uint64_t fault_page; /* the latest page that faulted for no reason that the kernel knows, … */
     uint32_t fault_count; /* … and how often in a row */
+    uint64_t window_end;  /* where the pages end that its latest fault made, … */
+    uint32_t window_size; /* … and how many bytes they were at most */
     bool is_interrupted;  /* it ended with EINTR: begin it again if no handler wanted the signal */
     bool has_quiet_pipe;  /* its EPIPE is no SIGPIPE */
     bool in_call;

@@ -126,22 +126,45 @@ static int page_is_kept_away(uint64_t page, uint32_t rights)
     return 0;
 }
 
+/* How many bytes a thread that has just used all of its last window gets now: twice as many. */
+static uint64_t window_next(uint64_t page)
+{
+    struct linux_thread *thread = linux_thread_self();
+    const uint64_t start = page & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
+    const bool goes_on = start == thread->window_end && thread->window_size != 0;
+    const uint64_t twice = (uint64_t)thread->window_size * 2;
+    thread->window_size = (uint32_t)(!goes_on                         ? LINUX_FAULT_WINDOW
+                                     : twice > LINUX_FAULT_WINDOW_MAX ? LINUX_FAULT_WINDOW_MAX
+                                                                      : twice);
+    thread->window_end = start + thread->window_size;
+    return thread->window_size;
+}
+
+/* The page itself comes last: the software processor then maps it together with those before it (ADR 0165). */
+static bool window_commit(uint64_t start, uint64_t page, uint64_t end, uint32_t rights)
+{
+    return linux_pages_commit(page + SGX_PAGE_SIZE, end, rights) &&
+           linux_pages_commit(start, page + SGX_PAGE_SIZE, rights);
+}
+
 /* Under the lock: the page at `address` of an area without a file, and those around it. */
 static int zeros_fault(const struct linux_area *area, uint64_t address)
 {
     const uint64_t page = LINUX_PAGE_DOWN(address);
     const uint32_t rights = linux_page_rights(area->rights);
-    uint64_t start = page, end = page + SGX_PAGE_SIZE;
     if (linux_page_is(page, rights)) {
         return page_is_kept_away(page, rights);
     }
     if (!linux_page_exists(page)) {
-        start = address & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
-        end = start + LINUX_FAULT_WINDOW;
+        uint64_t start = address & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
+        uint64_t end = start + window_next(page);
         start = start > area->start ? start : area->start;
         end = end < area->end ? end : area->end;
+        if (window_commit(start, page, end, rights)) {
+            return 0;
+        }
     }
-    return linux_pages_commit(start, end, rights) &&
+    return linux_pages_commit(page, page + SGX_PAGE_SIZE, rights) &&
                    linux_pages_rights(page, page + SGX_PAGE_SIZE, rights)
                ? 0
                : -ENOMEM;

@@ -16,7 +16,9 @@
 #define MAP_FIXED_NOREPLACE 0x100000u
 #define LINUX_SEGV_MAPERR 1
 #define LINUX_SEGV_ACCERR 2
-#define LINUX_FAULT_WINDOW (16u * SGX_PAGE_SIZE) /* pages made at one fault: so many around it */
+#define LINUX_FAULT_WINDOW (16u * SGX_PAGE_SIZE) /* pages made at one fault: so many around it, … */
+#define LINUX_FAULT_WINDOW_MAX                                                                     \
+    (128u * SGX_PAGE_SIZE) /* … and up to so many for threads that go through their memory */
 
 /* memory.c */
 extern CELLA_KERNEL struct linux_mutex linux_memory_lock; /* of areas and pages */

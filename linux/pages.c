@@ -189,7 +189,8 @@ bool linux_pages_rights(uint64_t start, uint64_t end, uint32_t rights)
 
 static bool run_drop(uint64_t start, uint64_t end)
 {
-    if ((state_get(start) & LINUX_PROT_READ) == 0 &&
+    const uint32_t rights = state_get(start) & RIGHTS;
+    if ((rights & LINUX_PROT_READ) == 0 &&
         !ask(CELLA_OCALL_PROTECT, start, end, LINUX_PROT_READ | LINUX_PROT_WRITE)) {
         return false;
     }
@@ -203,8 +204,10 @@ static bool run_drop(uint64_t start, uint64_t end)
         state_set(at, 0);
         used_count--;
     }
+    /* As a page that has never been: readable and writable, as far as the host's mapping goes. */
     return ask(CELLA_OCALL_REMOVE, start, end, 0) &&
-           ask(CELLA_OCALL_PROTECT, start, end, LINUX_PROT_READ | LINUX_PROT_WRITE);
+           (rights == (LINUX_PROT_READ | LINUX_PROT_WRITE) ||
+            ask(CELLA_OCALL_PROTECT, start, end, LINUX_PROT_READ | LINUX_PROT_WRITE));
 }
 
 /* A host that does not play its part leaves pages that exist and cannot be used: the enclave ends. */
