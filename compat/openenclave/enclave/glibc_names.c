@@ -59,3 +59,9 @@ void makecontext(void *context, void (*function)(void), int count, ...)
 {
     (void)context, (void)function, (void)count;
 }
+
+int swapcontext(void *old, const void *context)
+{
+    (void)old;
+    return setcontext(context);
+}
