@@ -69,9 +69,9 @@ static void look(const struct cella_host_active *active, ucontext_t *context)
     }
     const uint64_t answer = frame.status == CELLA_HOST_LEFT ? frame.rdi & 0xFF : 0;
     if (answer == CELLA_EXIT_RESUME) {
-        atomic_store(&slot->looked, frame.rsi != 0);
-        if (frame.rsi ==
-            0) { /* in the kernel, which may have looked already and be about to wait: the wait sees it */
+        if (frame.rsi != 0) { /* stays: the next kick that finds nothing to do does not undo it */
+            atomic_store(&slot->looked, 1);
+        } else { /* in the kernel, which may have looked already and be about to wait: the wait sees it */
             atomic_store(&slot->kicked, 1);
         }
         return;

@@ -222,7 +222,10 @@ soft_resume_claim:                              /* a handler that enters here sp
         .globl  soft_resume_xrstor, soft_resume_unlocked, soft_resume_window_end
         .hidden soft_resume_xrstor, soft_resume_unlocked, soft_resume_window_end
 soft_resume_window:
-        cmp     %rbx, SOFT_R_TCS(%r13)          /* a handler may have prepared another resume */
+        cmp     %rbx, SOFT_R_TCS(%r13)          /* a handler may have prepared another resume, … */
+        jne     .Lretract_resume
+        mov     SOFT_T_SERIAL(%r15), %ecx       /* … or entered: it has changed the entry, and the enclave its frame */
+        cmp     %ecx, SOFT_R_SERIAL(%r13)
         jne     .Lretract_resume
         mov     SOFT_E_TCS_ALIAS(%rax), %rcx
         lock btsl $0, (%rcx)

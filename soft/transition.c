@@ -25,12 +25,14 @@ _Static_assert(offsetof(struct soft_entry, rip) == SOFT_E_RIP, "enter.S");
 _Static_assert(offsetof(struct soft_entry, host_fs) == SOFT_E_HOST_FS, "enter.S");
 _Static_assert(offsetof(struct soft_entry, host_gs) == SOFT_E_HOST_GS, "enter.S");
 _Static_assert(offsetof(struct soft_entry, aep) == SOFT_E_AEP, "enter.S");
+_Static_assert(offsetof(struct soft_thread, serial) == SOFT_T_SERIAL, "enter.S");
 _Static_assert(offsetof(struct soft_resume, xsave) == SOFT_R_XSAVE, "enter.S");
 _Static_assert(offsetof(struct soft_resume, xfrm) == SOFT_R_XFRM, "enter.S");
 _Static_assert(offsetof(struct soft_resume, fs_base) == SOFT_R_FS, "enter.S");
 _Static_assert(offsetof(struct soft_resume, gs_base) == SOFT_R_GS, "enter.S");
 _Static_assert(offsetof(struct soft_resume, tcs) == SOFT_R_TCS, "enter.S");
 _Static_assert(offsetof(struct soft_resume, cssa) == SOFT_R_CSSA, "enter.S");
+_Static_assert(offsetof(struct soft_resume, serial) == SOFT_R_SERIAL, "enter.S");
 _Static_assert(offsetof(struct soft_resume, entry) == SOFT_R_ENTRY, "enter.S");
 _Static_assert(offsetof(struct soft_resume, host_rsp) == SOFT_R_HOST_RSP, "enter.S");
 _Static_assert(offsetof(struct soft_resume, host_rbp) == SOFT_R_HOST_RBP, "enter.S");
@@ -261,6 +263,7 @@ static struct soft_outcome eresume_prepare(uint64_t tcs, uint64_t aep, struct so
 {
     struct soft_enclave *enclave = NULL;
     *ret_notify = false;
+    thread->resume.serial = (uint32_t)atomic_load(&thread->serial);
     TRY(find_enclave(tcs, &enclave));
     TRY(check_tcs(tcs, aep, enclave));
     struct sgx_tcs *page = soft_alias(enclave, tcs);

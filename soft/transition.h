@@ -18,6 +18,7 @@
 #define SOFT_T_INSIDE 8
 #define SOFT_T_ENTRY 16
 #define SOFT_T_RESUME 24
+#define SOFT_T_SERIAL 72
 #define SOFT_T_LEAF 80
 #define SOFT_T_DEFERRED 84
 #define SOFT_T_LEAF_RAX 88
@@ -53,6 +54,7 @@
 #define SOFT_R_GS 24
 #define SOFT_R_TCS 32
 #define SOFT_R_CSSA 40
+#define SOFT_R_SERIAL 44
 #define SOFT_R_ENTRY 48
 #define SOFT_R_HOST_RSP 56
 #define SOFT_R_HOST_RBP 64
@@ -127,8 +129,8 @@ struct soft_resume {
     uint64_t fs_base;
     uint64_t gs_base;
     uint64_t tcs;
-    uint32_t cssa; /* as found: the frame is SSA[cssa - 1] */
-    uint32_t reserved;
+    uint32_t cssa;   /* as found: the frame is SSA[cssa - 1] */
+    uint32_t serial; /* of this preparation, its low half: a later one has spoilt it */
     struct soft_entry *entry;
     uint64_t host_rsp, host_rbp;
     uint64_t gprs[15]; /* rax rcx rdx rbx rbp rsi rdi r8 … r15 */

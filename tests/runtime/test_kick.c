@@ -48,10 +48,18 @@ static void *life_main(void *argument)
     return NULL;
 }
 
+static void expect_ok(cella_enclave *enclave, cella_result result)
+{
+    if (!cella_is_ok(result)) {
+        print_message("%s: %s\n", cella_result_name(result), cella_enclave_abort_text(enclave));
+    }
+    assert_string_equal(cella_result_name(result), "OK");
+}
+
 static void kick(cella_enclave *enclave, uint64_t count, bool waits)
 {
     const uint64_t words[2] = {count, waits};
-    assert_true(cella_is_ok(cella_ecall(enclave, KICK_KICK, words, sizeof(words), NULL, 0, NULL)));
+    expect_ok(enclave, cella_ecall(enclave, KICK_KICK, words, sizeof(words), NULL, 0, NULL));
 }
 
 static uint64_t lives(uint32_t kind, uint64_t count, bool waits)
@@ -59,7 +67,7 @@ static uint64_t lives(uint32_t kind, uint64_t count, bool waits)
     struct life life = {.enclave = make(CELLA_ENCLAVE_INTERRUPTIBLE), .kind = kind};
     assert_int_equal(pthread_create(&life.thread, NULL, life_main, &life), 0);
     kick(life.enclave, count, waits);
-    assert_true(cella_is_ok(cella_ecall(life.enclave, KICK_STOP, NULL, 0, NULL, 0, NULL)));
+    expect_ok(life.enclave, cella_ecall(life.enclave, KICK_STOP, NULL, 0, NULL, 0, NULL));
     pthread_join(life.thread, NULL);
     assert_string_equal(cella_result_name(life.result), "OK");
     assert_int_equal(life.out[1], 0);
