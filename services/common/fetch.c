@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -30,8 +31,9 @@ struct fetch {
     SSL_CTX *tls;
     struct bufferevent *bufferevent;
     struct evhttp_connection *connection;
+    struct addrinfo *addresses;
     struct fetch_answer answer;
-    bool answered;
+    bool answered, was_connected, is_late;
     bool out_of_memory;
     long verify;
 };
@@ -101,8 +103,34 @@ static cella_result parse_url(struct fetch *fetch)
     return good ? CELLA_OK : fail(fetch, "the certificates of authorities cannot be read");
 }
 
-static cella_result connect_to(struct fetch *fetch)
+/* All addresses of the host: one that nobody listens at is no reason to give up. */
+static cella_result resolve(struct fetch *fetch)
 {
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    const size_t size = strlen(fetch->host);
+    char name[NI_MAXHOST];
+    const bool has_brackets = fetch->host[0] == '[' && fetch->host[size - 1] == ']';
+    CELLA_ENSURE(size < sizeof(name), LIMIT_EXCEEDED);
+    snprintf(name, sizeof(name), "%.*s", (int)(size - (has_brackets ? 2 : 0)),
+             fetch->host + (has_brackets ? 1 : 0));
+    const int found = getaddrinfo(name, NULL, &hints, &fetch->addresses);
+    return found == 0 ? CELLA_OK : fail(fetch, gai_strerror(found));
+}
+
+/* Only for connections that were there: what could not be made comes as an answer of nobody. */
+static void on_error(enum evhttp_request_error error, void *argument)
+{
+    struct fetch *fetch = argument;
+    (void)error;
+    fetch->was_connected = true;
+}
+
+static cella_result connect_to(struct fetch *fetch, const struct addrinfo *to)
+{
+    char numeric_host[NI_MAXHOST];
+    CELLA_ENSURE(getnameinfo(to->ai_addr, to->ai_addrlen, numeric_host, sizeof(numeric_host), NULL,
+                             0, NI_NUMERICHOST) == 0,
+                 INTERNAL);
     if (fetch->tls) {
         SSL *ssl = SSL_new(fetch->tls);
         unsigned char address[16];
@@ -120,7 +148,7 @@ static cella_result connect_to(struct fetch *fetch)
         bufferevent_openssl_set_allow_dirty_shutdown(fetch->bufferevent, 1);
     }
     fetch->connection = evhttp_connection_base_bufferevent_new(
-        fetch->base, NULL, fetch->bufferevent, fetch->host, (unsigned short)fetch->port);
+        fetch->base, NULL, fetch->bufferevent, numeric_host, (unsigned short)fetch->port);
     CELLA_ENSURE(fetch->connection, OUT_OF_MEMORY);
     evhttp_connection_set_timeout(fetch->connection, (int)fetch->options->seconds);
     evhttp_connection_set_max_headers_size(fetch->connection, 128 << 10);
@@ -138,6 +166,7 @@ static cella_result send_request(struct fetch *fetch)
     CELLA_ENSURE(size > 0 && (size_t)size < sizeof(target), LIMIT_EXCEEDED);
     struct evhttp_request *request = evhttp_request_new(on_answer, fetch);
     CELLA_ENSURE(request, OUT_OF_MEMORY);
+    evhttp_request_set_error_cb(request, on_error);
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
     char host[300];
     snprintf(host, sizeof(host), "%s:%d", fetch->host, fetch->port);
@@ -163,16 +192,54 @@ static cella_result send_request(struct fetch *fetch)
                : fail(fetch, "cannot connect");
 }
 
+static void disconnect(struct fetch *fetch)
+{
+    if (fetch->connection) {
+        evhttp_connection_free(fetch->connection); /* and the bufferevent */
+    } else if (fetch->bufferevent) {
+        bufferevent_free(fetch->bufferevent);
+    }
+    fetch->connection = NULL;
+    fetch->bufferevent = NULL;
+}
+
+/* One address; whether it answered, `fetch` says. */
+static cella_result try(struct fetch *fetch, const struct addrinfo *address)
+{
+    cella_result result = connect_to(fetch, address);
+    if (cella_is_ok(result)) {
+        result = send_request(fetch);
+    }
+    if (cella_is_ok(result)) {
+        event_base_dispatch(fetch->base);
+    }
+    disconnect(fetch);
+    return result;
+}
+
+static void on_time(evutil_socket_t fd, short what, void *argument)
+{
+    struct fetch *fetch = argument;
+    (void)fd, (void)what;
+    fetch->is_late = true;
+    event_base_loopexit(fetch->base, NULL);
+}
+
 static cella_result run(struct fetch *fetch)
 {
     const struct timeval all = {.tv_sec = fetch->options->seconds};
+    cella_result result = CELLA_OK;
     fetch->base = event_base_new();
     CELLA_ENSURE(fetch->base, OUT_OF_MEMORY);
     CELLA_TRY(parse_url(fetch));
-    CELLA_TRY(connect_to(fetch));
-    CELLA_TRY(send_request(fetch));
-    event_base_loopexit(fetch->base, &all);
-    event_base_dispatch(fetch->base);
+    CELLA_TRY(resolve(fetch));
+    CELLA_ENSURE(event_base_once(fetch->base, -1, EV_TIMEOUT, on_time, fetch, &all) == 0,
+                 OUT_OF_MEMORY);
+    for (const struct addrinfo *at = fetch->addresses;
+         at && !fetch->answered && !fetch->was_connected && !fetch->is_late; at = at->ai_next) {
+        result = try(fetch, at);
+    }
+    CELLA_TRY(result);
     if (fetch->out_of_memory) {
         return CELLA_RESULT(OUT_OF_MEMORY);
     }
@@ -188,10 +255,9 @@ cella_result fetch_get(const char *url, const struct fetch_options *options,
 {
     struct fetch fetch = {.url = url, .options = options, .error = error};
     cella_result result = run(&fetch);
-    if (fetch.connection) {
-        evhttp_connection_free(fetch.connection); /* and the bufferevent */
-    } else if (fetch.bufferevent) {
-        bufferevent_free(fetch.bufferevent);
+    disconnect(&fetch);
+    if (fetch.addresses) {
+        freeaddrinfo(fetch.addresses);
     }
     if (fetch.uri) {
         evhttp_uri_free(fetch.uri);
