@@ -102,9 +102,9 @@ def main():
             test_attest(service, folder, check_token)
             test_keys(service, folder, check, cella, image)
         test_foreign(program, attestd, folder, lines, check)
-        # an enclave has 1,024 descriptors
-        for script, argument in (("api.py", check_token), ("robustness.py", "850")):
-            done = subprocess.run([sys.executable, f"{HERE}/{script}", program, make_evidence, argument],
+        # an enclave has 1,024 descriptors; its libcrypto is in enclave memory and, for the software processor, in the host's as well
+        for script, *arguments in (("api.py", check_token), ("robustness.py", "850", "48")):
+            done = subprocess.run([sys.executable, f"{HERE}/{script}", program, make_evidence, *arguments],
                                   capture_output=True, text=True, timeout=200, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
             print(f"ok the whole of {script}")
