@@ -37,10 +37,15 @@ long fs_map_add(struct cella_open *open, uint64_t address, uint64_t size, uint64
                 bool writable);
 void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size);
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size);
-/* Made by the memory manager: writes to a mapped page of the program whatever its rights. Weak in fs_map.c. */
-bool linux_memory_put(uint64_t to, const void *from, uint64_t size);
-/* Likewise: whether the page of a mapping has been filled; what was never touched says what the file says. */
-bool linux_memory_has(uint64_t address);
+/*
+ * Made by the memory manager; weak in fs_map.c. Bytes within one page of the program, where that page is byte `offset` of a
+ * shared mapping of `open` and has been filled, whatever its rights. Of anything else nothing is taken (false), and
+ * nothing is changed.
+ */
+bool linux_memory_get(void *to, struct cella_open *open, uint64_t offset, uint64_t at,
+                      uint64_t size);
+void linux_memory_put(struct cella_open *open, uint64_t offset, uint64_t at, const void *from,
+                      uint64_t size);
 /* The path of an open file as /proc/self/maps shows it; its length, at most `capacity`. 0: no file. */
 uint64_t fs_open_path(struct cella_open *open, char *to, uint64_t capacity);
 /* The whole content of a file of the tree, for the kernel's own use: NULL when it is not there or is not in memory. */

@@ -6,16 +6,19 @@
  */
 #include "linux/fs_tree.h"
 
-/* memory.c: writes to a mapped page of the program whatever its rights. */
-__attribute__((weak)) bool linux_memory_put(uint64_t to, const void *from, uint64_t size)
+/* memory_file.c, which knows what the program has mapped meanwhile. */
+__attribute__((weak)) bool linux_memory_get(void *to, struct cella_open *open, uint64_t offset,
+                                            uint64_t at, uint64_t size)
 {
-    return linux_user_write(to, from, size);
+    (void)open, (void)offset;
+    return linux_user_read(to, at, size);
 }
 
-__attribute__((weak)) bool linux_memory_has(uint64_t address)
+__attribute__((weak)) void linux_memory_put(struct cella_open *open, uint64_t offset, uint64_t at,
+                                            const void *from, uint64_t size)
 {
-    (void)address;
-    return true;
+    (void)open, (void)offset;
+    (void)linux_user_write(at, from, size);
 }
 
 long fs_map_check(struct cella_open *open, uint32_t rights, bool shared)
@@ -94,8 +97,9 @@ static long pull(struct fs_file *file, const struct fs_shared_map *map, uint64_t
     for (uint64_t at = from; pages && at < to;) {
         const uint64_t part = min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE);
         uint8_t *theirs = pages, *ours = pages + SGX_PAGE_SIZE;
-        if (!linux_memory_has(map->address + (at - map->offset))) {
-            at += part;
+        if (!linux_memory_get(theirs, map->open, at, map->address + (at - map->offset), part)) {
+            at +=
+                part; /* never touched, or no longer this mapping's: what it held was taken before */
             continue;
         }
         const long count = node->ops->fill(file, ours, part, at);
@@ -103,8 +107,7 @@ static long pull(struct fs_file *file, const struct fs_shared_map *map, uint64_t
             result = count < 0 ? count : result;
             break;
         }
-        if (linux_user_read(theirs, map->address + (at - map->offset), (uint64_t)count) &&
-            !cella_equal(theirs, ours, (uint64_t)count) && node->ops->store) {
+        if (!cella_equal(theirs, ours, (uint64_t)count) && node->ops->store) {
             const long stored = node->ops->store(file, theirs, (uint64_t)count, at);
             result = stored == count ? result : stored < 0 ? stored : -EIO;
             fs_touch(node, FS_TOUCH_CONTENT);
@@ -154,10 +157,10 @@ void fs_maps_written(struct fs_node *node, uint64_t offset, uint64_t size)
         while (at < to && map_file(&map, &file)) {
             const long count =
                 node->ops->fill(file, page, min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE), at);
-            if (count <= 0 ||
-                !linux_memory_put(map.address + (at - map.offset), page, (uint64_t)count)) {
+            if (count <= 0) {
                 break;
             }
+            linux_memory_put(map.open, at, map.address + (at - map.offset), page, (uint64_t)count);
             at += (uint64_t)count;
         }
         cella_open_put(map.open);

@@ -84,7 +84,7 @@ extern CELLA_KERNEL const char cella_linux_exit[], cella_linux_exit_end[];
 extern CELLA_KERNEL const char cella_linux_back[], cella_linux_back_end[];
 CELLA_KERNEL void cella_linux_xsave(void *at);
 
-/* space.c: who has which addresses. All under cella_linux_memory_lock. */
+/* space.c: who has which addresses. All under the memory lock (memory.h). */
 struct cella_open;
 struct linux_area {
     uint64_t start, end;
@@ -105,6 +105,9 @@ CELLA_KERNEL bool linux_space_is_free(uint64_t start, uint64_t end);
 CELLA_KERNEL bool linux_space_insert(const struct linux_area *area);
 /* Takes [start, end) out of whatever is there; areas are cut. false: no memory for the cut. */
 CELLA_KERNEL bool linux_space_remove(uint64_t start, uint64_t end);
+/* Files whose last mapping has gone since the last call, for the caller to put; at most LINUX_DEAD_MAX. */
+#define LINUX_DEAD_MAX 64u
+CELLA_KERNEL uint32_t linux_space_take_dead(struct cella_open **ret_dead);
 CELLA_KERNEL bool linux_space_protect(uint64_t start, uint64_t end, uint32_t rights);
 /* Whether all of [start, end) belongs to areas with `rights` at least. */
 CELLA_KERNEL bool linux_space_covers(uint64_t start, uint64_t end, uint32_t rights);

@@ -18,9 +18,30 @@
 #define FAULTS_ASK 16u /* in a row on a page that should not fault: the host is asked to map it … */
 #define FAULTS_MAX (1u << 16) /* … and does not */
 
-struct linux_mutex linux_memory_lock;
+static struct linux_mutex memory_lock;
+static uint32_t toucher; /* the thread that touches the program's memory with the lock; 0: none */
 uint64_t linux_place_limit;
 static uint64_t break_now;
+
+void linux_memory_take(void)
+{
+    linux_mutex_take(&memory_lock);
+}
+
+void linux_memory_give(void)
+{
+    struct cella_open *dead[LINUX_DEAD_MAX];
+    const uint32_t count = linux_space_take_dead(dead);
+    linux_mutex_give(&memory_lock);
+    for (uint32_t i = 0; i < count; i++) {
+        cella_open_put(dead[i]);
+    }
+}
+
+void linux_memory_touches(bool now)
+{
+    __atomic_store_n(&toucher, now ? cella_td_self()->tid : 0, __ATOMIC_RELAXED);
+}
 
 bool linux_in_space(uint64_t start, uint64_t size)
 {
@@ -86,9 +107,9 @@ static bool range_covered(uint64_t address, uint64_t size, uint32_t rights)
     if (!linux_in_space(address, size)) {
         return false;
     }
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const bool covered = linux_space_covers(address, address + size, rights);
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return covered;
 }
 
@@ -177,7 +198,11 @@ int linux_memory_fault(uint64_t address, uint32_t error)
                                                           : LINUX_PROT_READ;
     struct linux_area filled = {.file = NULL};
     int code = 0;
-    linux_mutex_take(&linux_memory_lock);
+    if (__atomic_load_n(&toucher, __ATOMIC_RELAXED) == cella_td_self()->tid) {
+        cella_trace("the host keeps a page of a mapping away:", address);
+        cella_kernel_abort(CELLA_ABORT_HOST);
+    }
+    linux_memory_take();
     const struct linux_area *area = linux_space_find(address);
     if (!area || area->start > address) {
         code = LINUX_SEGV_MAPERR;
@@ -189,7 +214,7 @@ int linux_memory_fault(uint64_t address, uint32_t error)
     } else {
         code = zeros_fault(area, address);
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     if (filled.file) {
         code = linux_file_fault(&filled, address);
         cella_open_put(filled.file);
@@ -240,7 +265,7 @@ long linux_map_zeros(uint64_t hint, uint64_t size, uint64_t flags, struct linux_
     if ((flags & MAP_FIXED) != 0 && linux_in_space(hint, size)) {
         linux_shared_release(hint, hint + size);
     }
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     long result = place_find(hint, size, flags, &at);
     if (result == 0) {
         area.start = at;
@@ -252,25 +277,25 @@ long linux_map_zeros(uint64_t hint, uint64_t size, uint64_t flags, struct linux_
             result = -ENOMEM;
         }
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return result != 0 ? result : (long)at;
 }
 
 bool linux_protect(uint64_t start, uint64_t end, uint32_t rights)
 {
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const bool done = linux_space_protect(start, end, rights) &&
                       linux_pages_rights(start, end, linux_page_rights(rights));
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return done;
 }
 
 void linux_unmap(uint64_t start, uint64_t end)
 {
     linux_shared_release(start, end);
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     (void)vacate(start, end);
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
 }
 
 /* ------------------------------------------------------------------ calls */
@@ -326,7 +351,7 @@ static long call_mprotect(const struct cella_regs *regs)
     if (!rights_are_allowed(rights)) {
         return -EACCES;
     }
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     long result = -ENOMEM;
     if (linux_space_covers(start, start + size, 0)) {
         result =
@@ -336,7 +361,7 @@ static long call_mprotect(const struct cella_regs *regs)
                 ? 0
                 : -ENOMEM;
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return result;
 }
 
@@ -345,7 +370,7 @@ static long advise_drop(uint64_t start, uint64_t end)
 {
     long result = 0;
     linux_shared_sync(start, end);
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     for (uint64_t at = start; at < end;) {
         const struct linux_area *area = linux_space_find(at);
         if (!area || area->start >= end) {
@@ -362,7 +387,7 @@ static long advise_drop(uint64_t start, uint64_t end)
         }
         at = until;
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return result;
 }
 
@@ -401,7 +426,7 @@ static long call_madvise(const struct cella_regs *regs)
 static long call_brk(uint64_t wanted)
 {
     const uint64_t start = cella_linux_program->break_start;
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     if (wanted >= start && wanted - start <= BREAK_MAX) {
         const uint64_t old_end = LINUX_PAGE_UP(break_now), end = LINUX_PAGE_UP(wanted);
         const struct linux_area more = {.start = old_end,
@@ -417,14 +442,14 @@ static long call_brk(uint64_t wanted)
         }
     }
     const uint64_t now = break_now;
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return (long)now;
 }
 
 /* An area that holds all of [start, end), cut to it, with a reference of its file for the caller. */
 static bool area_of(uint64_t start, uint64_t end, struct linux_area *ret_area)
 {
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const struct linux_area *area = linux_space_find(start);
     const bool whole = area && area->start <= start && area->end >= end;
     if (whole) {
@@ -436,7 +461,7 @@ static bool area_of(uint64_t start, uint64_t end, struct linux_area *ret_area)
             atomic_fetch_add(&area->file->references, 1);
         }
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return whole;
 }
 
@@ -444,9 +469,9 @@ static bool area_of(uint64_t start, uint64_t end, struct linux_area *ret_area)
 static void pages_copy(uint64_t from, uint64_t size, uint64_t to)
 {
     for (uint64_t done = 0; done < size; done += SGX_PAGE_SIZE) {
-        linux_mutex_take(&linux_memory_lock);
+        linux_memory_take();
         const bool exists = linux_page_exists(from + done);
-        linux_mutex_give(&linux_memory_lock);
+        linux_memory_give();
         if (exists) {
             __builtin_memcpy((void *)(to + done), (const void *)(from + done), SGX_PAGE_SIZE);
         }
@@ -547,10 +572,10 @@ static long call_mincore(const struct cella_regs *regs)
     if (!cella_user_writable(ARG2(regs), count)) {
         return -EFAULT;
     }
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const bool covered = linux_in_space(start, count * SGX_PAGE_SIZE) &&
                          linux_space_covers(start, start + count * SGX_PAGE_SIZE, 0);
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     if (!covered) {
         return -ENOMEM;
     }
@@ -566,10 +591,10 @@ long linux_range_check(const struct cella_regs *regs)
     if (ARG0(regs) % SGX_PAGE_SIZE != 0) {
         return -EINVAL;
     }
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const bool covered = size == 0 || (linux_in_space(ARG0(regs), size) &&
                                        linux_space_covers(ARG0(regs), ARG0(regs) + size, 0));
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return covered ? 0 : -ENOMEM;
 }
 
@@ -636,7 +661,7 @@ void cella_linux_user_pages_free(uint64_t at, uint64_t size)
 
 bool cella_linux_area_get(uint32_t index, struct linux_area *ret_area)
 {
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const struct linux_area *area = linux_space_at(index);
     if (area) {
         *ret_area = *area;
@@ -644,6 +669,6 @@ bool cella_linux_area_get(uint32_t index, struct linux_area *ret_area)
             atomic_fetch_add(&area->file->references, 1);
         }
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return area != NULL;
 }

@@ -21,8 +21,12 @@
     (128u * SGX_PAGE_SIZE) /* … and up to so many for threads that go through their memory */
 
 /* memory.c */
-extern CELLA_KERNEL struct linux_mutex linux_memory_lock; /* of areas and pages */
-extern CELLA_KERNEL uint64_t linux_place_limit;           /* mmap finds places below it */
+/* The lock of areas and pages. No file is closed with it: giving it does that for what was unmapped meanwhile. */
+CELLA_KERNEL void linux_memory_take(void);
+CELLA_KERNEL void linux_memory_give(void);
+/* With the lock, around the only accesses to the program's memory that are made with it: a fault there ends the enclave. */
+CELLA_KERNEL void linux_memory_touches(bool now);
+extern CELLA_KERNEL uint64_t linux_place_limit; /* mmap finds places below it */
 CELLA_KERNEL bool linux_in_space(uint64_t start, uint64_t size);
 /* The processor has no pages that can be written and not read. */
 CELLA_KERNEL uint32_t linux_page_rights(uint32_t rights);

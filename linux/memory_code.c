@@ -98,7 +98,7 @@ static uint64_t inward(const struct mapped_code *code, uint64_t rip)
 uint64_t linux_code_outward(uint64_t rip)
 {
     uint64_t result = rip;
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const struct linux_area *own = linux_space_find(rip);
     const bool may = own && own->start <= rip && (own->flags & LINUX_AREA_IMAGE) != 0;
     for (uint32_t i = 0; may && result == rip && i < linux_space_count(); i++) {
@@ -108,14 +108,14 @@ uint64_t linux_code_outward(uint64_t rip)
             result = outward(&code, rip);
         }
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return result;
 }
 
 uint64_t linux_code_inward(uint64_t rip)
 {
     uint64_t result = rip;
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const struct linux_area *own = linux_space_find(rip);
     const bool may = own && own->start <= rip && own->file && (own->rights & LINUX_PROT_EXEC) != 0;
     for (uint32_t i = 0; may && result == rip && i < linux_space_count(); i++) {
@@ -125,6 +125,6 @@ uint64_t linux_code_inward(uint64_t rip)
             result = inward(&code, rip);
         }
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return result;
 }

@@ -31,11 +31,11 @@ static void trampolines_map(const struct cella_program_patches *patches, uint64_
 
 static bool trampolines_are_at(uint64_t at)
 {
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     const struct linux_area *area = linux_space_find(at);
     const bool are = area && area->start == at && (area->flags & LINUX_AREA_IMAGE) != 0 &&
                      area->rights == (LINUX_PROT_READ | LINUX_PROT_EXEC);
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return are;
 }
 
@@ -132,9 +132,9 @@ int linux_file_fault(const struct linux_area *area, uint64_t address)
         if (patches && (area->rights & LINUX_PROT_EXEC) != 0) {
             sites_write(patches, bytes, offset, size, start);
         }
-        linux_mutex_take(&linux_memory_lock);
+        linux_memory_take();
         code = pages_fill(area, start, start + LINUX_PAGE_UP((uint64_t)count), bytes);
-        linux_mutex_give(&linux_memory_lock);
+        linux_memory_give();
     }
     cella_pages_free(bytes, size);
     return code;
@@ -184,10 +184,10 @@ long linux_file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
     uint64_t hint = ARG0(regs);
     uint64_t fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
     if (first) { /* room for the trampolines behind it */
-        linux_mutex_take(&linux_memory_lock);
+        linux_memory_take();
         hint = linux_space_place(patches->span + LINUX_PAGE_UP(patches->trampolines_size),
                                  linux_place_limit);
-        linux_mutex_give(&linux_memory_lock);
+        linux_memory_give();
         fixed = hint != 0 ? MAP_FIXED_NOREPLACE : 0;
     }
     const struct linux_area area = {
@@ -206,7 +206,7 @@ long linux_file_map(struct cella_regs *regs, uint64_t size, uint32_t rights)
 static bool shared_next(uint64_t *at, uint64_t end, struct linux_area *ret_area)
 {
     bool found = false;
-    linux_mutex_take(&linux_memory_lock);
+    linux_memory_take();
     while (!found && *at < end) {
         const struct linux_area *area = linux_space_find(*at);
         if (!area || area->start >= end) {
@@ -221,7 +221,7 @@ static bool shared_next(uint64_t *at, uint64_t end, struct linux_area *ret_area)
         }
         *at = area->end;
     }
-    linux_mutex_give(&linux_memory_lock);
+    linux_memory_give();
     return found;
 }
 
@@ -257,45 +257,56 @@ long linux_file_sync(const struct cella_regs *regs)
 
 /* ------------------------------------------------------------------ for the file behind a mapping */
 
-bool linux_memory_has(uint64_t address)
+/*
+ * Under the lock: the area in which `at` is byte `offset` of a shared mapping of `open`, with its page there. NULL: it is
+ * something else by now, or was never touched.
+ */
+static const struct linux_area *page_of(const struct cella_open *open, uint64_t offset, uint64_t at)
 {
-    linux_mutex_take(&linux_memory_lock);
-    const bool has = address < CELLA_PROGRAM_KERNEL && linux_page_exists(LINUX_PAGE_DOWN(address));
-    linux_mutex_give(&linux_memory_lock);
-    return has;
+    if (at >= CELLA_PROGRAM_KERNEL || !linux_page_exists(LINUX_PAGE_DOWN(at))) {
+        return NULL;
+    }
+    const struct linux_area *area = linux_space_find(at);
+    return area && area->start <= at && area->file == open &&
+                   (area->flags & LINUX_AREA_SHARED) != 0 &&
+                   area->offset + (at - area->start) == offset
+               ? area
+               : NULL;
 }
 
-/* Bytes within one page, which exists. Under the lock. */
-static bool page_put(uint64_t at, const uint8_t *from, uint64_t size)
+/* Under the lock: what is copied is there, with `wanted` rights for the time being. A fault is the host's doing. */
+static bool page_copy(const struct linux_area *area, uint64_t at, uint32_t wanted, void *to,
+                      const void *from, uint64_t size)
 {
     const uint64_t page = LINUX_PAGE_DOWN(at);
-    const struct linux_area *area = linux_space_find(at);
-    if (!area || area->start > at) {
-        return false;
-    }
     const uint32_t rights = linux_page_rights(area->rights);
-    if (!linux_pages_rights(page, page + SGX_PAGE_SIZE,
-                            rights | LINUX_PROT_READ | LINUX_PROT_WRITE)) {
+    if (!linux_pages_rights(page, page + SGX_PAGE_SIZE, rights | wanted)) {
         return false;
     }
-    __builtin_memcpy((void *)at, from, size); /* it is there and can be written: no fault */
+    linux_memory_touches(true);
+    __builtin_memcpy(to, from, size);
+    linux_memory_touches(false);
     return linux_pages_rights(page, page + SGX_PAGE_SIZE, rights);
 }
 
-/* Into pages of the program that it may not be able to write itself; what was never touched is filled when it is. */
-bool linux_memory_put(uint64_t to, const void *from, uint64_t size)
+bool linux_memory_get(void *to, struct cella_open *open, uint64_t offset, uint64_t at,
+                      uint64_t size)
 {
-    bool good = true;
-    for (uint64_t done = 0; good && done < size;) {
-        const uint64_t at = to + done;
-        const uint64_t left = LINUX_PAGE_DOWN(at) + SGX_PAGE_SIZE - at;
-        const uint64_t part = size - done < left ? size - done : left;
-        linux_mutex_take(&linux_memory_lock);
-        if (at < CELLA_PROGRAM_KERNEL && linux_page_exists(LINUX_PAGE_DOWN(at))) {
-            good = page_put(at, (const uint8_t *)from + done, part);
-        }
-        linux_mutex_give(&linux_memory_lock);
-        done += part;
+    linux_memory_take();
+    const struct linux_area *area = page_of(open, offset, at);
+    const bool done = area && page_copy(area, at, LINUX_PROT_READ, to, (const void *)at, size);
+    linux_memory_give();
+    return done;
+}
+
+void linux_memory_put(struct cella_open *open, uint64_t offset, uint64_t at, const void *from,
+                      uint64_t size)
+{
+    linux_memory_take();
+    const struct linux_area *area = page_of(open, offset, at);
+    if (area && !page_copy(area, at, LINUX_PROT_READ | LINUX_PROT_WRITE, (void *)at, from, size)) {
+        cella_trace("a mapping does not get what was written to its file:", at);
+        cella_kernel_abort(CELLA_ABORT_HOST);
     }
-    return good;
+    linux_memory_give();
 }

@@ -10,6 +10,8 @@
 
 static struct linux_area *areas;
 static uint32_t area_count, area_capacity;
+static struct cella_open *dead[LINUX_DEAD_MAX];
+static uint32_t dead_count;
 
 cella_result linux_space_init(void)
 {
@@ -90,11 +92,37 @@ static bool is_alike(const struct linux_area *a, const struct linux_area *b)
     return !a->file || a->offset + (a->end - a->start) == b->offset;
 }
 
+/*
+ * Under the memory lock no file is closed: that may wait for others who touch the program's memory. The last reference is
+ * put by, for linux_memory_give.
+ */
 static void file_release(const struct linux_area *area)
 {
-    if (area->file) {
-        cella_open_put(area->file);
+    struct cella_open *open = area->file;
+    if (!open) {
+        return;
     }
+    uint32_t count = atomic_load(&open->references);
+    while (count > 1) {
+        if (atomic_compare_exchange_weak(&open->references, &count, count - 1)) {
+            return;
+        }
+    }
+    if (dead_count == LINUX_DEAD_MAX) { /* more files than anybody has mapped at once */
+        cella_open_put(open);
+        return;
+    }
+    dead[dead_count++] = open;
+}
+
+uint32_t linux_space_take_dead(struct cella_open **ret_dead)
+{
+    const uint32_t count = dead_count;
+    for (uint32_t i = 0; i < count; i++) {
+        ret_dead[i] = dead[i];
+    }
+    dead_count = 0;
+    return count;
 }
 
 /* Joins areas[at] and the next one where they are alike. */

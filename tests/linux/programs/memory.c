@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -168,6 +169,57 @@ static void test_remap_file(void)
     close(fd);
 }
 
+static volatile int remaps_end;
+
+/* Reads and writes the file all the time: what was stored in mappings comes, what is written goes there. */
+static void *file_user(void *argument)
+{
+    const int fd = *(const int *)argument;
+    static char bytes[4 * PAGE];
+    long bad = 0;
+    while (!remaps_end) {
+        if (pread(fd, bytes, sizeof(bytes), 0) != (long)sizeof(bytes)) {
+            bad++;
+        }
+        for (size_t i = 0; i < sizeof(bytes); i++) {
+            bad += bytes[i] != 'f';
+        }
+        bad += pwrite(fd, bytes, sizeof(bytes), 0) != (long)sizeof(bytes);
+    }
+    return (void *)bad;
+}
+
+/* A mapping of a file gives its place to others while the file is used: neither has anything of the other's. */
+static void test_remap_race(void)
+{
+    pthread_t user;
+    long bad = 0;
+    void *file_bad = NULL;
+    static char bytes[4 * PAGE];
+    int fd = (int)syscall(SYS_memfd_create, "race", 0);
+    memset(bytes, 'f', sizeof(bytes));
+    if (fd < 0 || pwrite(fd, bytes, sizeof(bytes), 0) != (long)sizeof(bytes)) {
+        printf("no file\n");
+        return;
+    }
+    pthread_create(&user, NULL, file_user, &fd);
+    char *at = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    for (int round = 0; round < 300; round++) {
+        memset(at, 'f', 4 * PAGE);
+        mmap(at, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        memset(at, 'a', 4 * PAGE);
+        for (size_t i = 0; i < 4 * PAGE; i++) {
+            bad += at[i] != 'a';
+        }
+        mmap(at, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+    }
+    remaps_end = 1;
+    pthread_join(user, &file_bad);
+    printf("remapped: %ld and %ld strange bytes\n", bad, (long)file_bad);
+    munmap(at, 4 * PAGE);
+    close(fd);
+}
+
 /* What a mapping holds that nobody can read moves, too. */
 static void test_remap_closed(void)
 {
@@ -263,6 +315,7 @@ int main(void)
     test_remap();
     test_remap_file();
     test_remap_closed();
+    test_remap_race();
     test_break();
     test_bad_addresses();
     test_read_only_answers();
