@@ -192,7 +192,7 @@ const char *fs_system_host_name(void)
 void fs_system_signals(uint64_t ret_masks[4])
 {
     const struct linux_thread *thread = linux_thread_self();
-    ret_masks[0] = atomic_load(&thread->pending);
+    ret_masks[0] = atomic_load(&thread->pending.bits);
     ret_masks[1] = thread->td->signal_mask;
     ret_masks[2] = ret_masks[3] = 0;
 }

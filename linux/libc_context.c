@@ -1,13 +1,14 @@
 /*
  * The kernel's own libc: its start, its one context, its system calls.
  * Side: enclave. Called by the parts of linux/ that stand on libcrypto. Only in the full program kernel.
- * Never lets that libc open a file or a socket: what it asks for is memory, randomness and its own identity.
+ * Never lets that libc open a file or a socket: what it asks for is memory, randomness, time and its own identity.
  */
 #include "linux/libc_context.h"
 
 #include "linux/linux.h"
 
 #define STACK_SIZE (512u << 10)
+#define NANOSECONDS 1000000000ull
 
 long cella_linux_libc_enter(long (*function)(void *), void *argument, uint64_t stack,
                             uint64_t fs_base) CELLA_KERNEL;
@@ -41,13 +42,34 @@ long cella_linux_libc(long (*function)(void *), void *argument)
     return result;
 }
 
+/* The time as the program has it. Addresses are the libc's own. */
+static bool clock_calls(const struct cella_regs *regs, long *ret_result)
+{
+    const bool is_clock = regs->rax == __NR_clock_gettime;
+    if (!is_clock && regs->rax != __NR_gettimeofday && regs->rax != __NR_time) {
+        return false;
+    }
+    const uint64_t now = linux_clock_now(!is_clock || ARG0(regs) == 0);
+    int64_t *to = (int64_t *)(is_clock ? ARG1(regs) : ARG0(regs));
+    const uint64_t unit = regs->rax == __NR_gettimeofday ? 1000 : 1;
+    *ret_result = regs->rax == __NR_time ? (long)(now / NANOSECONDS) : 0;
+    if (to) {
+        to[0] = (int64_t)(now / NANOSECONDS);
+        if (regs->rax != __NR_time) {
+            to[1] = (int64_t)(now % NANOSECONDS / unit);
+        }
+    }
+    return true;
+}
+
 bool cella_kernel_own_syscall(struct cella_regs *regs, long *ret_result)
 {
     if (cella_td_self()->is_programs_call) {
         return false;
     }
     *ret_result = -ENOSYS;
-    (void)(cella_libc_thread(regs, ret_result) || cella_libc_memory(regs, ret_result) ||
-           cella_libc_console(regs, ret_result) || cella_libc_process(regs, ret_result));
+    (void)(clock_calls(regs, ret_result) || cella_libc_thread(regs, ret_result) ||
+           cella_libc_memory(regs, ret_result) || cella_libc_console(regs, ret_result) ||
+           cella_libc_process(regs, ret_result));
     return true;
 }

@@ -37,13 +37,31 @@ struct linux_signal_info {
     uint32_t overrun;
 };
 
+/* signal_queue.c: what is pending for a thread or for the process. */
+struct linux_pending {
+    _Atomic uint64_t bits; /* signal N is bit N - 1 */
+    struct linux_signal_info
+        info[LINUX_SIGNAL_COUNT + 1]; /* of the first of each, while its bit is set */
+    uint32_t queue;                   /* further real-time signals */
+};
+enum linux_pended {
+    LINUX_PENDED_NEW,
+    LINUX_PENDED_ALREADY, /* that it is there says it all */
+    LINUX_PENDED_FULL,    /* it is there, and this one is lost */
+};
+CELLA_KERNEL enum linux_pended linux_pending_add(struct linux_pending *pending, uint32_t number,
+                                                 const struct linux_signal_info *info);
+/* The lowest pending signal that is in `of`, taken off; 0: none. */
+CELLA_KERNEL uint32_t linux_pending_take(struct linux_pending *pending, uint64_t of,
+                                         struct linux_signal_info *ret_info);
+CELLA_KERNEL void linux_pending_drop(struct linux_pending *pending, uint64_t of);
+
 /* A thread of the program, on one TCS. Those of a slot are kept for the slot's next thread. */
 struct linux_thread {
     struct cella_td *td;
-    _Atomic uint64_t pending;
-    struct linux_signal_info info[LINUX_SIGNAL_COUNT + 1];
-    struct cella_lock lock; /* of pending and info */
-    uint64_t saved_mask;    /* to be put back when signals have been looked at */
+    struct linux_pending pending;
+    _Atomic uint64_t waits_for; /* what rt_sigtimedwait wants: pends though it is ignored */
+    uint64_t saved_mask;        /* to be put back when signals have been looked at */
     bool has_saved_mask;
     bool is_running; /* between clone and exit */
     struct linux_altstack altstack;
@@ -171,9 +189,10 @@ CELLA_KERNEL _Noreturn void linux_process_end(uint64_t reason);
 
 /* signal.c */
 CELLA_KERNEL bool linux_signal_syscall(struct cella_regs *regs, long *ret_result);
-CELLA_KERNEL void linux_signal_send(struct linux_thread *thread, uint32_t number,
+/* false: no room for one more of its kind, whose information is lost. */
+CELLA_KERNEL bool linux_signal_send(struct linux_thread *thread, uint32_t number,
                                     const struct linux_signal_info *info);
-CELLA_KERNEL void linux_signal_send_process(uint32_t number, const struct linux_signal_info *info);
+CELLA_KERNEL bool linux_signal_send_process(uint32_t number, const struct linux_signal_info *info);
 /* A fault of the program: delivered at once, to this thread; death where it is blocked or ignored. */
 CELLA_KERNEL void linux_signal_fault(struct cella_trap *trap, uint32_t number, int32_t code,
                                      uint64_t address);
@@ -190,6 +209,9 @@ CELLA_KERNEL void linux_signal_thread_new(struct linux_thread *thread);
 CELLA_KERNEL uint64_t linux_signal_pending(void);
 CELLA_KERNEL uint32_t linux_signal_take(uint64_t of, struct linux_signal_info *ret_info);
 
+/* timer.c: the signal of a timer is delivered, with so many that came while it was pending. */
+CELLA_KERNEL void linux_timer_delivered(uint32_t timer, uint32_t overrun);
+
 /* signalfd.c */
 CELLA_KERNEL bool linux_signalfd_syscall(struct cella_regs *regs, long *ret_result);
 CELLA_KERNEL void linux_signalfd_notify(uint32_t number);
@@ -202,6 +224,9 @@ bool linux_netlink_syscall(struct cella_regs *regs, long *ret_result);
 struct linux_action {
     uint64_t handler, flags, restorer, mask;
 };
+/* A siginfo_t. */
+CELLA_KERNEL void linux_signal_info_fill(uint8_t info[128], uint32_t number,
+                                         const struct linux_signal_info *from);
 /* Lays a frame on the program's stack and points `regs` at the handler. `xsave` NULL: vector state is still in the
  * registers. false: there is no stack. */
 CELLA_KERNEL bool linux_frame_push(struct cella_regs *regs, const void *xsave, uint32_t number,

@@ -132,6 +132,10 @@ bool cella_program_writable(uint64_t address, uint64_t size)
 static int page_is_kept_away(uint64_t page, uint32_t rights)
 {
     struct linux_thread *thread = linux_thread_self();
+    if (!thread) { /* one of the kernel's own: it has no patience */
+        cella_trace("the host keeps a page away from the kernel:", page);
+        cella_kernel_abort(CELLA_ABORT_HOST);
+    }
     if (thread->fault_page != page) {
         thread->fault_page = page;
         thread->fault_count = 0;
@@ -151,6 +155,9 @@ static int page_is_kept_away(uint64_t page, uint32_t rights)
 static uint64_t window_next(uint64_t page)
 {
     struct linux_thread *thread = linux_thread_self();
+    if (!thread) { /* one of the kernel's own */
+        return LINUX_FAULT_WINDOW;
+    }
     const uint64_t start = page & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
     const bool goes_on = start == thread->window_end && thread->window_size != 0;
     const uint64_t twice = (uint64_t)thread->window_size * 2;

@@ -24,6 +24,7 @@
 #define SECONDS_MAX (1ll << 33)
 #define SI_USER 0
 #define SI_TKILL (-6)
+#define SI_TIMER (-2)
 #define BIT(number) (1ull << ((number)-1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
 /* HUP INT QUIT USR1 USR2 TERM WINCH: what the outside may ask for. */
@@ -33,13 +34,13 @@
     (BIT(17) | BIT(18) | BIT(23) | BIT(28) | BIT(19) | BIT(20) | BIT(21) | BIT(22))
 
 static struct linux_action actions[LINUX_SIGNAL_COUNT + 1];
-static _Atomic uint64_t process_pending;
-static struct linux_signal_info process_info[LINUX_SIGNAL_COUNT + 1];
+static struct linux_pending process_pending;
 static struct cella_lock action_lock;
 
 void linux_signal_thread_new(struct linux_thread *thread)
 {
-    atomic_store(&thread->pending, 0);
+    linux_pending_drop(&thread->pending, ~0ull);
+    atomic_store(&thread->waits_for, 0);
     thread->has_saved_mask = false;
     thread->is_interrupted = false;
     thread->altstack = (struct linux_altstack){.flags = SS_DISABLE};
@@ -53,7 +54,7 @@ static bool is_ignored(uint32_t number)
 
 static uint64_t deliverable(const struct linux_thread *thread)
 {
-    return (atomic_load(&thread->pending) | atomic_load(&process_pending)) &
+    return (atomic_load(&thread->pending.bits) | atomic_load(&process_pending.bits)) &
            ~thread->td->signal_mask;
 }
 
@@ -83,55 +84,71 @@ void linux_signal_mask_set(struct linux_thread *thread, uint64_t mask)
     linux_signal_pass_on(mask & ~before);
 }
 
-void linux_signal_send(struct linux_thread *thread, uint32_t number,
-                       const struct linux_signal_info *info)
+/* Whether nobody will ever see it: it is ignored, and this thread would take it at once. */
+static bool is_nothing(struct linux_thread *thread, uint32_t number)
 {
-    cella_lock_take(&thread->lock);
-    const bool is_new = (atomic_load(&thread->pending) & BIT(number)) == 0;
-    if (is_new) {
-        thread->info[number] = *info;
-    }
-    cella_lock_give(&thread->lock);
-    if (is_new) {
-        atomic_fetch_or(&thread->pending, BIT(number));
-        linux_signalfd_notify(number);
-    }
-    if ((deliverable(thread) & BIT(number)) != 0 && !is_ignored(number)) {
-        linux_thread_kick(thread);
-    }
+    return is_ignored(number) &&
+           ((thread->td->signal_mask | atomic_load(&thread->waits_for)) & BIT(number)) == 0;
 }
 
-void linux_signal_send_process(uint32_t number, const struct linux_signal_info *info)
+bool linux_signal_send(struct linux_thread *thread, uint32_t number,
+                       const struct linux_signal_info *info)
+{
+    if (is_nothing(thread, number)) {
+        return true;
+    }
+    const enum linux_pended pended = linux_pending_add(&thread->pending, number, info);
+    if (pended == LINUX_PENDED_NEW) {
+        linux_signalfd_notify(number);
+    }
+    if ((deliverable(thread) & BIT(number)) != 0) {
+        linux_thread_kick(thread);
+    }
+    return pended != LINUX_PENDED_FULL;
+}
+
+/* This thread when it can take it; else the first that does not block it. *ret_nothing: nobody blocks it, and it is ignored. */
+static struct linux_thread *receiver_choose(uint32_t number, bool *ret_nothing)
 {
     struct linux_thread *self = linux_thread_self();
     struct linux_thread *chosen = NULL;
-    cella_lock_take(&action_lock);
-    process_info[number] = *info;
-    cella_lock_give(&action_lock);
-    atomic_fetch_or(&process_pending, BIT(number));
-    linux_signalfd_notify(number);
-    if (is_ignored(number)) {
-        return;
-    }
-    /* This thread when it can; else the first that does not block it. */
-    if (self && (self->td->signal_mask & BIT(number)) == 0) {
-        chosen = self;
-    }
-    for (uint32_t slot = 0; !chosen && slot < cella_image_info.thread_count; slot++) {
+    *ret_nothing = true;
+    for (uint32_t slot = 0; slot < cella_image_info.thread_count; slot++) {
         struct linux_thread *thread = linux_thread_at(slot);
-        if (thread && (thread->td->signal_mask & BIT(number)) == 0) {
+        if (!thread) {
+            continue;
+        }
+        *ret_nothing = *ret_nothing && is_nothing(thread, number);
+        if ((!chosen || thread == self) && (thread->td->signal_mask & BIT(number)) == 0) {
             chosen = thread;
         }
     }
+    return chosen;
+}
+
+bool linux_signal_send_process(uint32_t number, const struct linux_signal_info *info)
+{
+    bool nothing;
+    struct linux_thread *chosen = receiver_choose(number, &nothing);
+    if (nothing) {
+        return true;
+    }
+    const enum linux_pended pended = linux_pending_add(&process_pending, number, info);
+    if (pended == LINUX_PENDED_NEW) {
+        linux_signalfd_notify(number);
+    }
+    chosen =
+        receiver_choose(number, &nothing); /* who blocks it may have changed before it was there */
     if (chosen) {
         linux_thread_kick(chosen);
     }
+    return pended != LINUX_PENDED_FULL;
 }
 
 /* For each thread that can take one of them: the one that was called to take it may have been this. */
 void linux_signal_pass_on(uint64_t of)
 {
-    const uint64_t left = atomic_load(&process_pending) & of;
+    const uint64_t left = atomic_load(&process_pending.bits) & of;
     for (uint32_t slot = 0; left != 0 && slot < cella_image_info.thread_count; slot++) {
         struct linux_thread *thread = linux_thread_at(slot);
         if (thread && thread != linux_thread_self() && (left & ~thread->td->signal_mask) != 0) {
@@ -148,7 +165,7 @@ static void outside_take(void)
     while (asked != 0) {
         const uint32_t number = (uint32_t)__builtin_ctzll(asked) + 1;
         asked &= asked - 1;
-        linux_signal_send_process(number, &info);
+        (void)linux_signal_send_process(number, &info);
     }
 }
 
@@ -156,24 +173,17 @@ static void outside_take(void)
 static uint32_t signal_take(struct linux_thread *thread, uint64_t of,
                             struct linux_signal_info *ret_info)
 {
-    for (;;) {
-        const uint64_t own = atomic_load(&thread->pending) & of;
-        const uint64_t all = own | (atomic_load(&process_pending) & of);
-        if (all == 0) {
-            return 0;
-        }
-        const uint32_t number = (uint32_t)__builtin_ctzll(own != 0 ? own : all) + 1;
-        _Atomic uint64_t *from = own != 0 ? &thread->pending : &process_pending;
-        *ret_info = own != 0 ? thread->info[number] : process_info[number];
-        if ((atomic_fetch_and(from, ~BIT(number)) & BIT(number)) != 0) {
-            return number;
-        }
+    uint32_t number = linux_pending_take(&thread->pending, of, ret_info);
+    number = number != 0 ? number : linux_pending_take(&process_pending, of, ret_info);
+    if (number != 0 && ret_info->code == SI_TIMER) {
+        linux_timer_delivered(ret_info->timer, ret_info->overrun);
     }
+    return number;
 }
 
 uint64_t linux_signal_pending(void)
 {
-    return atomic_load(&linux_thread_self()->pending) | atomic_load(&process_pending);
+    return atomic_load(&linux_thread_self()->pending.bits) | atomic_load(&process_pending.bits);
 }
 
 uint32_t linux_signal_take(uint64_t of, struct linux_signal_info *ret_info)
@@ -306,6 +316,18 @@ void linux_signal_fault(struct cella_trap *trap, uint32_t number, int32_t code, 
 
 /* ------------------------------------------------------------------ calls */
 
+/* What is ignored from now on does not wait for better days (sigaction(2), POSIX). */
+static void pending_forget(uint32_t number)
+{
+    linux_pending_drop(&process_pending, BIT(number));
+    for (uint32_t slot = 0; slot < cella_image_info.thread_count; slot++) {
+        struct linux_thread *thread = linux_thread_at(slot);
+        if (thread) {
+            linux_pending_drop(&thread->pending, BIT(number));
+        }
+    }
+}
+
 static long call_action(uint64_t number, uint64_t action, uint64_t old, uint64_t size)
 {
     if (size != 8 || number < 1 || number > LINUX_SIGNAL_COUNT ||
@@ -327,6 +349,9 @@ static long call_action(uint64_t number, uint64_t action, uint64_t old, uint64_t
         actions[number] = wanted;
     }
     cella_lock_give(&action_lock);
+    if (action != 0 && is_ignored((uint32_t)number)) {
+        pending_forget((uint32_t)number);
+    }
     if (old != 0) {
         *(struct linux_action *)old = before;
     }
@@ -407,8 +432,9 @@ static long send_to_process(int64_t process, uint64_t number, const struct linux
     if (process != PROCESS_ID && process != 0 && process != -1 && process != -(int64_t)PROCESS_ID) {
         return -ESRCH;
     }
-    if (number != 0) {
-        linux_signal_send_process((uint32_t)number, info);
+    if (number != 0 && !linux_signal_send_process((uint32_t)number, info) &&
+        info->code != SI_USER) {
+        return -EAGAIN;
     }
     return 0;
 }
@@ -423,8 +449,9 @@ static long send_to_thread(uint64_t group, uint64_t tid, uint64_t number,
     if (!thread || (group != 0 && group != PROCESS_ID)) {
         return -ESRCH;
     }
-    if (number != 0) {
-        linux_signal_send(thread, (uint32_t)number, info);
+    if (number != 0 && !linux_signal_send(thread, (uint32_t)number, info) &&
+        info->code != SI_USER) {
+        return -EAGAIN;
     }
     return 0;
 }
@@ -485,6 +512,7 @@ static uint32_t wanted_wait(struct linux_thread *thread, uint64_t wanted, uint64
 {
     const uint64_t mask = thread->td->signal_mask;
     uint32_t number = 0;
+    atomic_store(&thread->waits_for, wanted);
     for (bool is_over = false; number == 0 && !is_over;) {
         struct libc_timespec time = {.seconds = 86400};
         __atomic_store_n(&thread->td->signal_mask, mask & ~wanted, __ATOMIC_SEQ_CST);
@@ -506,6 +534,7 @@ static uint32_t wanted_wait(struct linux_thread *thread, uint64_t wanted, uint64
         attention_check(thread);
         is_over = is_over || cella_linux_interrupted();
     }
+    atomic_store(&thread->waits_for, 0);
     return number;
 }
 
@@ -542,12 +571,7 @@ static long call_timed_wait(const struct cella_regs *regs)
         return cella_linux_interrupted() ? -EINTR : -EAGAIN;
     }
     if (ARG1(regs) != 0) {
-        cella_zero((void *)ARG1(regs), 128);
-        *(uint32_t *)ARG1(regs) = number;
-        *(int32_t *)(ARG1(regs) + 8) = info.code;
-        *(uint32_t *)(ARG1(regs) + 16) = info.process;
-        *(uint32_t *)(ARG1(regs) + 20) = info.user;
-        *(uint64_t *)(ARG1(regs) + 24) = info.value;
+        linux_signal_info_fill((uint8_t *)ARG1(regs), number, &info);
     }
     return (long)number;
 }
@@ -561,8 +585,8 @@ static long call_pending(uint64_t to, uint64_t size)
     if (!cella_user_writable(to, 8)) {
         return -EFAULT;
     }
-    *(uint64_t *)to =
-        (atomic_load(&thread->pending) | atomic_load(&process_pending)) & thread->td->signal_mask;
+    *(uint64_t *)to = (atomic_load(&thread->pending.bits) | atomic_load(&process_pending.bits)) &
+                      thread->td->signal_mask;
     return 0;
 }
 

@@ -113,7 +113,8 @@ static uint64_t address_inward(uint64_t rip)
     return linux_code_inward(rip);
 }
 
-static void info_fill(uint8_t info[128], uint32_t number, const struct linux_signal_info *from)
+void linux_signal_info_fill(uint8_t info[128], uint32_t number,
+                            const struct linux_signal_info *from)
 {
     const bool is_fault = from->code > 0 && from->process == 0 && from->user == 0;
     cella_zero(info, 128);
@@ -203,7 +204,7 @@ bool linux_frame_push(struct cella_regs *regs, const void *xsave, uint32_t numbe
     frame->context.registers.old_mask = mask;
     frame->context.registers.cr2 = number == SIG_SEGV ? info->value : 0;
     frame->context.mask = mask;
-    info_fill(frame->info, number, info);
+    linux_signal_info_fill(frame->info, number, info);
     if ((thread->altstack.flags & SS_AUTODISARM) != 0) {
         thread->altstack = (struct linux_altstack){.flags = SS_DISABLE};
     }

@@ -142,7 +142,7 @@ static void pipe_signal(struct linux_thread *thread, const struct cella_regs *re
     default:
         return;
     }
-    linux_signal_send(thread, SIGPIPE_NUMBER, &info);
+    (void)linux_signal_send(thread, SIGPIPE_NUMBER, &info);
 }
 
 static void call_trace(const struct cella_regs *regs, uint64_t number, long result)
@@ -211,7 +211,9 @@ static void kernel_fault(struct cella_trap *trap)
     cella_trace("fault in the program kernel: vector", trap->vector);
     cella_trace("  at", regs->rip);
     cella_trace("  address", trap->address);
-    cella_trace("  system call", linux_thread_self()->call);
+    if (linux_thread_self()) {
+        cella_trace("  system call", linux_thread_self()->call);
+    }
     linux_process_end(CELLA_ABORT_EXCEPTION | (uint64_t)trap->vector << 8);
 }
 

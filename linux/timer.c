@@ -83,11 +83,10 @@ static void timer_notify(struct timer *timer, uint64_t times)
         }
         return;
     }
-    timer->overrun = times > 1 ? (uint32_t)(times - 1) : 0;
     const struct linux_signal_info info = {.code =
                                                timer->kind == TIMER_POSIX ? SI_TIMER : SI_KERNEL,
                                            .timer = (uint32_t)(timer - timers),
-                                           .overrun = timer->overrun,
+                                           .overrun = (uint32_t)(times - 1),
                                            .value = timer->value};
     if (timer->notify == NOTIFY_NONE) {
         return;
@@ -95,9 +94,16 @@ static void timer_notify(struct timer *timer, uint64_t times)
     struct linux_thread *thread =
         timer->notify == NOTIFY_THREAD_ID ? linux_thread_of(timer->tid) : NULL;
     if (thread) {
-        linux_signal_send(thread, timer->number, &info);
+        (void)linux_signal_send(thread, timer->number, &info);
     } else {
-        linux_signal_send_process(timer->number, &info);
+        (void)linux_signal_send_process(timer->number, &info);
+    }
+}
+
+void linux_timer_delivered(uint32_t timer, uint32_t overrun)
+{
+    if (timers && timer < TIMERS_MAX) { /* a program may say so itself, by sigqueue */
+        __atomic_store_n(&timers[timer].overrun, overrun, __ATOMIC_RELAXED);
     }
 }
 
@@ -418,7 +424,7 @@ static bool timer_posix(struct cella_regs *regs, long *ret_result)
         return true;
     case __NR_timer_getoverrun:
         if (timer) {
-            *ret_result = timer->overrun;
+            *ret_result = (long)__atomic_load_n(&timer->overrun, __ATOMIC_RELAXED);
         }
         return true;
     case __NR_timer_delete:

@@ -344,6 +344,124 @@ static void test_about_to_wait(void)
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+/* ------------------------------------------------------------------ what waits for its time */
+
+static int values[16], value_count;
+
+static void on_value(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (value_count < 16) {
+        values[value_count++] = (number - SIGRTMIN) * 100 + info->si_value.sival_int;
+    }
+}
+
+/* Real-time signals each arrive, the lower number first, those of one number in order; others once. */
+static void test_queue(void)
+{
+    struct sigaction action = {.sa_sigaction = on_value, .sa_flags = SA_SIGINFO};
+    sigset_t set, before, pending;
+    value_count = 0;
+    sigemptyset(&set);
+    for (int i = 0; i < 3; i++) {
+        sigaction(SIGRTMIN + i, &action, NULL);
+        sigaddset(&set, SIGRTMIN + i);
+        sigaddset(&action.sa_mask, SIGRTMIN + i);
+    }
+    for (int i = 0; i < 3; i++) {
+        sigaction(SIGRTMIN + i, &action, NULL);
+    }
+    sigaddset(&set, SIGUSR1);
+    sigaction(SIGUSR1, &action, NULL);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    for (int i = 0; i < 4; i++) {
+        sigqueue(getpid(), SIGRTMIN + 2, (union sigval){.sival_int = i});
+        sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = 10 + i});
+        kill(getpid(), SIGUSR1);
+    }
+    siginfo_t info;
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, SIGRTMIN + 1);
+    const struct timespec now = {0, 0};
+    const int taken = sigtimedwait(&one, &info, &now);
+    printf("queue: waited for +%d value %d\n", taken - SIGRTMIN, info.si_value.sival_int);
+    sigpending(&pending);
+    printf("queue: pending %d%d%d\n", sigismember(&pending, SIGRTMIN),
+           sigismember(&pending, SIGRTMIN + 1), sigismember(&pending, SIGRTMIN + 2));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int sum = 0;
+    for (int i = 0; i < value_count; i++) {
+        if (values[i] < 0) { /* SIGUSR1 */
+            sum++;
+            continue;
+        }
+        printf("queue: %d\n", values[i]);
+    }
+    printf("queue: SIGUSR1 %d\n", sum);
+    signal(SIGUSR1, SIG_DFL);
+}
+
+static void *send_child(void *argument)
+{
+    usleep(50000);
+    kill(getpid(), SIGCHLD);
+    return argument;
+}
+
+/* A signal that is ignored by default is there for who waits for it. */
+static void test_wait_ignored(void)
+{
+    sigset_t set, before, pending;
+    siginfo_t info;
+    pthread_t thread;
+    signal(SIGCHLD, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    pthread_create(&thread, NULL, send_child, NULL);
+    const struct timespec limit = {5, 0};
+    printf("ignored: waited %d\n", sigtimedwait(&set, &info, &limit));
+    pthread_join(thread, NULL);
+    kill(getpid(), SIGCHLD);
+    sigpending(&pending);
+    printf("ignored: pending %d\n", sigismember(&pending, SIGCHLD));
+    signal(SIGCHLD, SIG_IGN);
+    sigpending(&pending);
+    printf("ignored: pending %d\n", sigismember(&pending, SIGCHLD));
+    signal(SIGCHLD, SIG_DFL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* A timer has one signal pending, however often it fires. */
+static void test_overrun(void)
+{
+    sigset_t set, before;
+    siginfo_t info;
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 3};
+    const struct itimerspec fast = {{0, 2000000}, {0, 2000000}}, off = {{0, 0}, {0, 0}};
+    const struct timespec now = {0, 0};
+    event.sigev_value.sival_int = 77;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+    timer_settime(timer, 0, &fast, NULL);
+    usleep(60000);
+    const int first = sigtimedwait(&set, &info, &now);
+    const int overrun = timer_getoverrun(timer);
+    printf("overrun: +%d code %d value %d overrun %s %s\n", first - SIGRTMIN, info.si_code,
+           info.si_value.sival_int, info.si_overrun > 5 ? "many" : "few",
+           overrun > 5 ? "many" : "few");
+    timer_settime(timer, 0, &off, NULL);
+    while (sigtimedwait(&set, &info, &now) > 0) {
+    }
+    printf("overrun: then %d %d\n", sigtimedwait(&set, &info, &now), errno);
+    timer_delete(timer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -361,5 +479,8 @@ int main(int argc, char **argv)
     test_about_to_wait();
     test_timers();
     test_pipe();
+    test_queue();
+    test_wait_ignored();
+    test_overrun();
     return 0;
 }
