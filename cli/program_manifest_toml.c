@@ -249,7 +249,7 @@ static const struct field g_memory[] = {
 static const struct field g_limits[] = {
     {"threads", read_threads, 0, 1, 4096},
     {"cpus", read_u32, AT(config.cpu_max), 1, 4096},
-    {"descriptors", read_u32, AT(config.descriptor_max), 16, 1 << 20},
+    {"descriptors", read_u32, AT(config.descriptor_max), 16, 65536},
     {0},
 };
 static const struct field g_network[] = {

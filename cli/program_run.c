@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "abi/call.h"
@@ -92,9 +93,20 @@ static void signals_pass(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Each open file and socket of the program's is one of this process's: as many as it may have. */
+static void descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 cella_result program_enter(cella_enclave *enclave, char **arguments, uint32_t flags,
                            int *ret_status, struct cella_error *error)
 {
+    descriptors_raise();
     CELLA_CLEANUP(cella_buffer_done) struct cella_buffer buffer = {0};
     cella_result result = input_fill(&buffer, arguments, flags);
     if (!cella_is_ok(result)) {

@@ -6,7 +6,12 @@
 #include "enclave/descriptors.h"
 
 #define OPENS_OF_SLAB (SGX_PAGE_SIZE / sizeof(struct cella_open))
-#define SLABS 32u
+#define SLABS (CELLA_DESCRIPTOR_COUNT / 32) /* objects may outlive their numbers: as many again */
+#define CHUNK 1024u
+#define CHUNKS (CELLA_DESCRIPTOR_COUNT / CHUNK)
+#define WORDS (CHUNK / 64)
+#define HANDLES_OF_PAGE (SGX_PAGE_SIZE * 8)
+#define HANDLE_PAGES 32u /* a host has no more than 2^20 */
 #define NOTIFY_MAX 32u
 
 struct slab {
@@ -17,6 +22,12 @@ _Static_assert(sizeof(struct slab) <= SGX_PAGE_SIZE, "a slab is a page");
 struct descriptor {
     struct cella_open *open;
     bool close_on_exec;
+};
+
+/* Numbers come by chunks, as they are needed; a bit says which are taken. */
+struct chunk {
+    struct descriptor descriptors[CHUNK];
+    uint64_t used[WORDS];
 };
 
 static long console_transfer(struct cella_open *open, const struct cella_transfer *transfer);
@@ -33,9 +44,13 @@ static const struct cella_open_class console_class = {
         .flags = LINUX_O_RDWR, .mode = 0020000, .serial = 1 + (number), .words = {number},         \
     }
 static struct cella_open consoles[] = {CONSOLE(0), CONSOLE(1), CONSOLE(2)};
-static struct descriptor table[CELLA_DESCRIPTOR_COUNT] = {
-    {&consoles[0], false}, {&consoles[1], false}, {&consoles[2], false}};
+static struct chunk first = {
+    .descriptors = {{&consoles[0], false}, {&consoles[1], false}, {&consoles[2], false}},
+    .used = {7}};
+static struct chunk *chunks[CHUNKS] = {&first};
 static struct slab *slabs[SLABS];
+static struct cella_open *free_opens;   /* linked by `data` */
+static uint64_t *handles[HANDLE_PAGES]; /* a bit each: open, as an object of ours */
 _Atomic uint32_t cella_descriptor_limit = CELLA_DESCRIPTOR_COUNT;
 static uint64_t serial_next = 4;
 static struct cella_lock table_lock;
@@ -81,24 +96,6 @@ static uint32_t console_ready(struct cella_open *open)
     return open->words[0] == 0 ? LINUX_POLLIN : LINUX_POLLOUT;
 }
 
-/* Under the lock. Also finds a handle that is open: two objects of ours must never be one of the host's. */
-static struct cella_open *open_free(int32_t handle, bool *ret_is_open)
-{
-    struct cella_open *found = NULL;
-    *ret_is_open = false;
-    for (uint32_t i = 0; i < SLABS && slabs[i]; i++) {
-        for (uint32_t j = 0; j < OPENS_OF_SLAB; j++) {
-            struct cella_open *open = &slabs[i]->opens[j];
-            if (atomic_load(&open->references) == 0) {
-                found = found ? found : open;
-            } else if (handle != CELLA_NO_HANDLE && open->handle == handle) {
-                *ret_is_open = true;
-            }
-        }
-    }
-    return found;
-}
-
 /* A page more of objects; its memory is taken without the lock. */
 static bool slab_add(void)
 {
@@ -107,24 +104,76 @@ static bool slab_add(void)
         return false;
     }
     cella_lock_take(&table_lock);
-    for (uint32_t i = 0; i < SLABS; i++) {
-        if (!slabs[i]) {
-            slabs[i] = slab;
-            slab = NULL;
-            break;
+    uint32_t at = 0;
+    while (at < SLABS && slabs[at]) {
+        at++;
+    }
+    const bool added = at < SLABS;
+    if (added) {
+        slabs[at] = slab;
+        for (uint32_t i = 0; i < OPENS_OF_SLAB; i++) {
+            slab->opens[i].data = free_opens;
+            free_opens = &slab->opens[i];
         }
     }
     cella_lock_give(&table_lock);
-    const bool added = slab == NULL;
-    cella_pages_free(slab, sizeof(*slab));
+    if (!added) {
+        cella_pages_free(slab, sizeof(*slab));
+    }
     return added;
+}
+
+/* Room for the bit of a handle; its memory is taken without the lock. false: none, or no handle of a host. */
+static bool handle_room(int32_t handle)
+{
+    const uint32_t index = (uint32_t)handle / HANDLES_OF_PAGE;
+    if (handle == CELLA_NO_HANDLE) {
+        return true;
+    }
+    if (handle < 0 || index >= HANDLE_PAGES) {
+        return false;
+    }
+    if (__atomic_load_n(&handles[index], __ATOMIC_ACQUIRE)) {
+        return true;
+    }
+    uint64_t *page = cella_pages_new(SGX_PAGE_SIZE);
+    uint64_t *nothing = NULL;
+    if (page && !__atomic_compare_exchange_n(&handles[index], &nothing, page, false,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        cella_pages_free(page, SGX_PAGE_SIZE);
+        return true;
+    }
+    return page != NULL;
+}
+
+/* Under the lock: two objects of ours must never be one of the host's. */
+static bool handle_take(int32_t handle)
+{
+    if (handle == CELLA_NO_HANDLE) {
+        return true;
+    }
+    const uint32_t bit = (uint32_t)handle % HANDLES_OF_PAGE;
+    uint64_t *word = &handles[(uint32_t)handle / HANDLES_OF_PAGE][bit / 64];
+    const bool is_free = (*word >> bit % 64 & 1) == 0;
+    *word |= 1ull << bit % 64;
+    return is_free;
+}
+
+static void handle_give(int32_t handle)
+{
+    if (handle != CELLA_NO_HANDLE) {
+        const uint32_t bit = (uint32_t)handle % HANDLES_OF_PAGE;
+        handles[(uint32_t)handle / HANDLES_OF_PAGE][bit / 64] &= ~(1ull << bit % 64);
+    }
 }
 
 static struct cella_open *open_take(int32_t handle, bool *ret_is_open)
 {
     cella_lock_take(&table_lock);
-    struct cella_open *open = open_free(handle, ret_is_open);
+    struct cella_open *open = free_opens;
+    *ret_is_open = open && !handle_take(handle);
     if (open && !*ret_is_open) {
+        free_opens = open->data;
         const uint64_t serial = serial_next++;
         cella_zero(open, sizeof(*open));
         open->serial = serial;
@@ -132,13 +181,17 @@ static struct cella_open *open_take(int32_t handle, bool *ret_is_open)
         atomic_store(&open->references, 1);
     }
     cella_lock_give(&table_lock);
-    return open;
+    return *ret_is_open ? NULL : open;
 }
 
 struct cella_open *cella_open_new(const struct cella_open_class *class, int32_t handle,
                                   uint32_t flags, long *ret_error)
 {
     bool is_open;
+    if (!handle_room(handle)) {
+        *ret_error = -ENOMEM;
+        return NULL;
+    }
     struct cella_open *open = open_take(handle, &is_open);
     if (!open && !is_open && slab_add()) {
         open = open_take(handle, &is_open);
@@ -155,14 +208,16 @@ struct cella_open *cella_open_new(const struct cella_open_class *class, int32_t 
 
 bool cella_open_handle_set(struct cella_open *open, int32_t handle)
 {
-    bool is_open;
+    if (!handle_room(handle)) {
+        return false;
+    }
     cella_lock_take(&table_lock);
-    (void)open_free(handle, &is_open);
-    if (!is_open) {
+    const bool is_free = handle_take(handle);
+    if (is_free) {
         open->handle = handle;
     }
     cella_lock_give(&table_lock);
-    return !is_open;
+    return is_free;
 }
 
 /* Under the lock: whether this was the last reference. Then nobody can find the object any more. */
@@ -193,8 +248,11 @@ long cella_open_close(struct cella_open *open)
     }
     cella_lock_take(&table_lock);
     const int32_t handle = open->handle;
+    handle_give(handle);
     open->handle = CELLA_NO_HANDLE;
     atomic_store(&open->references, 0);
+    open->data = free_opens;
+    free_opens = open;
     cella_lock_give(&table_lock);
     return handle == CELLA_NO_HANDLE
                ? 0
@@ -217,22 +275,82 @@ bool cella_open_take(struct cella_open *open, uint64_t serial)
     return is_there;
 }
 
-long cella_descriptor_add(struct cella_open *open, bool close_on_exec, uint64_t minimum)
+/* Under the lock; NULL: there is no room for it yet, and nothing there. */
+static struct descriptor *descriptor_of(uint64_t fd)
 {
-    long fd = -EMFILE;
-    cella_lock_take(&table_lock);
-    for (uint64_t i = minimum; i < atomic_load(&cella_descriptor_limit); i++) {
-        if (!table[i].open) {
-            table[i] = (struct descriptor){.open = open, .close_on_exec = close_on_exec};
-            fd = (long)i;
-            break;
+    struct chunk *chunk = chunks[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT) / CHUNK];
+    return chunk ? &chunk->descriptors[fd % CHUNK] : NULL;
+}
+
+static void descriptor_put(uint64_t fd, struct cella_open *open, bool close_on_exec)
+{
+    struct chunk *chunk = chunks[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT) / CHUNK];
+    const uint64_t bit = 1ull << fd % 64;
+    uint64_t *word = &chunk->used[fd % CHUNK / 64];
+    chunk->descriptors[fd % CHUNK] =
+        (struct descriptor){.open = open, .close_on_exec = close_on_exec};
+    *word = open ? *word | bit : *word & ~bit;
+}
+
+bool cella_descriptor_room(uint64_t fd)
+{
+    struct chunk **at = &chunks[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT) / CHUNK];
+    if (__atomic_load_n(at, __ATOMIC_ACQUIRE)) {
+        return true;
+    }
+    struct chunk *chunk = cella_pages_new(sizeof(*chunk));
+    struct chunk *nothing = NULL;
+    if (chunk && !__atomic_compare_exchange_n(at, &nothing, chunk, false, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_ACQUIRE)) {
+        cella_pages_free(chunk, sizeof(*chunk));
+        return true;
+    }
+    return chunk != NULL;
+}
+
+/* Under the lock: the lowest number from `from` on that is free (or in use), by words; COUNT: none. */
+static uint64_t number_find(uint64_t from, bool in_use)
+{
+    for (uint64_t at = from; at < CELLA_DESCRIPTOR_COUNT; at = (at | 63) + 1) {
+        const struct chunk *chunk = chunks[at / CHUNK];
+        const uint64_t used = chunk ? chunk->used[at % CHUNK / 64] : 0;
+        const uint64_t wanted = (in_use ? used : ~used) & ~0ull << at % 64;
+        if (wanted != 0) {
+            return (at & ~63ull) + (uint64_t)__builtin_ctzll(wanted);
         }
     }
+    return CELLA_DESCRIPTOR_COUNT;
+}
+
+uint64_t cella_descriptor_next(uint64_t from)
+{
+    cella_lock_take(&table_lock);
+    const uint64_t fd = number_find(from, true);
     cella_lock_give(&table_lock);
-    if (fd < 0) {
+    return fd;
+}
+
+long cella_descriptor_add(struct cella_open *open, bool close_on_exec, uint64_t minimum)
+{
+    long result = -EAGAIN; /* once more, with room */
+    while (result == -EAGAIN) {
+        cella_lock_take(&table_lock);
+        const uint64_t fd = number_find(minimum, false);
+        if (fd >= atomic_load(&cella_descriptor_limit)) {
+            result = -EMFILE;
+        } else if (descriptor_of(fd)) {
+            descriptor_put(fd, open, close_on_exec);
+            result = (long)fd;
+        }
+        cella_lock_give(&table_lock);
+        if (result == -EAGAIN && !cella_descriptor_room(fd)) {
+            result = -ENOMEM;
+        }
+    }
+    if (result < 0) {
         cella_open_put(open);
     }
-    return fd;
+    return result;
 }
 
 struct cella_open *cella_console_get(uint32_t number)
@@ -250,7 +368,8 @@ struct cella_open *cella_descriptor_get(uint64_t fd)
         return NULL;
     }
     cella_lock_take(&table_lock);
-    struct cella_open *open = table[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT)].open;
+    const struct descriptor *at = descriptor_of(fd);
+    struct cella_open *open = at ? at->open : NULL;
     if (open) {
         atomic_fetch_add(&open->references, 1);
     }
@@ -262,9 +381,11 @@ struct cella_open *cella_descriptor_get(uint64_t fd)
 struct cella_open *cella_descriptor_swap(uint64_t fd, struct cella_open *open, bool close_on_exec)
 {
     cella_lock_take(&table_lock);
-    struct descriptor *at = &table[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT)];
-    struct cella_open *before = at->open;
-    *at = (struct descriptor){.open = open, .close_on_exec = close_on_exec};
+    const struct descriptor *at = descriptor_of(fd);
+    struct cella_open *before = at ? at->open : NULL;
+    if (at) {
+        descriptor_put(fd, open, close_on_exec);
+    }
     cella_lock_give(&table_lock);
     return before;
 }
@@ -274,8 +395,8 @@ long cella_descriptor_close_on_exec(uint64_t fd, int set)
 {
     long result = -EBADF;
     cella_lock_take(&table_lock);
-    struct descriptor *at = &table[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT)];
-    if (at->open) {
+    struct descriptor *at = fd < CELLA_DESCRIPTOR_COUNT ? descriptor_of(fd) : NULL;
+    if (at && at->open) {
         result = at->close_on_exec;
         at->close_on_exec = set < 0 ? at->close_on_exec : set != 0;
     }

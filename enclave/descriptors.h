@@ -28,7 +28,9 @@
 #define LINUX_POLLHUP 16u
 #define LINUX_POLLNVAL 32u
 
+#ifndef CELLA_DESCRIPTOR_COUNT /* whole programs have more: linux/meson.build */
 #define CELLA_DESCRIPTOR_COUNT 1024u
+#endif
 #define LINUX_RLIMIT_NOFILE 7u
 #define CELLA_VECTOR_MAX 1024u
 #define CELLA_PIECE_MAX (1u << 20) /* bytes of one host call */
@@ -95,7 +97,11 @@ extern CELLA_KERNEL _Atomic uint32_t cella_descriptor_limit;
 long cella_descriptor_add(struct cella_open *open, bool close_on_exec, uint64_t minimum);
 /* The object of a descriptor with a reference more; NULL: EBADF. */
 struct cella_open *cella_descriptor_get(uint64_t fd);
-/* Puts `open` (NULL: nothing) at a number below CELLA_DESCRIPTOR_COUNT; what was there comes back. */
+/* Makes room for a number below CELLA_DESCRIPTOR_COUNT; false: no memory. */
+bool cella_descriptor_room(uint64_t fd);
+/* The lowest number from `from` on that is in use; CELLA_DESCRIPTOR_COUNT: none. */
+uint64_t cella_descriptor_next(uint64_t from);
+/* Puts `open` (NULL: nothing) at a number that there is room for; what was there comes back. */
 struct cella_open *cella_descriptor_swap(uint64_t fd, struct cella_open *open, bool close_on_exec);
 /* FD_CLOEXEC of a descriptor; set < 0: only looked at. */
 long cella_descriptor_close_on_exec(uint64_t fd, int set);

@@ -134,6 +134,10 @@ static long call_dup_to(uint64_t fd, uint64_t to, bool close_on_exec)
         cella_open_put(open);
         return -EBADF;
     }
+    if (!cella_descriptor_room(to)) {
+        cella_open_put(open);
+        return -ENOMEM;
+    }
     struct cella_open *before = cella_descriptor_swap(to, open, close_on_exec);
     if (before) {
         cella_open_put(before);
@@ -163,7 +167,8 @@ static long call_close_range(uint64_t first, uint64_t last, uint64_t flags)
     if (first > last || (flags & ~7ull) != 0) {
         return -EINVAL;
     }
-    for (uint64_t fd = first; fd <= last && fd < CELLA_DESCRIPTOR_COUNT; fd++) {
+    for (uint64_t fd = cella_descriptor_next(first); fd <= last && fd < CELLA_DESCRIPTOR_COUNT;
+         fd = cella_descriptor_next(fd + 1)) {
         if ((flags & CLOSE_RANGE_CLOEXEC) != 0) {
             cella_descriptor_close_on_exec(fd, 1);
         } else {

@@ -15,6 +15,9 @@
 #define ALWAYS (LINUX_POLLERR | LINUX_POLLHUP)
 #define INTEREST_MAX CELLA_DESCRIPTOR_COUNT
 #define EVENTS_MAX 1024u
+#define CHUNK 64u
+#define CHUNKS (INTEREST_MAX / CHUNK)
+#define HASH 64u
 
 extern const char cella_module_epoll;
 const char cella_module_epoll = 1;
@@ -25,7 +28,7 @@ struct linux_event {
     uint32_t data[2];
 };
 
-/* One descriptor that an epoll object watches; serial 0: free. */
+/* One descriptor that an epoll object watches; serial 0: free. Places are numbered from 1 in what links them. */
 struct interest {
     struct cella_open *open;
     uint64_t serial;
@@ -34,20 +37,42 @@ struct interest {
     uint32_t data[2];
     uint32_t reported; /* `changes` of an object inside when it was reported last */
     uint32_t was_reported;
+    uint32_t next;        /* of the same hash of `fd`, or the next free one */
+    uint32_t next_inside; /* of the objects that can be looked at here */
 };
 
+/* What is watched lies in chunks, which come as they are needed. */
 struct epoll {
     struct cella_lock lock;
-    uint32_t count; /* places in use or used once */
-    struct interest interests[INTEREST_MAX];
+    uint32_t count;  /* places in chunks */
+    uint32_t free;   /* of these, linked by `next` */
+    uint32_t inside; /* linked by `next_inside` */
+    uint32_t hash[HASH];
+    struct interest *chunks[CHUNKS];
 };
 
 static uint32_t epoll_ready(struct cella_open *open);
-static const struct cella_open_class epoll_class = {.ready = epoll_ready};
+static void epoll_release(struct cella_open *open);
+static const struct cella_open_class epoll_class = {.ready = epoll_ready, .release = epoll_release};
 
 static struct epoll *epoll_of(const struct cella_open *open)
 {
     return open->data;
+}
+
+static void epoll_release(struct cella_open *open)
+{
+    struct epoll *epoll = epoll_of(open);
+    for (uint32_t i = 0; i < CHUNKS && epoll->chunks[i]; i++) {
+        cella_pages_free(epoll->chunks[i], CHUNK * sizeof(struct interest));
+    }
+}
+
+/* By its number, which is 1 to count. */
+static struct interest *place_of(const struct epoll *epoll, uint32_t number)
+{
+    const uint64_t index = cella_index_clamp(number - 1, epoll->count);
+    return &epoll->chunks[index / CHUNK][index % CHUNK];
 }
 
 static struct cella_open *epoll_get(uint64_t fd, long *ret_error)
@@ -86,65 +111,161 @@ static long call_create(uint64_t flags)
     return cella_descriptor_add(open, flags != 0, 0);
 }
 
-/* Under the lock. The object of a descriptor that was closed is not watched any more: its place is free. */
-static struct interest *interest_find(struct epoll *epoll, uint32_t fd,
-                                      const struct cella_open *open)
+static uint32_t *hash_of(struct epoll *epoll, uint32_t fd)
 {
-    for (uint32_t i = 0; i < epoll->count; i++) {
-        struct interest *at = &epoll->interests[i];
-        if (at->serial != 0 && at->fd == fd && at->open == open && at->serial == open->serial) {
+    return &epoll->hash[fd % HASH];
+}
+
+/* Under the lock: the place's number; 0: it is not watched. */
+static uint32_t interest_find(struct epoll *epoll, uint32_t fd, const struct cella_open *open)
+{
+    for (uint32_t at = *hash_of(epoll, fd); at != 0; at = place_of(epoll, at)->next) {
+        const struct interest *place = place_of(epoll, at);
+        if (place->fd == fd && place->open == open && place->serial == open->serial) {
             return at;
         }
     }
-    return NULL;
+    return 0;
 }
 
-static struct interest *interest_new(struct epoll *epoll)
+static void unlink_inside(struct epoll *epoll, uint32_t number)
 {
-    for (uint32_t i = 0; i < epoll->count; i++) {
-        struct interest *at = &epoll->interests[i];
-        if (at->serial == 0 || at->open->serial != at->serial) {
-            return at;
+    for (uint32_t *at = &epoll->inside; *at != 0; at = &place_of(epoll, *at)->next_inside) {
+        if (*at == number) {
+            *at = place_of(epoll, number)->next_inside;
+            return;
         }
     }
-    return epoll->count < INTEREST_MAX ? &epoll->interests[epoll->count++] : NULL;
 }
 
-static uint64_t cookie_of(const struct epoll *epoll, const struct interest *interest)
+/* Under the lock: out of its lists, to the free ones. */
+static void interest_free(struct epoll *epoll, uint32_t number)
 {
-    return (uint64_t)(interest - epoll->interests) | interest->serial << 32;
+    struct interest *place = place_of(epoll, number);
+    for (uint32_t *at = hash_of(epoll, place->fd); *at != 0; at = &place_of(epoll, *at)->next) {
+        if (*at == number) {
+            *at = place->next;
+            break;
+        }
+    }
+    unlink_inside(epoll, number);
+    *place = (struct interest){.next = epoll->free};
+    epoll->free = number;
 }
 
-/* The list here. The host is told afterwards, of what it knows. */
-static long list_change(struct epoll *epoll, uint32_t operation, uint32_t fd,
-                        struct cella_open *open, const struct linux_event *event,
-                        uint64_t *ret_cookie)
+/* Under the lock: the objects of descriptors that were closed are not watched any more. */
+static uint32_t interests_sweep(struct epoll *epoll)
+{
+    uint32_t freed = 0;
+    for (uint32_t number = 1; number <= epoll->count; number++) {
+        const struct interest *place = place_of(epoll, number);
+        if (place->serial != 0 && place->open->serial != place->serial) {
+            interest_free(epoll, number);
+            freed++;
+        }
+    }
+    return freed;
+}
+
+/*
+ * A free place there will be, if there is memory; taken without the lock. A sweep that frees little is not made again soon:
+ * then there is a chunk more.
+ */
+static bool interest_room(struct epoll *epoll)
+{
+    cella_lock_take(&epoll->lock);
+    bool room = epoll->free != 0 || interests_sweep(epoll) > epoll->count / 4;
+    const uint32_t count = epoll->count;
+    cella_lock_give(&epoll->lock);
+    if (room) {
+        return true;
+    }
+    struct interest *chunk = count < INTEREST_MAX ? cella_pages_new(CHUNK * sizeof(*chunk)) : NULL;
+    if (!chunk) {
+        return false;
+    }
+    cella_lock_take(&epoll->lock);
+    room = epoll->count == count;
+    if (room) {
+        epoll->chunks[count / CHUNK] = chunk;
+        epoll->count += CHUNK;
+        for (uint32_t number = epoll->count; number > count; number--) {
+            *place_of(epoll, number) = (struct interest){.next = epoll->free};
+            epoll->free = number;
+        }
+    }
+    cella_lock_give(&epoll->lock);
+    if (!room) { /* another thread has made some */
+        cella_pages_free(chunk, CHUNK * sizeof(*chunk));
+    }
+    return true;
+}
+
+static uint64_t cookie_of(const struct epoll *epoll, uint32_t number)
+{
+    return (uint64_t)(number - 1) | place_of(epoll, number)->serial << 32;
+}
+
+/* Under the lock: a free place for it; 0: there is none. */
+static uint32_t interest_new(struct epoll *epoll, uint32_t fd, const struct cella_open *open)
+{
+    const uint32_t number = epoll->free;
+    if (number == 0) {
+        return 0;
+    }
+    struct interest *place = place_of(epoll, number);
+    epoll->free = place->next;
+    *place = (struct interest){.fd = fd, .next = *hash_of(epoll, fd)};
+    *hash_of(epoll, fd) = number;
+    if (open->class->ready) {
+        place->next_inside = epoll->inside;
+        epoll->inside = number;
+    }
+    return number;
+}
+
+/* The list here. The host is told afterwards, of what it knows. -EAGAIN: no place is free. */
+static long list_try(struct epoll *epoll, uint32_t operation, uint32_t fd, struct cella_open *open,
+                     const struct linux_event *event, uint64_t *ret_cookie)
 {
     long result = 0;
     cella_lock_take(&epoll->lock);
-    struct interest *at = interest_find(epoll, fd, open);
+    uint32_t number = interest_find(epoll, fd, open);
     if (operation == EPOLL_CTL_ADD) {
-        result = at ? -EEXIST : 0;
-        at = at ? NULL : interest_new(epoll);
-        result = at || result != 0 ? result : -ENOSPC;
-    } else if (!at) {
+        result = number != 0 ? -EEXIST : -EAGAIN;
+        number = number != 0 ? 0 : interest_new(epoll, fd, open);
+    } else if (number == 0) {
         result = -ENOENT;
     }
-    if (at) {
-        *ret_cookie = cookie_of(epoll, at);
+    if (number != 0) {
+        struct interest *place = place_of(epoll, number);
+        result = 0;
         if (operation == EPOLL_CTL_DEL) {
-            *at = (struct interest){0};
+            *ret_cookie = cookie_of(epoll, number);
+            interest_free(epoll, number);
         } else {
-            *at = (struct interest){.open = open,
-                                    .serial = open->serial,
-                                    .fd = fd,
-                                    .events = event->events,
-                                    .data = {event->data[0], event->data[1]}};
-            *ret_cookie = cookie_of(epoll, at);
+            place->open = open;
+            place->serial = open->serial;
+            place->events = event->events;
+            place->data[0] = event->data[0];
+            place->data[1] = event->data[1];
+            place->reported = place->was_reported = 0;
+            *ret_cookie = cookie_of(epoll, number);
         }
     }
     cella_lock_give(&epoll->lock);
     return result;
+}
+
+static long list_change(struct epoll *epoll, uint32_t operation, uint32_t fd,
+                        struct cella_open *open, const struct linux_event *event,
+                        uint64_t *ret_cookie)
+{
+    long result;
+    do {
+        result = list_try(epoll, operation, fd, open, event, ret_cookie);
+    } while (result == -EAGAIN && interest_room(epoll));
+    return result == -EAGAIN ? -ENOSPC : result;
 }
 
 static long host_change(struct cella_open *epoll, uint32_t operation, struct cella_open *open,
@@ -216,30 +337,37 @@ static uint32_t interest_ready(const struct interest *at)
 }
 
 /*
- * The objects of the list with references, so that `ready` is called on what is there and without the list's lock: an
- * epoll in an epoll has a lock of its own.
+ * The next object inside from place `*number` on, with a reference, so that `ready` is called on what is there and without
+ * the list's lock: an epoll in an epoll has a lock of its own. A list that changes meanwhile is looked at again: whoever
+ * changes it calls those who wait.
  */
+static bool inside_next(struct epoll *epoll, uint32_t *number, struct interest *ret_copy)
+{
+    bool found = false;
+    cella_lock_take(&epoll->lock);
+    uint32_t at = *number == 0 ? epoll->inside : place_of(epoll, *number)->next_inside;
+    for (; at != 0 && !found; at = found ? at : place_of(epoll, at)->next_inside) {
+        *ret_copy = *place_of(epoll, at);
+        found = ret_copy->serial != 0 && cella_open_take(ret_copy->open, ret_copy->serial);
+        *number = at;
+    }
+    cella_lock_give(&epoll->lock);
+    return found;
+}
+
 static uint32_t look_inside(struct epoll *epoll, struct linux_event *ret_events, uint32_t max)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; count < max; i++) {
-        cella_lock_take(&epoll->lock);
-        const bool more = i < epoll->count;
-        const struct interest copy = more ? epoll->interests[i] : (struct interest){0};
-        cella_lock_give(&epoll->lock);
-        if (!more) {
-            break;
-        }
-        if (copy.serial == 0 || !cella_open_take(copy.open, copy.serial)) {
-            continue;
-        }
+    uint32_t count = 0, number = 0;
+    struct interest copy;
+    const uint32_t places = __atomic_load_n(&epoll->count, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < places && count < max && inside_next(epoll, &number, &copy); i++) {
         const uint32_t changes = atomic_load(&copy.open->changes);
         const uint32_t ready = interest_ready(&copy);
         if (ready != 0) {
             ret_events[count++] =
                 (struct linux_event){.events = ready, .data = {copy.data[0], copy.data[1]}};
             cella_lock_take(&epoll->lock);
-            struct interest *at = &epoll->interests[i];
+            struct interest *at = place_of(epoll, number);
             if (at->serial == copy.serial) {
                 at->reported = changes;
                 at->was_reported = 1;
@@ -258,8 +386,9 @@ static uint32_t epoll_ready(struct cella_open *open)
     struct epoll *epoll = epoll_of(open);
     uint32_t ready = 0;
     cella_lock_take(&epoll->lock);
-    for (uint32_t i = 0; i < epoll->count && ready == 0; i++) {
-        const struct interest *at = &epoll->interests[i];
+    for (uint32_t number = epoll->inside; number != 0 && ready == 0;) {
+        const struct interest *at = place_of(epoll, number);
+        number = at->next_inside;
         /* An epoll in this one is not asked: lists could go in circles. */
         if (at->serial != 0 && at->open->class != &epoll_class && interest_ready(at) != 0) {
             ready = LINUX_POLLIN;
@@ -277,7 +406,7 @@ static bool event_take(struct epoll *epoll, const struct cella_call_event *from,
     cella_lock_take(&epoll->lock);
     const uint64_t index = from->cookie & UINT32_MAX;
     if (index < epoll->count) {
-        struct interest *at = &epoll->interests[cella_index_clamp(index, epoll->count)];
+        struct interest *at = place_of(epoll, (uint32_t)index + 1);
         const uint32_t events = from->events & (at->events | ALWAYS) & 0x3FFFu;
         if (at->serial != 0 && (uint32_t)at->serial == from->cookie >> 32 && at->events != 0 &&
             events != 0 && at->open->handle != CELLA_NO_HANDLE) {

@@ -211,7 +211,7 @@ static long select_entries(uint32_t limit, uint64_t *sets[3], int64_t timeout,
             fds[count++] = (struct linux_pollfd){.fd = (int32_t)fd, .events = (int16_t)events};
         }
     }
-    const long result = poll_entries(fds, count, timeout);
+    const long result = count > CELLA_CALL_POLL_MAX ? -ENOMEM : poll_entries(fds, count, timeout);
     if (result < 0) {
         return result;
     }
@@ -251,7 +251,7 @@ static long call_select(const struct cella_regs *regs, int64_t timeout)
             return -EFAULT;
         }
     }
-    const uint64_t size = CELLA_DESCRIPTOR_COUNT * sizeof(struct linux_pollfd);
+    const uint64_t size = limit * sizeof(struct linux_pollfd) + 1;
     struct linux_pollfd *fds = cella_pages_new(size);
     if (!fds) {
         return -ENOMEM;

@@ -94,6 +94,7 @@ const char *fs_system_host_name(void);
 /* The program's signal state: pending, blocked, ignored, caught. */
 void fs_system_signals(uint64_t ret_masks[4]);
 uint64_t fs_system_stack_limit(void);
+uint64_t fs_system_descriptor_max(void); /* the hard limit */
 /* EPIPE of this call is no SIGPIPE: datagrams. */
 void fs_system_quiet_pipe(void);
 

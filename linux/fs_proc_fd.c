@@ -206,7 +206,8 @@ static long descriptors_list(struct fs_file *file, struct fs_listing *listing)
 {
     char text[FS_NUMBER_SIZE];
     const uint32_t type = file->entry->node->context ? MODE_REGULAR : MODE_LINK;
-    for (uint64_t fd = file->position - 2; fd < CELLA_DESCRIPTOR_COUNT; fd++) {
+    for (uint64_t fd = cella_descriptor_next(file->position - 2); fd < CELLA_DESCRIPTOR_COUNT;
+         fd = cella_descriptor_next(fd + 1)) {
         CELLA_OPEN_GET(open, fd);
         if (open &&
             !fs_listing_put(listing, fs_number_name((uint32_t)fd, text), fd + 1, type, fd + 3)) {

@@ -281,7 +281,7 @@ static void say_limits(struct fs_text *text, const struct fs_node *node)
 {
     struct line {
         const char *name, *unit;
-        uint64_t value;
+        uint64_t value, hard; /* hard 0: the same */
     };
     (void)node;
     const struct line lines[] = {
@@ -292,7 +292,8 @@ static void say_limits(struct fs_text *text, const struct fs_node *node)
         {"Max core file size       ", "bytes", 0},
         {"Max resident set         ", "bytes", UINT64_MAX},
         {"Max processes            ", "processes", UINT64_MAX},
-        {"Max open files           ", "files", atomic_load(&cella_descriptor_limit)},
+        {"Max open files           ", "files", atomic_load(&cella_descriptor_limit),
+         fs_system_descriptor_max()},
         {"Max locked memory        ", "bytes", UINT64_MAX},
         {"Max address space        ", "bytes", UINT64_MAX},
         {"Max file locks           ", "locks", UINT64_MAX},
@@ -308,11 +309,12 @@ static void say_limits(struct fs_text *text, const struct fs_node *node)
         fs_say(text, lines[i].name);
         for (uint32_t j = 0; j < 2; j++) {
             const uint64_t column = text->size + 21;
+            const uint64_t value = j == 1 && lines[i].hard != 0 ? lines[i].hard : lines[i].value;
             fs_say(text, " ");
-            if (lines[i].value == UINT64_MAX) {
+            if (value == UINT64_MAX) {
                 fs_say(text, "unlimited");
             } else {
-                fs_say_number(text, lines[i].value);
+                fs_say_number(text, value);
             }
             while (text->size < column && !text->failed) {
                 fs_say(text, " ");

@@ -197,6 +197,11 @@ void fs_system_signals(uint64_t ret_masks[4])
     ret_masks[2] = ret_masks[3] = 0;
 }
 
+uint64_t fs_system_descriptor_max(void)
+{
+    return linux_descriptor_max();
+}
+
 uint64_t fs_system_stack_limit(void)
 {
     return cella_linux_program->stack_size;

@@ -238,6 +238,8 @@ CELLA_KERNEL _Noreturn void linux_frame_return(struct cella_regs *regs);
 CELLA_KERNEL bool linux_process_syscall(struct cella_regs *regs, long *ret_result);
 /* What getrlimit says at first. */
 CELLA_KERNEL void linux_limits_init(void);
+/* The hard limit of descriptors. */
+CELLA_KERNEL uint64_t linux_descriptor_max(void);
 CELLA_KERNEL bool linux_clock_syscall(struct cella_regs *regs, long *ret_result);
 /* Nanoseconds of the monotonic or the real clock; 0 on failure. */
 CELLA_KERNEL uint64_t linux_clock_now(bool realtime);

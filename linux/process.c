@@ -9,6 +9,7 @@
 
 #define PROCESS_ID 1
 #define LIMIT_COUNT 16u
+#define DESCRIPTORS_USUAL 1024u /* what programs have that raise nothing: select knows no more */
 #define LIMIT_STACK 3u
 #define LIMIT_NOFILE 7u
 #define LIMIT_CORE 4u
@@ -73,13 +74,20 @@ void linux_limits_init(void)
     for (uint32_t i = 0; i < LIMIT_COUNT; i++) {
         limits[i][0] = limits[i][1] = UINT64_MAX;
     }
-    uint32_t descriptors = cella_linux_program->descriptor_max;
-    descriptors = descriptors == 0 || descriptors > CELLA_DESCRIPTOR_COUNT ? CELLA_DESCRIPTOR_COUNT
-                                                                           : descriptors;
+    const uint32_t wanted = cella_linux_program->descriptor_max;
+    const uint32_t most =
+        wanted == 0 || wanted > CELLA_DESCRIPTOR_COUNT ? CELLA_DESCRIPTOR_COUNT : wanted;
+    const uint32_t descriptors = wanted == 0 ? DESCRIPTORS_USUAL : most;
     limits[LIMIT_STACK][0] = cella_linux_program->stack_size;
-    limits[LIMIT_NOFILE][0] = limits[LIMIT_NOFILE][1] = descriptors;
+    limits[LIMIT_NOFILE][0] = descriptors;
+    limits[LIMIT_NOFILE][1] = most;
     atomic_store(&cella_descriptor_limit, descriptors);
     limits[LIMIT_CORE][0] = limits[LIMIT_CORE][1] = 0;
+}
+
+uint64_t linux_descriptor_max(void)
+{
+    return __atomic_load_n(&limits[LIMIT_NOFILE][1], __ATOMIC_RELAXED);
 }
 
 static long call_limit(uint64_t resource, uint64_t wanted, uint64_t old)

@@ -261,7 +261,7 @@ static void the_system_is_shown(void **context)
     shows("/proc/1/maps", "00400000-00401000 r-xp 00000000 00:00 0");
     shows("/proc/self/mounts", " /data fuse.cella rw");
     shows("/proc/self/mountinfo", "/ro ro,relatime");
-    shows("/proc/self/limits", "Max open files            1024                 1024 ");
+    shows("/proc/self/limits", "Max open files            65536                65536 ");
     shows("/proc/self/task/2/comm", "main");
     shows("/proc/cpuinfo", "processor\t: 3\n");
     shows("/proc/cpuinfo", "sse2");

@@ -398,6 +398,11 @@ void fs_system_signals(uint64_t ret_masks[4])
     memset(ret_masks, 0, 32);
 }
 
+uint64_t fs_system_descriptor_max(void)
+{
+    return 65536;
+}
+
 uint64_t fs_system_stack_limit(void)
 {
     return 8u << 20;

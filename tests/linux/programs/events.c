@@ -10,6 +10,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +237,79 @@ static void test_descriptors(void)
     printf("not open: %d %s\n", bad, strerror(errno));
 }
 
+/* ------------------------------------------------------------------ many */
+
+#define MANY 2500
+
+/* More descriptors than the usual limit, of objects inside and of the host's, all in one epoll. */
+static void test_many(void)
+{
+    static int fds[MANY];
+    struct rlimit limit;
+    struct epoll_event event, found[16];
+    getrlimit(RLIMIT_NOFILE, &limit);
+    printf("many: raised %d\n", limit.rlim_max >= MANY + 100);
+    limit.rlim_cur = MANY + 100;
+    printf("many: set %d\n", setrlimit(RLIMIT_NOFILE, &limit));
+    const int epoll = epoll_create1(0);
+    int made = 0, added = 0;
+    for (int i = 0; i < MANY; i++) {
+        fds[i] = i % 2 ? eventfd(0, EFD_NONBLOCK) : socket(AF_INET, SOCK_DGRAM, 0);
+        made += fds[i] >= 0;
+        event = (struct epoll_event){.events = EPOLLIN, .data.u32 = (uint32_t)i};
+        added += epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) == 0;
+    }
+    printf("many: made %d added %d\n", made, added);
+    printf("many: nothing %d\n", epoll_wait(epoll, found, 16, 0));
+    const uint64_t one = 1;
+    write(fds[2001], &one, sizeof(one));
+    write(fds[77], &one, sizeof(one));
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    bind(fds[1800], (struct sockaddr *)&address, sizeof(address));
+    getsockname(fds[1800], (struct sockaddr *)&address, &size);
+    sendto(fds[0], "x", 1, 0, (struct sockaddr *)&address, sizeof(address));
+    usleep(10000);
+    const int count = epoll_wait(epoll, found, 16, 1000);
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        sum += found[i].data.u32;
+    }
+    printf("many: found %d sum %u\n", count, sum);
+    printf("many: again %d missing %d\n",
+           epoll_ctl(epoll, EPOLL_CTL_ADD, fds[5], &event) < 0 ? errno : 0,
+           epoll_ctl(epoll, EPOLL_CTL_DEL, fds[5], NULL) == 0 &&
+                   epoll_ctl(epoll, EPOLL_CTL_DEL, fds[5], NULL) < 0
+               ? errno
+               : 0);
+    /* All of them, in another order, and once more: places are used again. */
+    for (int i = MANY - 1; i >= 0; i--) {
+        close(fds[i]);
+    }
+    printf("many: closed, %d left\n", epoll_wait(epoll, found, 16, 0));
+    for (int round = 0; round < 3; round++) {
+        added = 0;
+        for (int i = 0; i < MANY; i++) {
+            fds[i] = eventfd(1, EFD_NONBLOCK);
+            event = (struct epoll_event){.events = EPOLLIN | EPOLLET, .data.u32 = (uint32_t)i};
+            added += epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) == 0;
+        }
+        int seen = 0;
+        for (int got; (got = epoll_wait(epoll, found, 16, 0)) > 0;) {
+            seen += got;
+        }
+        printf("many: added %d seen %d lowest %d\n", added, seen, fds[0] == epoll + 1);
+        for (int i = 0; i < MANY; i++) {
+            close(fds[i]);
+        }
+    }
+    close(epoll);
+    const int high = dup2(1, MANY + 50);
+    printf("many: high %d closed %d then %d\n", high == MANY + 50, close(high),
+           fcntl(high, F_GETFD));
+    printf("many: beyond %d\n", dup2(1, MANY + 100));
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -246,5 +321,6 @@ int main(void)
     test_sockets();
     test_pair();
     test_descriptors();
+    test_many();
     return 0;
 }
