@@ -262,8 +262,11 @@ static struct soft_outcome eresume_prepare(uint64_t tcs, uint64_t aep, struct so
                                            bool *ret_notify)
 {
     struct soft_enclave *enclave = NULL;
+    struct soft_entry *entry = entry_slot(thread, tcs);
     *ret_notify = false;
     thread->resume.serial = (uint32_t)atomic_load(&thread->serial);
+    entry->tcs = 0; /* first: a handler that enters does so by way of a check, which counts */
+    atomic_signal_fence(memory_order_seq_cst);
     TRY(find_enclave(tcs, &enclave));
     TRY(check_tcs(tcs, aep, enclave));
     struct sgx_tcs *page = soft_alias(enclave, tcs);
@@ -280,9 +283,6 @@ static struct soft_outcome eresume_prepare(uint64_t tcs, uint64_t aep, struct so
     uint64_t xfrm = enclave->shared->secs.attributes.xfrm;
     TRY(resume_xsave(thread, soft_alias(enclave, frame), xfrm));
     SOFT_CHECK(ERESUME_07, __atomic_load_n(&page->state, __ATOMIC_ACQUIRE) == 0, soft_gp());
-    struct soft_entry *entry = entry_slot(thread, tcs);
-    entry->tcs = 0;
-    atomic_signal_fence(memory_order_seq_cst);
     entry->tcs_alias = page;
     entry->enclave = enclave;
     entry->aep = aep;
