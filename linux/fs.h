@@ -27,25 +27,32 @@ bool linux_user_read(void *to, uint64_t from, uint64_t size);
 bool linux_user_write(uint64_t to, const void *from, uint64_t size);
 
 /*
- * mmap. fs_map_check says whether an open file can be mapped so (0, or an errno). A shared mapping is made known with
- * fs_map_add before its first page is filled and taken away with fs_map_remove when its range goes, which writes back
- * what was changed; fs_map_sync is msync. Pages are filled with cella_linux_file_read (zeros behind the end are the
- * caller's). docs/adr/0170 has the rules of coherence.
+ * mmap. fs_map_check says whether an open file can be mapped so (0, or an errno). A shared mapping of it is made between
+ * fs_map_begin (0, or an errno) and fs_map_end, and made known with fs_map_add before its first page is filled. Its pages
+ * are filled between fs_map_take and fs_map_give, with fs_map_fill; private ones with cella_linux_file_read (zeros behind the
+ * end are the caller's). fs_map_remove, when its range goes, writes back what was changed; fs_map_sync is msync.
+ * docs/adr/0170 has the rules of coherence.
  */
 long fs_map_check(struct cella_open *open, uint32_t rights, bool shared);
+long fs_map_begin(struct cella_open *open);
+void fs_map_end(struct cella_open *open);
 long fs_map_add(struct cella_open *open, uint64_t address, uint64_t size, uint64_t offset,
                 bool writable);
+void fs_map_take(struct cella_open *open);
+void fs_map_give(struct cella_open *open);
+long fs_map_fill(struct cella_open *open, uint64_t offset, uint64_t size, void *to);
 void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size);
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size);
 /*
  * Made by the memory manager; weak in fs_map.c. Bytes within one page of the program, where that page is byte `offset` of a
  * shared mapping of `open` and has been filled, whatever its rights. Of anything else nothing is taken (false), and
- * nothing is changed.
+ * nothing is changed. _drop: such pages go, to be filled again when they are touched.
  */
 bool linux_memory_get(void *to, struct cella_open *open, uint64_t offset, uint64_t at,
                       uint64_t size);
 void linux_memory_put(struct cella_open *open, uint64_t offset, uint64_t at, const void *from,
                       uint64_t size);
+void linux_memory_drop(struct cella_open *open, uint64_t offset, uint64_t at, uint64_t size);
 /* The path of an open file as /proc/self/maps shows it; its length, at most `capacity`. 0: no file. */
 uint64_t fs_open_path(struct cella_open *open, char *to, uint64_t capacity);
 /* The whole content of a file of the tree, for the kernel's own use: NULL when it is not there or is not in memory. */

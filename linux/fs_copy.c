@@ -55,11 +55,8 @@ static long chunk_write(struct end *to, const uint8_t *bytes, uint64_t size)
     if (!is_regular(to)) {
         return to->open->class->transfer ? to->open->class->transfer(to->open, &transfer) : -EINVAL;
     }
-    const struct fs_node *node = to->file->entry->node;
-    const long count =
-        node->ops->store ? node->ops->store(to->file, bytes, size, to->offset) : -EINVAL;
+    const long count = fs_content_store(to->file, bytes, size, to->offset);
     if (count > 0) {
-        fs_maps_written(to->file->entry->node, to->offset, (uint64_t)count);
         fs_touch(to->file->entry->node, FS_TOUCH_CONTENT);
         to->offset += (uint64_t)count;
     }

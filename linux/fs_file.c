@@ -25,14 +25,15 @@ static long transfer_at(struct fs_file *file, const struct cella_transfer *trans
                         uint64_t offset)
 {
     struct fs_node *node = file->entry->node;
-    if (!transfer->writing) {
-        fs_maps_pull(node, offset, transfer->bytes.size);
-        return node->ops->read ? node->ops->read(file, transfer, offset) : -EINVAL;
+    if (!(transfer->writing ? node->ops->write : node->ops->read)) {
+        return -EINVAL;
     }
-    const long count = node->ops->write ? node->ops->write(file, transfer, offset) : -EINVAL;
-    if (count > 0) {
-        fs_maps_written(node, offset, (uint64_t)count);
+    if (!fs_plain_begin(node)) {
+        return fs_content_transfer(file, transfer, offset);
     }
+    const long count = transfer->writing ? node->ops->write(file, transfer, offset)
+                                         : node->ops->read(file, transfer, offset);
+    fs_plain_end(node);
     return count;
 }
 
@@ -173,6 +174,25 @@ long fs_stat(struct fs_entry *entry, struct fs_file *file, struct cella_call_sta
     return 0;
 }
 
+/* What is mapped of it gets as long as the file. */
+static long size_change(struct fs_entry *entry, struct fs_file *file,
+                        const struct fs_change *change)
+{
+    struct fs_node *node = entry->node;
+    struct cella_call_stat stat = {0};
+    if (fs_type(node) != MODE_REGULAR) {
+        return node->ops->change(entry, file, change);
+    }
+    fs_content_take(node);
+    long result = node->maps ? fs_stat(entry, file, &stat) : 0;
+    result = result == 0 ? node->ops->change(entry, file, change) : result;
+    if (result == 0) {
+        fs_content_cut(node, stat.size, change->size);
+    }
+    fs_content_give(node);
+    return result;
+}
+
 long fs_change(struct fs_entry *entry, struct fs_file *file, const struct fs_change *change)
 {
     struct fs_node *node = entry->node;
@@ -185,7 +205,11 @@ long fs_change(struct fs_entry *entry, struct fs_file *file, const struct fs_cha
             return result;
         }
     }
-    return node->ops->change ? node->ops->change(entry, file, change) : -EPERM;
+    if (!node->ops->change) {
+        return -EPERM;
+    }
+    return (change->what & FS_CHANGE_SIZE) != 0 ? size_change(entry, file, change)
+                                                : node->ops->change(entry, file, change);
 }
 
 static long file_stat(struct cella_open *open, struct cella_call_stat *ret_stat)
@@ -272,6 +296,22 @@ const struct cella_open_class fs_file_class = {
     .release = file_release,
 };
 
+/* It may cut the file off by itself: what is mapped of it goes, too. */
+static long open_by_class(struct fs_file *file, uint32_t flags, uint32_t mode)
+{
+    struct fs_node *node = file->entry->node;
+    if ((flags & LINUX_O_TRUNC) == 0 || fs_type(node) != MODE_REGULAR) {
+        return node->ops->open(file, flags, mode);
+    }
+    fs_content_take(node);
+    const long result = node->ops->open(file, flags, mode);
+    if (result == 0) {
+        fs_content_cut(node, UINT64_MAX, 0);
+    }
+    fs_content_give(node);
+    return result;
+}
+
 struct cella_open *fs_open_entry(struct fs_entry *entry, uint32_t flags, uint32_t mode,
                                  long *ret_error)
 {
@@ -295,7 +335,7 @@ struct cella_open *fs_open_entry(struct fs_entry *entry, uint32_t flags, uint32_
     }
     *ret_error = node->file != 0 ? fs_image_load(node) : 0;
     if (*ret_error == 0 && node->ops->open) {
-        *ret_error = node->ops->open(file, flags, mode);
+        *ret_error = open_by_class(file, flags, mode);
     }
     if (*ret_error != 0) {
         file_free(file);
@@ -374,8 +414,16 @@ static long call_reserve(struct fs_file *file, const uint64_t *words)
     if (offset > (int64_t)FS_SIZE_MAX - size) {
         return -EFBIG;
     }
-    return node->ops->reserve ? node->ops->reserve(file, (uint32_t)words[0], words[1], words[2])
-                              : -EOPNOTSUPP;
+    if (!node->ops->reserve) {
+        return -EOPNOTSUPP;
+    }
+    fs_content_take(node);
+    const long result = node->ops->reserve(file, mode, words[1], words[2]);
+    if (result == 0 && mode != 0) {
+        fs_content_changed(file, words[1], words[2]);
+    }
+    fs_content_give(node);
+    return result;
 }
 
 static long call_flock(struct fs_file *file, const uint64_t *words)

@@ -1,10 +1,19 @@
 /*
  * Files in memory mappings: what may be mapped, and that mappings and files say the same.
- * Side: enclave. Called by memory.c, and by whatever reads and writes. docs/adr/0170 is why it is like that.
+ * Side: enclave. Called by memory_file.c, and by whatever reads and changes content. docs/adr/0170 is why it is like that.
  * Never shares a page: an enclave page has one address. A shared mapping is a copy; writes to the file go into it at
  * once, what the program stores in it is taken back when the file is read, at msync, and when the mapping goes.
+ *
+ * A page of a shared mapping is the file's, but for what the program has stored in it since: who finds them different
+ * takes that for a store. So content and mappings change together, by one thread at a time: a node's `alike` is held by who
+ * reads or changes the content of a file that is mapped, fills a page of it, or makes or takes away a mapping. Of the
+ * program's memory nothing is touched with it but pages that are there (linux_memory_get, _put): a page fault takes it.
+ * Transfers go by a buffer of the kernel's. Files that nobody maps pay two additions: who is about to map one waits for
+ * the transfers that know of no mapping (`plain`).
  */
 #include "linux/fs_tree.h"
+
+#define CHUNK 65536u
 
 /* memory_file.c, which knows what the program has mapped meanwhile. */
 __attribute__((weak)) bool linux_memory_get(void *to, struct cella_open *open, uint64_t offset,
@@ -20,6 +29,296 @@ __attribute__((weak)) void linux_memory_put(struct cella_open *open, uint64_t of
     (void)open, (void)offset;
     (void)linux_user_write(at, from, size);
 }
+
+__attribute__((weak)) void linux_memory_drop(struct cella_open *open, uint64_t offset, uint64_t at,
+                                             uint64_t size)
+{
+    (void)open, (void)offset, (void)at, (void)size;
+}
+
+/* ------------------------------------------------------------------ one thread at a time */
+
+bool fs_plain_begin(struct fs_node *node)
+{
+    atomic_fetch_add(&node->plain, 1);
+    if (atomic_load(&node->mapped) == 0) {
+        return true;
+    }
+    fs_plain_end(node);
+    return false;
+}
+
+void fs_plain_end(struct fs_node *node)
+{
+    if (atomic_fetch_sub(&node->plain, 1) == 1 && atomic_load(&node->mapped) != 0) {
+        cella_futex_wake((uint64_t)&node->plain, INT32_MAX);
+    }
+}
+
+void fs_content_take(struct fs_node *node)
+{
+    uint32_t left;
+    atomic_fetch_add(&node->mapped, 1);
+    while ((left = atomic_load(&node->plain)) != 0) {
+        cella_futex_wait_uninterrupted((uint64_t)&node->plain, left, NULL);
+    }
+    linux_mutex_take(&node->alike);
+}
+
+void fs_content_give(struct fs_node *node)
+{
+    linux_mutex_give(&node->alike);
+    atomic_fetch_sub(&node->mapped, 1);
+}
+
+/* ------------------------------------------------------------------ mappings and content */
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is left of [from, to) of the file in the map; false: nothing. */
+static bool cut_to(const struct fs_shared_map *map, uint64_t *from, uint64_t *to)
+{
+    *from = *from > map->offset ? *from : map->offset;
+    *to = min(*to, map->offset + map->size);
+    return *from < *to;
+}
+
+static uint64_t address_of(const struct fs_shared_map *map, uint64_t offset)
+{
+    return map->address + (offset - map->offset);
+}
+
+/* Held. Bytes [offset, offset + size) of the file, which are new, into every mapping. */
+static void put_all(struct fs_node *node, uint64_t offset, const uint8_t *bytes, uint64_t size)
+{
+    for (const struct fs_shared_map *map = node->maps; map; map = map->next) {
+        uint64_t at = offset, to = offset + size;
+        if (!cut_to(map, &at, &to)) {
+            continue;
+        }
+        while (at < to) {
+            const uint64_t part = min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE);
+            linux_memory_put(map->open, at, address_of(map, at), bytes + (at - offset), part);
+            at += part;
+        }
+    }
+}
+
+/* Held. Bytes [at, at + size) of one page as a mapping has them; false: never touched, or no longer this mapping's. */
+static bool page_get(const struct fs_shared_map *map, uint64_t at, uint64_t size, uint8_t *to)
+{
+    uint64_t from = at, end = at + size;
+    return cut_to(map, &from, &end) &&
+           linux_memory_get(to, map->open, at, address_of(map, at), size);
+}
+
+/* What a mapping has, and the file had not, into what the file gets. */
+static void merge(uint8_t *merged, const uint8_t *before, const uint8_t *theirs, uint64_t size)
+{
+    if (cella_equal(theirs, before, size)) {
+        return;
+    }
+    for (uint64_t i = 0; i < size; i++) {
+        merged[i] = theirs[i] != before[i] ? theirs[i] : merged[i];
+    }
+}
+
+/* Held. One mapping's piece of a page gets what was merged from others, byte by byte: it may be stored into meanwhile. */
+static void spread(const struct fs_shared_map *map, uint64_t at, const uint8_t *merged,
+                   const uint8_t *before, const uint8_t *theirs, uint64_t size)
+{
+    for (uint64_t i = 0, end = 0; i < size; i = end + 1) {
+        end = i;
+        while (end < size && merged[end] != before[end] && theirs[end] == before[end]) {
+            end++;
+        }
+        if (end > i) {
+            linux_memory_put(map->open, at + i, address_of(map, at + i), merged + i, end - i);
+        }
+    }
+}
+
+/* Held. Takes back what the program has stored in [at, at + size), within one page. `pages`: three of them. */
+static long page_pull(struct fs_node *node, struct fs_file *file, uint64_t at, uint64_t size,
+                      uint8_t *pages)
+{
+    uint8_t *before = pages, *merged = pages + SGX_PAGE_SIZE, *theirs = pages + 2 * SGX_PAGE_SIZE;
+    uint64_t known = 0; /* bytes of it that the file has */
+    for (const struct fs_shared_map *map = node->maps; map; map = map->next) {
+        if (!map->writable || !page_get(map, at, size, theirs)) {
+            continue;
+        }
+        if (known == 0) {
+            const long count = node->ops->fill(file, before, size, at);
+            if (count <= 0) {
+                return count;
+            }
+            known = (uint64_t)count;
+            __builtin_memcpy(merged, before, known);
+        }
+        merge(merged, before, theirs, known);
+    }
+    if (cella_equal(merged, before, known) || !node->ops->store) {
+        return 0;
+    }
+    const long stored = node->ops->store(file, merged, known, at);
+    fs_touch(node, FS_TOUCH_CONTENT);
+    if (stored != (long)known) {
+        return stored < 0 ? stored : -EIO;
+    }
+    for (const struct fs_shared_map *map = node->maps; map && node->maps->next; map = map->next) {
+        if (page_get(map, at, size, theirs)) {
+            spread(map, at, merged, before, theirs, known);
+        }
+    }
+    return 0;
+}
+
+/* Held. What the program has stored in mappings of [from, to) comes into the file, which never becomes longer. */
+static long pull(struct fs_node *node, uint64_t from, uint64_t to)
+{
+    const struct fs_shared_map *map = node->maps;
+    while (map && !map->writable) {
+        map = map->next;
+    }
+    struct fs_file *file = map ? fs_file_of(map->open) : NULL;
+    if (!file) {
+        return 0;
+    }
+    uint8_t *pages = fs_new(3 * SGX_PAGE_SIZE);
+    long result = pages ? 0 : -ENOMEM;
+    uint64_t end = 0; /* behind it there is no mapping */
+    for (map = node->maps; map; map = map->next) {
+        const uint64_t map_end = map->offset + map->size;
+        end = map_end > end ? map_end : end;
+    }
+    to = min(to, end);
+    for (uint64_t at = from; pages && at < to;) {
+        const uint64_t part = min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE);
+        const long pulled = page_pull(node, file, at, part, pages);
+        result = result == 0 ? pulled : result;
+        at += part;
+    }
+    fs_free(pages, 3 * SGX_PAGE_SIZE);
+    return result;
+}
+
+static long fill_held(struct fs_file *file, void *to, uint64_t size, uint64_t offset)
+{
+    struct fs_node *node = file->entry->node;
+    (void)pull(node, offset, offset + size < offset ? UINT64_MAX : offset + size);
+    return node->ops->fill(file, to, size, offset);
+}
+
+long fs_content_fill(struct fs_file *file, void *to, uint64_t size, uint64_t offset)
+{
+    struct fs_node *node = file->entry->node;
+    long count;
+    if (fs_plain_begin(node)) {
+        count = node->ops->fill(file, to, size, offset);
+        fs_plain_end(node);
+    } else {
+        linux_mutex_take(&node->alike);
+        count = fill_held(file, to, size, offset);
+        linux_mutex_give(&node->alike);
+    }
+    return count;
+}
+
+long fs_content_store(struct fs_file *file, const void *from, uint64_t size, uint64_t offset)
+{
+    struct fs_node *node = file->entry->node;
+    long count;
+    if (!node->ops->store) {
+        return -EINVAL;
+    }
+    if (fs_plain_begin(node)) {
+        count = node->ops->store(file, from, size, offset);
+        fs_plain_end(node);
+    } else {
+        linux_mutex_take(&node->alike);
+        count = node->ops->store(file, from, size, offset);
+        if (count > 0) {
+            put_all(node, offset, from, (uint64_t)count);
+        }
+        linux_mutex_give(&node->alike);
+    }
+    return count;
+}
+
+long fs_content_transfer(struct fs_file *file, const struct cella_transfer *transfer,
+                         uint64_t offset)
+{
+    struct cella_gather rest = transfer->bytes;
+    const uint64_t room = min(rest.size, CHUNK);
+    uint8_t *bytes = room > 0 ? fs_new(room) : NULL;
+    uint64_t done = 0;
+    long result = bytes || room == 0 ? 0 : -ENOMEM;
+    while (bytes && rest.size > 0) {
+        uint64_t part = min(rest.size, room);
+        if (transfer->writing) {
+            result = fs_pieces_take(&rest, bytes, part);
+            part = result > 0 ? (uint64_t)result : 0;
+            result = part > 0 ? fs_content_store(file, bytes, part, offset + done) : result;
+        } else {
+            result = fs_content_fill(file, bytes, part, offset + done);
+            result = result > 0 ? fs_pieces_put(&rest, bytes, (uint64_t)result) : result;
+        }
+        if (result <= 0) {
+            break;
+        }
+        done += (uint64_t)result;
+        rest.skip += (uint64_t)result;
+        rest.size -= (uint64_t)result;
+        if ((uint64_t)result < part) {
+            break;
+        }
+    }
+    fs_free(bytes, room);
+    return done > 0 ? (long)done : result;
+}
+
+void fs_content_cut(struct fs_node *node, uint64_t before, uint64_t now)
+{
+    static const uint8_t zeros[SGX_PAGE_SIZE];
+    const uint64_t from = min(before, now);
+    if (from % SGX_PAGE_SIZE != 0) {
+        put_all(node, from, zeros, SGX_PAGE_SIZE - from % SGX_PAGE_SIZE);
+    }
+    for (const struct fs_shared_map *map = node->maps; map && now < before; map = map->next) {
+        uint64_t at = (now + SGX_PAGE_SIZE - 1) & ~((uint64_t)SGX_PAGE_SIZE - 1);
+        uint64_t to = UINT64_MAX;
+        if (cut_to(map, &at, &to)) {
+            linux_memory_drop(map->open, at, address_of(map, at), to - at);
+        }
+    }
+}
+
+void fs_content_changed(struct fs_file *file, uint64_t offset, uint64_t size)
+{
+    struct fs_node *node = file->entry->node;
+    uint8_t *page = fs_new(SGX_PAGE_SIZE);
+    uint64_t end = 0;
+    for (const struct fs_shared_map *map = node->maps; map; map = map->next) {
+        uint64_t from = offset, to = offset + size;
+        end = cut_to(map, &from, &to) && to > end ? to : end;
+    }
+    for (uint64_t at = offset; page && at < end;) {
+        const uint64_t part = min(end - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE);
+        const long count = node->ops->fill(file, page, part, at);
+        if (count <= 0) {
+            break;
+        }
+        put_all(node, at, page, (uint64_t)count);
+        at += (uint64_t)count;
+    }
+    fs_free(page, SGX_PAGE_SIZE);
+}
+
+/* ------------------------------------------------------------------ making mappings, and taking them away */
 
 long fs_map_check(struct cella_open *open, uint32_t rights, bool shared)
 {
@@ -46,154 +345,83 @@ long fs_map_check(struct cella_open *open, uint32_t rights, bool shared)
     return 0;
 }
 
-long fs_map_add(struct cella_open *open, uint64_t address, uint64_t size, uint64_t offset,
-                bool writable)
+long fs_map_begin(struct cella_open *open)
 {
-    struct fs_file *file = fs_file_of(open);
-    struct fs_shared_map *map = file ? fs_new(sizeof(*map)) : NULL;
-    if (!map) {
-        return file ? -ENOMEM : -ENODEV;
+    const struct fs_file *file = fs_file_of(open);
+    if (!file) {
+        return -ENODEV;
     }
-    *map = (struct fs_shared_map){
-        .open = open, .address = address, .size = size, .offset = offset, .writable = writable};
-    struct fs_node *node = file->entry->node;
-    cella_lock_take(&node->lists);
-    map->next = node->maps;
-    node->maps = map;
-    cella_lock_give(&node->lists);
+    fs_content_take(file->entry->node);
     return 0;
 }
 
-/*
- * The map at `index`, copied: the program's memory is not touched with the lock. With a reference of its open file, which
- * another thread may be closing: as long as a map is in the list, its mapping has one.
- */
-static bool map_at(struct fs_node *node, uint32_t index, struct fs_shared_map *ret_map)
+void fs_map_end(struct cella_open *open)
 {
-    cella_lock_take(&node->lists);
-    const struct fs_shared_map *at = node->maps;
-    while (at && index-- > 0) {
-        at = at->next;
-    }
-    if (at) {
-        *ret_map = *at;
-        atomic_fetch_add(&at->open->references, 1);
-    }
-    cella_lock_give(&node->lists);
-    return at != NULL;
+    fs_content_give(fs_file_of(open)->entry->node);
 }
 
-static uint64_t min(uint64_t a, uint64_t b)
+long fs_map_add(struct cella_open *open, uint64_t address, uint64_t size, uint64_t offset,
+                bool writable)
 {
-    return a < b ? a : b;
+    struct fs_shared_map *map = fs_new(sizeof(*map));
+    if (!map) {
+        return -ENOMEM;
+    }
+    struct fs_node *node = fs_file_of(open)->entry->node;
+    atomic_fetch_add(&open->references, 1);
+    atomic_fetch_add(&node->mapped, 1);
+    *map = (struct fs_shared_map){.next = node->maps,
+                                  .open = open,
+                                  .address = address,
+                                  .size = size,
+                                  .offset = offset,
+                                  .writable = writable};
+    node->maps = map;
+    return 0;
 }
 
-/* Bytes [from, to) of the file, as they are in the map, into the file where they differ. Never makes it longer. */
-static long pull(struct fs_file *file, const struct fs_shared_map *map, uint64_t from, uint64_t to)
+void fs_map_take(struct cella_open *open)
 {
-    struct fs_node *node = file->entry->node;
-    uint8_t *pages = fs_new(2 * SGX_PAGE_SIZE);
-    long result = pages ? 0 : -ENOMEM;
-    for (uint64_t at = from; pages && at < to;) {
-        const uint64_t part = min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE);
-        uint8_t *theirs = pages, *ours = pages + SGX_PAGE_SIZE;
-        if (!linux_memory_get(theirs, map->open, at, map->address + (at - map->offset), part)) {
-            at +=
-                part; /* never touched, or no longer this mapping's: what it held was taken before */
-            continue;
-        }
-        const long count = node->ops->fill(file, ours, part, at);
-        if (count <= 0) {
-            result = count < 0 ? count : result;
-            break;
-        }
-        if (!cella_equal(theirs, ours, (uint64_t)count) && node->ops->store) {
-            const long stored = node->ops->store(file, theirs, (uint64_t)count, at);
-            result = stored == count ? result : stored < 0 ? stored : -EIO;
-            fs_touch(node, FS_TOUCH_CONTENT);
-        }
-        at += (uint64_t)count;
-    }
-    fs_free(pages, 2 * SGX_PAGE_SIZE);
-    return result;
+    linux_mutex_take(&fs_file_of(open)->entry->node->alike);
 }
 
-/* An open file that can read and write the node: the map's own. */
-static bool map_file(const struct fs_shared_map *map, struct fs_file **ret_file)
+void fs_map_give(struct cella_open *open)
 {
-    *ret_file = fs_file_of(map->open);
-    return *ret_file != NULL;
+    linux_mutex_give(&fs_file_of(open)->entry->node->alike);
 }
 
-void fs_maps_pull(struct fs_node *node, uint64_t offset, uint64_t size)
+long fs_map_fill(struct cella_open *open, uint64_t offset, uint64_t size, void *to)
 {
-    struct fs_shared_map map;
-    struct fs_file *file;
-    if (__atomic_load_n(&node->maps, __ATOMIC_RELAXED) == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; map_at(node, i, &map); i++) {
-        const uint64_t from = offset > map.offset ? offset : map.offset;
-        const uint64_t to =
-            min(offset + size < offset ? UINT64_MAX : offset + size, map.offset + map.size);
-        if (map.writable && from < to && map_file(&map, &file)) {
-            (void)pull(file, &map, from, to);
-        }
-        cella_open_put(map.open);
-    }
-}
-
-void fs_maps_written(struct fs_node *node, uint64_t offset, uint64_t size)
-{
-    struct fs_shared_map map;
-    struct fs_file *file;
-    if (__atomic_load_n(&node->maps, __ATOMIC_RELAXED) == NULL) {
-        return;
-    }
-    uint8_t *page = fs_new(SGX_PAGE_SIZE);
-    for (uint32_t i = 0; page && map_at(node, i, &map); i++) {
-        uint64_t at = offset > map.offset ? offset : map.offset;
-        const uint64_t to = min(offset + size, map.offset + map.size);
-        while (at < to && map_file(&map, &file)) {
-            const long count =
-                node->ops->fill(file, page, min(to - at, SGX_PAGE_SIZE - at % SGX_PAGE_SIZE), at);
-            if (count <= 0) {
-                break;
-            }
-            linux_memory_put(map.open, at, map.address + (at - map.offset), page, (uint64_t)count);
-            at += (uint64_t)count;
-        }
-        cella_open_put(map.open);
-    }
-    fs_free(page, SGX_PAGE_SIZE);
+    return fill_held(fs_file_of(open), to, size, offset);
 }
 
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size)
 {
     struct fs_file *file = fs_file_of(open);
-    struct fs_shared_map map;
     long result = 0;
     if (!file) {
         return 0;
     }
-    for (uint32_t i = 0; map_at(file->entry->node, i, &map); i++) {
-        const uint64_t from = address > map.address ? address : map.address;
-        const uint64_t to = min(address + size, map.address + map.size);
-        if (map.writable && from < to) {
+    struct fs_node *node = file->entry->node;
+    linux_mutex_take(&node->alike);
+    for (const struct fs_shared_map *map = node->maps; map; map = map->next) {
+        const uint64_t from = address > map->address ? address : map->address;
+        const uint64_t to = min(address + size, map->address + map->size);
+        if (map->writable && from < to) {
             const long pulled =
-                pull(file, &map, from - map.address + map.offset, to - map.address + map.offset);
+                pull(node, from - map->address + map->offset, to - map->address + map->offset);
             result = result == 0 ? pulled : result;
         }
-        cella_open_put(map.open);
     }
+    linux_mutex_give(&node->alike);
     return result;
 }
 
 /*
- * Under the lock: takes [from, to) out of a map; what is left behind it becomes `rest`. true: nothing is left. Without
- * memory for `rest` what lies behind is no longer kept alike with the file: it was when this began.
+ * Held: takes [from, to) out of a map; what is left behind it becomes `rest`. true: nothing is left. Without memory for
+ * `rest` what lies behind is no longer kept alike with the file: it was when this began.
  */
-static bool map_cut(struct fs_shared_map *map, uint64_t from, uint64_t to,
+static bool map_cut(struct fs_node *node, struct fs_shared_map *map, uint64_t from, uint64_t to,
                     struct fs_shared_map **rest)
 {
     const uint64_t end = map->address + map->size;
@@ -203,6 +431,8 @@ static bool map_cut(struct fs_shared_map *map, uint64_t from, uint64_t to,
         behind->offset += to - map->address;
         behind->size = end - to;
         behind->address = to;
+        atomic_fetch_add(&map->open->references, 1);
+        atomic_fetch_add(&node->mapped, 1);
         map->next = behind;
         map->size = from - map->address;
         return false;
@@ -230,12 +460,12 @@ void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size)
     struct fs_node *node = file->entry->node;
     struct fs_shared_map *rest = fs_new(sizeof(*rest));
     (void)fs_map_sync(open, rest ? address : 0, rest ? size : UINT64_MAX);
-    cella_lock_take(&node->lists);
+    linux_mutex_take(&node->alike);
     for (struct fs_shared_map **at = &node->maps; *at;) {
         struct fs_shared_map *map = *at;
         const uint64_t end = map->address + map->size;
         if (map->open != open || map->address >= address + size || end <= address ||
-            !map_cut(map, address, address + size, &rest)) {
+            !map_cut(node, map, address, address + size, &rest)) {
             at = &map->next;
             continue;
         }
@@ -243,22 +473,20 @@ void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size)
         map->next = dead;
         dead = map;
     }
-    cella_lock_give(&node->lists);
+    linux_mutex_give(&node->alike);
     while (dead) {
         struct fs_shared_map *next = dead->next;
+        atomic_fetch_sub(&node->mapped, 1);
+        cella_open_put(dead->open); /* not the last: its mapping has one */
         fs_free(dead, sizeof(*dead));
         dead = next;
     }
     fs_free(rest, sizeof(*rest));
 }
 
-/* Private mappings, and the first fill of shared ones. */
+/* Private mappings, and what else the kernel reads. */
 long cella_linux_file_read(struct cella_open *open, uint64_t offset, uint64_t size, void *to)
 {
     struct fs_file *file = fs_file_of(open);
-    if (!file || !file->entry->node->ops->fill) {
-        return -ENODEV;
-    }
-    fs_maps_pull(file->entry->node, offset, size);
-    return file->entry->node->ops->fill(file, to, size, offset);
+    return file && file->entry->node->ops->fill ? fs_content_fill(file, to, size, offset) : -ENODEV;
 }

@@ -4,7 +4,8 @@
  * Never touches the program's memory with the tree's lock, never holds that lock over an exit.
  *
  * Locks, outermost first: fs_names_take (whoever changes names; may be held over exits), a file's mutex (its position),
- * a node's guard (content; shared by transfers), fs_take (the tree: entries, references, lists; a spin lock).
+ * a node's `append`, its `alike` (content and mappings, fs_map.c), its guard (content; shared by transfers), the memory
+ * manager's, fs_take (the tree: entries, references, lists; a spin lock).
  */
 #ifndef CELLA_LINUX_FS_TREE_H
 #define CELLA_LINUX_FS_TREE_H
@@ -122,7 +123,7 @@ struct fs_data {
 
 struct fs_shared_map {
     struct fs_shared_map *next;
-    struct cella_open *open; /* the mapping's reference */
+    struct cella_open *open; /* a reference */
     uint64_t address, size, offset;
     bool writable;
 };
@@ -159,8 +160,11 @@ struct fs_node {
     const void *context;     /* the class's own */
     uint64_t argument;
     struct fs_lock *locks;
-    struct fs_shared_map *maps;
-    struct cella_lock lists; /* of locks and maps */
+    struct fs_shared_map *maps; /* under `alike` */
+    struct linux_mutex alike;
+    _Atomic uint32_t mapped; /* maps, and threads that are about to make one */
+    _Atomic uint32_t plain;  /* transfers that know of no map */
+    struct cella_lock lists; /* of locks, and of pages of content */
     void *fifo;
     struct cella_call_stat *host;
     int64_t looked_at;       /* of the host's: when, in nanoseconds */
@@ -391,9 +395,22 @@ long fs_lock_call(struct fs_file *file, uint64_t command, uint64_t at); /* fcntl
 long fs_flock(struct fs_file *file, uint64_t operation);
 void fs_locks_release(struct fs_file *file);
 
-/* fs_map.c */
-void fs_maps_written(struct fs_node *node, uint64_t offset, uint64_t size);
-void fs_maps_pull(struct fs_node *node, uint64_t offset, uint64_t size);
+/*
+ * fs_map.c. A transfer of a file that nobody maps: between begin and end nobody will. false: it has to go by
+ * fs_content_transfer.
+ */
+bool fs_plain_begin(struct fs_node *node);
+void fs_plain_end(struct fs_node *node);
+long fs_content_transfer(struct fs_file *file, const struct cella_transfer *transfer,
+                         uint64_t offset);
+/* Kernel memory to and from a file, mapped or not. */
+long fs_content_fill(struct fs_file *file, void *to, uint64_t size, uint64_t offset);
+long fs_content_store(struct fs_file *file, const void *from, uint64_t size, uint64_t offset);
+/* Around other changes of content, which then are told to mappings: another size; other bytes. */
+void fs_content_take(struct fs_node *node);
+void fs_content_give(struct fs_node *node);
+void fs_content_cut(struct fs_node *node, uint64_t before, uint64_t now);
+void fs_content_changed(struct fs_file *file, uint64_t offset, uint64_t size);
 
 /* fs_host.c */
 extern const struct fs_ops fs_host_ops;

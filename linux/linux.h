@@ -166,6 +166,7 @@ CELLA_KERNEL bool cella_linux_area_get(uint32_t index, struct linux_area *ret_ar
 /* mutex.c: sleeps in the host; never held while the program's memory is touched. */
 struct linux_mutex {
     _Atomic uint32_t word;
+    _Atomic uint32_t hungry; /* threads that have slept for it in vain */
 };
 CELLA_KERNEL void linux_mutex_take(struct linux_mutex *mutex);
 CELLA_KERNEL void linux_mutex_give(struct linux_mutex *mutex);

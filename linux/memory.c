@@ -9,9 +9,7 @@
 #define MREMAP_MAYMOVE 1u
 #define MREMAP_FIXED 2u
 #define MADV_DONTNEED 4u
-#define MADV_REMOVE 9u
 #define MADV_FREE 8u
-#define MADV_COLLAPSE 25u
 #define RIGHTS_ALL 7u
 #define STACK_GAP (1u << 20)
 #define BREAK_MAX (1ull << 34)
@@ -265,13 +263,17 @@ static long place_find(uint64_t hint, uint64_t size, uint64_t flags, uint64_t *r
     return *ret_at != 0 ? 0 : -ENOMEM;
 }
 
-/* Maps memory of zeros; `area` says what kind. `extra` bytes behind it are kept free of others. */
 long linux_map_zeros(uint64_t hint, uint64_t size, uint64_t flags, struct linux_area area)
 {
-    uint64_t at = 0;
     if ((flags & MAP_FIXED) != 0 && linux_in_space(hint, size)) {
         linux_shared_release(hint, hint + size);
     }
+    return linux_map_released(hint, size, flags, area);
+}
+
+long linux_map_released(uint64_t hint, uint64_t size, uint64_t flags, struct linux_area area)
+{
+    uint64_t at = 0;
     linux_memory_take();
     long result = place_find(hint, size, flags, &at);
     if (result == 0) {
@@ -341,6 +343,27 @@ static long call_munmap(const struct cella_regs *regs)
     return 0;
 }
 
+static bool is_of_writer(const struct cella_open *open)
+{
+    return (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
+}
+
+/* Under the lock: whether a shared mapping in [start, end) is of a file that was opened for reading only. */
+static bool only_reads(uint64_t start, uint64_t end)
+{
+    for (const struct linux_area *area; start < end; start = area->end) {
+        area = linux_space_find(start);
+        if (!area) {
+            break;
+        }
+        if (area->start < end && area->file && (area->flags & LINUX_AREA_SHARED) != 0 &&
+            !is_of_writer(area->file)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static long call_mprotect(const struct cella_regs *regs)
 {
     const uint64_t start = ARG0(regs);
@@ -360,7 +383,9 @@ static long call_mprotect(const struct cella_regs *regs)
     }
     linux_memory_take();
     long result = -ENOMEM;
-    if (linux_space_covers(start, start + size, 0)) {
+    if ((rights & LINUX_PROT_WRITE) != 0 && only_reads(start, start + size)) {
+        result = -EACCES;
+    } else if (linux_space_covers(start, start + size, 0)) {
         result =
             linux_space_protect(start, start + size, rights) &&
                     ((rights & LINUX_PROT_EXEC) == 0 || linux_pages_open(start, start + size)) &&
@@ -372,11 +397,22 @@ static long call_mprotect(const struct cella_regs *regs)
     return result;
 }
 
-/* Anonymous memory becomes zeros; the pages come back when they are touched. */
-static long advise_drop(uint64_t start, uint64_t end)
+/*
+ * What another thread may be storing, and nothing else has, stays: shared memory of nobody's, and a shared mapping that can
+ * be stored in, whose content is kept on Linux, too.
+ */
+static bool can_be_dropped(const struct linux_area *area)
+{
+    if ((area->flags & LINUX_AREA_SHARED) != 0) {
+        return area->file && !is_of_writer(area->file);
+    }
+    return (area->flags & LINUX_AREA_IMAGE) == 0;
+}
+
+/* Memory of nobody's becomes zeros, private mappings what the file says; pages come back when they are touched. */
+static long advise_drop(uint64_t start, uint64_t end, bool frees)
 {
     long result = 0;
-    linux_shared_sync(start, end);
     linux_memory_take();
     for (uint64_t at = start; at < end;) {
         const struct linux_area *area = linux_space_find(at);
@@ -388,8 +424,12 @@ static long advise_drop(uint64_t start, uint64_t end)
             result = -ENOMEM; /* the rest is done all the same */
             at = area->start;
         }
+        if (frees && (area->file || (area->flags & (LINUX_AREA_SHARED | LINUX_AREA_IMAGE)) != 0)) {
+            result = -EINVAL;
+            break;
+        }
         const uint64_t until = area->end < end ? area->end : end;
-        if ((area->flags & LINUX_AREA_IMAGE) == 0) {
+        if (can_be_dropped(area)) {
             linux_pages_drop(at, until);
         }
         at = until;
@@ -408,7 +448,7 @@ static long call_madvise(const struct cella_regs *regs)
     switch (ARG2(regs)) {
     case MADV_DONTNEED:
     case MADV_FREE:
-        return advise_drop(start, start + size);
+        return advise_drop(start, start + size, ARG2(regs) == MADV_FREE);
     case 0: /* NORMAL, RANDOM, SEQUENTIAL, WILLNEED */
     case 1:
     case 2:

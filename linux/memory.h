@@ -33,6 +33,9 @@ CELLA_KERNEL uint32_t linux_page_rights(uint32_t rights);
 /* Maps `size` bytes as `area` says, whose file (if any) is taken over when it succeeds. The address, or an errno. */
 CELLA_KERNEL long linux_map_zeros(uint64_t hint, uint64_t size, uint64_t flags,
                                   struct linux_area area);
+/* The same, where linux_shared_release of a fixed place has been called. */
+CELLA_KERNEL long linux_map_released(uint64_t hint, uint64_t size, uint64_t flags,
+                                     struct linux_area area);
 CELLA_KERNEL bool linux_protect(uint64_t start, uint64_t end, uint32_t rights);
 CELLA_KERNEL void linux_unmap(uint64_t start, uint64_t end);
 /* Whether a call's address and size (its first two arguments) are mapped: 0, or an errno. */

@@ -76,12 +76,15 @@ static void sites_write(const struct cella_program_patches *patches, uint8_t *by
 
 /* ------------------------------------------------------------------ faults */
 
-/* As many bytes as the file has there, into pages of zeros; an errno. */
-static long piece_read(struct cella_open *open, uint64_t offset, uint64_t size, uint8_t *to)
+/* As many bytes as the file has there, into pages of zeros; an errno. `alike`: between fs_map_take and _give. */
+static long piece_read(struct cella_open *open, uint64_t offset, uint64_t size, uint8_t *to,
+                       bool alike)
 {
     uint64_t done = 0;
     while (done < size) {
-        const long count = cella_linux_file_read(open, offset + done, size - done, to + done);
+        const long count = alike
+                               ? fs_map_fill(open, offset + done, size - done, to + done)
+                               : cella_linux_file_read(open, offset + done, size - done, to + done);
         if (count < 0) {
             return count;
         }
@@ -119,11 +122,15 @@ int linux_file_fault(const struct linux_area *area, uint64_t address)
     end = end < area->end ? end : area->end;
     const uint64_t size = end - start;
     const uint64_t offset = area->offset + (start - area->start);
+    const bool shared = (area->flags & LINUX_AREA_SHARED) != 0;
     uint8_t *bytes = cella_pages_new(size);
     if (!bytes) {
         return -ENOMEM;
     }
-    const long count = piece_read(area->file, offset, size, bytes);
+    if (shared) { /* what is read must still be the file's when the pages become the program's */
+        fs_map_take(area->file);
+    }
+    const long count = piece_read(area->file, offset, size, bytes, shared);
     int code = 0;
     if (count < 0 || LINUX_PAGE_UP((uint64_t)count) <= LINUX_PAGE_DOWN(address) - start) {
         code = LINUX_FAULT_BUS; /* behind the end of the file, or the host has lost it */
@@ -136,6 +143,9 @@ int linux_file_fault(const struct linux_area *area, uint64_t address)
         code = pages_fill(area, start, start + LINUX_PAGE_UP((uint64_t)count), bytes);
         linux_memory_give();
     }
+    if (shared) {
+        fs_map_give(area->file);
+    }
     cella_pages_free(bytes, size);
     return code;
 }
@@ -147,13 +157,25 @@ long linux_file_place(uint64_t hint, uint64_t size, uint64_t flags, struct linux
     struct cella_open *open = area.file;
     const bool shared = (area.flags & LINUX_AREA_SHARED) != 0;
     const bool may_write = (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
+    if ((flags & MAP_FIXED) != 0 && linux_in_space(hint, size)) {
+        linux_shared_release(hint, hint + size); /* perhaps of the same file */
+    }
+    const long begun = shared ? fs_map_begin(open) : 0;
+    if (begun != 0) {
+        return begun;
+    }
     atomic_fetch_add(&open->references, 1);
-    const long at = linux_map_zeros(hint, size, flags, area);
-    if (at < 0 && at >= -4095) {
+    const long at = linux_map_released(hint, size, flags, area);
+    const bool is_at = at >= 0 || at < -4095;
+    const long added =
+        shared && is_at ? fs_map_add(open, (uint64_t)at, size, area.offset, may_write) : 0;
+    if (shared) {
+        fs_map_end(open);
+    }
+    if (!is_at) {
         cella_open_put(open);
         return at;
     }
-    const long added = shared ? fs_map_add(open, (uint64_t)at, size, area.offset, may_write) : 0;
     if (added != 0) {
         linux_unmap((uint64_t)at, (uint64_t)at + size);
         return added;
@@ -307,6 +329,17 @@ void linux_memory_put(struct cella_open *open, uint64_t offset, uint64_t at, con
     if (area && !page_copy(area, at, LINUX_PROT_READ | LINUX_PROT_WRITE, (void *)at, from, size)) {
         cella_trace("a mapping does not get what was written to its file:", at);
         cella_kernel_abort(CELLA_ABORT_HOST);
+    }
+    linux_memory_give();
+}
+
+void linux_memory_drop(struct cella_open *open, uint64_t offset, uint64_t at, uint64_t size)
+{
+    linux_memory_take();
+    for (uint64_t done = 0; done < size; done += SGX_PAGE_SIZE) {
+        if (page_of(open, offset + done, at + done)) {
+            linux_pages_drop(at + done, at + done + SGX_PAGE_SIZE);
+        }
     }
     linux_memory_give();
 }
