@@ -20,6 +20,10 @@ ABSENT cella_result cella_linux_fs_init(void)
     return CELLA_OK;
 }
 
+ABSENT void cella_linux_fs_end(void)
+{
+}
+
 ABSENT bool cella_linux_ego(struct cella_regs *regs, long *ret_result)
 {
     (void)regs;

@@ -111,12 +111,36 @@ static long encrypted_open(struct fs_file *file, uint32_t flags, uint32_t mode)
     return result;
 }
 
+/* The host's file is written when that comes; what the program sees and keeps is when it wrote. */
+static void written(struct fs_node *node)
+{
+    fs_touch(node, FS_TOUCH_CONTENT);
+    state_of(node)->is_written = true; /* it is open: there is one */
+}
+
+static void times_keep(struct fs_entry *entry)
+{
+    struct fs_change change = {.what = FS_CHANGE_MODIFIED};
+    struct fs_encrypted_file *state = state_of(entry->node);
+    if (!state || !state->is_written || entry->is_deleted) {
+        return;
+    }
+    state->is_written = false;
+    fs_take();
+    __builtin_memcpy(change.modified, entry->node->modified, sizeof(change.modified));
+    fs_give();
+    if (run_plain(entry->node, FS_ENCRYPTED_FLUSH, 0) == 0) {
+        (void)fs_host_ops.change(entry, NULL, &change);
+    }
+}
+
 static void encrypted_close(struct fs_file *file)
 {
     struct fs_node *node = file->entry->node;
     if (!is_regular(file->entry)) {
         return;
     }
+    times_keep(file->entry);
     if (file->entry->is_deleted) {
         const long size = run_plain(node, FS_ENCRYPTED_SIZE, 0);
         atomic_store(&node->size, size > 0 ? (uint64_t)size : 0);
@@ -145,6 +169,13 @@ static long encrypted_stat(struct fs_entry *entry, struct fs_file *file,
     atomic_store(&node->size, (uint64_t)size);
     ret_stat->size = (uint64_t)size;
     ret_stat->blocks = ((uint64_t)size + BLOCK - 1) / BLOCK;
+    const struct fs_encrypted_file *state = node->context;
+    if (state && state->is_written) {
+        fs_take();
+        __builtin_memcpy(ret_stat->modified, node->modified, sizeof(node->modified));
+        __builtin_memcpy(ret_stat->changed, node->changed, sizeof(node->changed));
+        fs_give();
+    }
     return 0;
 }
 
@@ -160,6 +191,9 @@ static long encrypted_change(struct fs_entry *entry, struct fs_file *file,
         }
         rest.what &= ~FS_CHANGE_SIZE;
     }
+    if (is_regular(entry) && (rest.what & (FS_CHANGE_ACCESSED | FS_CHANGE_MODIFIED)) != 0) {
+        times_keep(entry); /* nothing is written to the host's file after them */
+    }
     struct fs_file *by_handle = file && file->open->handle != CELLA_NO_HANDLE ? file : NULL;
     return rest.what != 0 ? fs_host_ops.change(entry, by_handle, &rest) : 0;
 }
@@ -174,6 +208,9 @@ static long transfer(struct fs_node *node, bool writing, void *buffer, uint64_t 
                                       .size = size,
                                       .offset = offset,
                                   });
+    if (result > 0 && writing) {
+        written(node);
+    }
     return result == -EINVAL && writing ? -EFBIG : result;
 }
 
@@ -349,6 +386,12 @@ static void encrypted_info(struct fs_file *file, struct fs_text *text)
 static void encrypted_release(struct fs_node *node)
 {
     fs_free((void *)(uintptr_t)node->context, sizeof(struct fs_encrypted_file));
+}
+
+void fs_encrypted_end(void)
+{
+    struct fs_encrypted_call call = {.operation = FS_ENCRYPTED_END};
+    (void)cella_linux_libc(fs_encrypted_run, &call);
 }
 
 struct fs_tree *fs_encrypted_tree(const struct cella_program_mount *mount, long *ret_error)

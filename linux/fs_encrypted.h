@@ -11,9 +11,11 @@
 
 /* Of a node: the protected file behind it, while somebody has it open. Changed in the libc only, where calls take turns. */
 struct fs_encrypted_file {
+    struct fs_encrypted_file *next; /* of those that are open */
     void *file;
     uint32_t opens;
     bool is_writable;
+    bool is_written; /* since the last flush: its times are the node's. Under no lock: a hint */
 };
 
 enum fs_encrypted_operation {
@@ -26,6 +28,8 @@ enum fs_encrypted_operation {
     FS_ENCRYPTED_RESIZE, /* size */
     FS_ENCRYPTED_SYNC,
     FS_ENCRYPTED_NAME,    /* name: what the file is bound to from now on */
+    FS_ENCRYPTED_FLUSH,   /* what is written goes to the host */
+    FS_ENCRYPTED_END,     /* the same for all that are open; no file */
     FS_ENCRYPTED_VERSION, /* buffer: struct fs_encrypted_version of what was flushed last */
 };
 

@@ -10,6 +10,8 @@
 
 #include "enclave/protected.h"
 
+static struct fs_encrypted_file *open_files;
+
 static cella_protected_file *file_of(const struct fs_encrypted_call *call)
 {
     return call->file->file;
@@ -59,6 +61,8 @@ static long file_open(const struct fs_encrypted_call *call, bool creates)
     }
     file->file = opened;
     file->opens = 1;
+    file->next = open_files;
+    open_files = file;
     return 0;
 }
 
@@ -68,6 +72,11 @@ static long file_close(const struct fs_encrypted_call *call)
     if (--file->opens > 0) {
         return 0;
     }
+    struct fs_encrypted_file **at = &open_files;
+    while (*at != file) {
+        at = &(*at)->next;
+    }
+    *at = file->next;
     cella_protected_file *opened = file->file;
     file->file = NULL;
     return errno_of(cella_protected_close(opened));
@@ -99,6 +108,17 @@ static long file_sync(const struct fs_encrypted_call *call)
         result = file->store->sync(file->handle);
     }
     return errno_of(result);
+}
+
+/* The program ends. What cannot be written any more is lost, as at a close that nobody looks at. */
+static long files_end(void)
+{
+    for (struct fs_encrypted_file *file = open_files; file; file = file->next) {
+        if (file->is_writable) {
+            cella_ignore(cella_protected_flush(file->file));
+        }
+    }
+    return 0;
 }
 
 /* A name that is bound to a file's content goes with it when it is renamed. */
@@ -151,6 +171,10 @@ long fs_encrypted_run(void *argument)
         return errno_of(cella_protected_truncate(file_of(call), call->size));
     case FS_ENCRYPTED_SYNC:
         return file_sync(call);
+    case FS_ENCRYPTED_FLUSH:
+        return errno_of(cella_protected_flush(file_of(call)));
+    case FS_ENCRYPTED_END:
+        return files_end();
     case FS_ENCRYPTED_VERSION:
         return file_version(call);
     default:

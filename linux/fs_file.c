@@ -28,12 +28,17 @@ static long transfer_at(struct fs_file *file, const struct cella_transfer *trans
     if (!(transfer->writing ? node->ops->write : node->ops->read)) {
         return -EINVAL;
     }
-    if (!fs_plain_begin(node)) {
-        return fs_content_transfer(file, transfer, offset);
+    long count;
+    if (fs_plain_begin(node)) {
+        count = transfer->writing ? node->ops->write(file, transfer, offset)
+                                  : node->ops->read(file, transfer, offset);
+        fs_plain_end(node);
+    } else {
+        count = fs_content_transfer(file, transfer, offset);
     }
-    const long count = transfer->writing ? node->ops->write(file, transfer, offset)
-                                         : node->ops->read(file, transfer, offset);
-    fs_plain_end(node);
+    if (count > 0 && transfer->writing && !node->ops->stat && fs_type(node) == MODE_REGULAR) {
+        fs_touch(node, FS_TOUCH_CONTENT); /* others have times of their own */
+    }
     return count;
 }
 

@@ -395,6 +395,21 @@ long fs_map_fill(struct cella_open *open, uint64_t offset, uint64_t size, void *
     return fill_held(fs_file_of(open), to, size, offset);
 }
 
+void fs_map_write(struct cella_open *open, uint64_t address, uint64_t size)
+{
+    struct fs_file *file = fs_file_of(open);
+    if (!file) {
+        return;
+    }
+    struct fs_node *node = file->entry->node;
+    linux_mutex_take(&node->alike);
+    for (struct fs_shared_map *map = node->maps; map; map = map->next) {
+        map->writable = map->writable || (map->open == open && map->address < address + size &&
+                                          address < map->address + map->size);
+    }
+    linux_mutex_give(&node->alike);
+}
+
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size)
 {
     struct fs_file *file = fs_file_of(open);

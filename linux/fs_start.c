@@ -29,6 +29,10 @@ __attribute__((weak)) struct fs_tree *fs_encrypted_tree(const struct cella_progr
     return NULL;
 }
 
+__attribute__((weak)) void fs_encrypted_end(void)
+{
+}
+
 static cella_result result_of(long error)
 {
     switch (error) {

@@ -4,6 +4,7 @@
  * Never more than what is asked for: areas by index, threads by index.
  */
 #include "linux/fs_tree.h"
+#include "linux/memory.h"
 
 #define NANOSECONDS 1000000000ull
 #define PROCESS_ID 1u
@@ -19,6 +20,12 @@ cella_result cella_linux_fs_init(void)
     uint64_t size = 0;
     const char *directory = cella_linux_directory(&size);
     return fs_start(cella_linux_description(), cella_bytes_of(directory, size));
+}
+
+void cella_linux_fs_end(void)
+{
+    linux_shared_sync(0, CELLA_PROGRAM_KERNEL);
+    fs_encrypted_end();
 }
 
 static void time_of(uint64_t nanoseconds, int64_t ret_time[2])

@@ -125,7 +125,7 @@ struct fs_shared_map {
     struct fs_shared_map *next;
     struct cella_open *open; /* a reference */
     uint64_t address, size, offset;
-    bool writable;
+    bool writable; /* now, or it was */
 };
 
 struct fs_lock {
@@ -444,6 +444,8 @@ const char *fs_resolver_text(uint64_t *ret_size);
 long fs_ego_start(void);
 long fs_ego_memory(struct cella_bytes target);
 struct fs_tree *fs_encrypted_tree(const struct cella_program_mount *mount, long *ret_error);
+/* What files of encrypted mounts still hold goes to the host: the program ends without closing them. */
+void fs_encrypted_end(void);
 /* fs_text.c: the same in a tree that is being made. */
 long fs_directories_make(struct fs_entry *start, const char *path, uint32_t mode,
                          struct fs_entry **ret_entry);

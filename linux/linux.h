@@ -187,6 +187,8 @@ CELLA_KERNEL uint32_t linux_thread_count(void);
 CELLA_KERNEL void linux_thread_kick(struct linux_thread *thread);
 CELLA_KERNEL bool linux_kernel_thread_new(void (*main)(void));
 CELLA_KERNEL _Noreturn void linux_process_end(uint64_t reason);
+/* The same, after what the program has written and the kernel still has is where it belongs. With no lock. */
+CELLA_KERNEL _Noreturn void linux_process_leave(uint64_t reason);
 
 /* signal.c */
 CELLA_KERNEL bool linux_signal_syscall(struct cella_regs *regs, long *ret_result);
@@ -250,6 +252,7 @@ CELLA_KERNEL uint64_t linux_clock_host(uint64_t clock);
 /* Parts that may not be linked in: absent.c. */
 CELLA_KERNEL bool cella_linux_fs(struct cella_regs *regs, long *ret_result);
 CELLA_KERNEL cella_result cella_linux_fs_init(void);
+CELLA_KERNEL void cella_linux_fs_end(void);
 CELLA_KERNEL bool cella_linux_ego(struct cella_regs *regs, long *ret_result);
 CELLA_KERNEL bool linux_timer_syscall(struct cella_regs *regs, long *ret_result);
 /* libc_context.c */

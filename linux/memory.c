@@ -381,6 +381,9 @@ static long call_mprotect(const struct cella_regs *regs)
     if (!rights_are_allowed(rights)) {
         return -EACCES;
     }
+    if ((rights & LINUX_PROT_WRITE) != 0) {
+        linux_shared_write(start, start + size);
+    }
     linux_memory_take();
     long result = -ENOMEM;
     if ((rights & LINUX_PROT_WRITE) != 0 && only_reads(start, start + size)) {

@@ -51,7 +51,9 @@ CELLA_KERNEL int linux_file_fault(const struct linux_area *area, uint64_t addres
 CELLA_KERNEL long linux_file_sync(const struct cella_regs *regs);
 /* What was stored in shared mappings of [start, end) comes back into their files. */
 CELLA_KERNEL void linux_shared_sync(uint64_t start, uint64_t end);
-/* The same, before the range goes. */
+/* Before it can be stored in: from now on stores are looked for. */
+CELLA_KERNEL void linux_shared_write(uint64_t start, uint64_t end);
+/* What was stored comes back, before the range goes. */
 CELLA_KERNEL void linux_shared_release(uint64_t start, uint64_t end);
 
 /* memory_code.c: an address in a trampoline of a mapped file, as the program knows it; and the way back. Else itself. */

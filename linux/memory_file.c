@@ -156,7 +156,7 @@ long linux_file_place(uint64_t hint, uint64_t size, uint64_t flags, struct linux
 {
     struct cella_open *open = area.file;
     const bool shared = (area.flags & LINUX_AREA_SHARED) != 0;
-    const bool may_write = (open->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
+    const bool writes = (area.rights & LINUX_PROT_WRITE) != 0;
     if ((flags & MAP_FIXED) != 0 && linux_in_space(hint, size)) {
         linux_shared_release(hint, hint + size); /* perhaps of the same file */
     }
@@ -168,7 +168,7 @@ long linux_file_place(uint64_t hint, uint64_t size, uint64_t flags, struct linux
     const long at = linux_map_released(hint, size, flags, area);
     const bool is_at = at >= 0 || at < -4095;
     const long added =
-        shared && is_at ? fs_map_add(open, (uint64_t)at, size, area.offset, may_write) : 0;
+        shared && is_at ? fs_map_add(open, (uint64_t)at, size, area.offset, writes) : 0;
     if (shared) {
         fs_map_end(open);
     }
@@ -252,6 +252,15 @@ void linux_shared_release(uint64_t start, uint64_t end)
     struct linux_area area;
     for (uint64_t at = start; shared_next(&at, end, &area);) {
         fs_map_remove(area.file, area.start, area.end - area.start);
+        cella_open_put(area.file);
+    }
+}
+
+void linux_shared_write(uint64_t start, uint64_t end)
+{
+    struct linux_area area;
+    for (uint64_t at = start; shared_next(&at, end, &area);) {
+        fs_map_write(area.file, area.start, area.end - area.start);
         cella_open_put(area.file);
     }
 }

@@ -194,7 +194,7 @@ uint32_t linux_signal_take(uint64_t of, struct linux_signal_info *ret_info)
 static _Noreturn void die_of(uint32_t number)
 {
     cella_trace("ended by signal", number);
-    linux_process_end(CELLA_ABORT_SIGNAL | (uint64_t)number << 8);
+    linux_process_leave(CELLA_ABORT_SIGNAL | (uint64_t)number << 8);
 }
 
 /* Runs one handler: the frame is laid, `regs` point into it. */

@@ -251,12 +251,12 @@ void linux_frame_return(struct cella_regs *regs)
     struct cella_trap *trap = (struct cella_trap *)td->kernel_stack;
     const uint64_t at = regs->rsp;
     if (!cella_user_range(at, sizeof(struct frame_context))) {
-        linux_process_end(CELLA_ABORT_SIGNAL | (uint64_t)SIG_SEGV << 8);
+        linux_process_leave(CELLA_ABORT_SIGNAL | (uint64_t)SIG_SEGV << 8);
     }
     const struct frame_context context = *(const struct frame_context *)at;
     const struct frame_registers *from = &context.registers;
     if (!xsave_read(from->fp_state, (uint8_t *)trap + CELLA_TRAP_XSAVE_AT)) {
-        linux_process_end(CELLA_ABORT_SIGNAL | (uint64_t)SIG_SEGV << 8);
+        linux_process_leave(CELLA_ABORT_SIGNAL | (uint64_t)SIG_SEGV << 8);
     }
     trap->regs = (struct cella_regs){.r15 = from->r15,
                                      .r14 = from->r14,

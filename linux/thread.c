@@ -328,13 +328,23 @@ void linux_process_end(uint64_t reason)
     cella_kernel_abort(reason);
 }
 
-/* The thread that the program began on never leaves its TCS: others may still run. */
+/* For good. The thread that the program began on never leaves its TCS: others may still run. */
 static _Noreturn void main_thread_wait(void)
 {
     static uint32_t never;
     for (;;) {
         cella_futex_wait_uninterrupted((uint64_t)&never, 0, NULL);
     }
+}
+
+_Noreturn void linux_process_leave(uint64_t reason)
+{
+    static _Atomic uint32_t leaves;
+    if (atomic_exchange(&leaves, 1) != 0) {
+        main_thread_wait(); /* another thread is about it */
+    }
+    cella_linux_fs_end();
+    linux_process_end(reason);
 }
 
 static _Noreturn void thread_exit(struct cella_td *td, uint64_t code)
@@ -346,7 +356,7 @@ static _Noreturn void thread_exit(struct cella_td *td, uint64_t code)
     linux_signal_pass_on(~td->signal_mask);
     td->clear_tid = 0;
     if (atomic_fetch_sub(&running_count, 1) == 1) {
-        linux_process_end(CELLA_ABORT_EXIT | (code & 0xFF) << 32);
+        linux_process_leave(CELLA_ABORT_EXIT | (code & 0xFF) << 32);
     }
     if (td->slot != 0) {
         td->stack_top = td->tcs - SGX_PAGE_SIZE;
@@ -430,7 +440,7 @@ bool linux_thread_syscall(struct cella_regs *regs, long *ret_result)
     case __NR_exit:
         thread_exit(td, ARG0(regs));
     case __NR_exit_group:
-        linux_process_end(CELLA_ABORT_EXIT | (ARG0(regs) & 0xFF) << 32);
+        linux_process_leave(CELLA_ABORT_EXIT | (ARG0(regs) & 0xFF) << 32);
     case __NR_sched_yield:
         cella_ignore(cella_system_ocall(CELLA_OCALL_YIELD, NULL, 0, NULL, 0, NULL));
         break;

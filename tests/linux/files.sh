@@ -60,6 +60,87 @@ inside files.cella /memory /plain /secret >within || fail "files: status $?"
 diff outside within || fail "an enclave's files are not as the files outside"
 [ -z "$(find plain secret -mindepth 1)" ] || fail "something is left on the host: $(find plain secret)"
 
+# Mappings of files: holes are refused where the host or the format has none.
+gcc -O1 -pthread -w -o mapped "$here/programs/mapped.c"
+sed 's/"files"/"mapped"/' cella.toml >mapped.toml
+"$cella" sign --manifest mapped.toml --key "$key" --out mapped.cella >log 2>&1 || fail "$(cat log)"
+./mapped "$work/a" | grep -v '^hole' >outside.mapped
+for place in /memory /plain /secret; do
+    inside mapped.cella "$place" >log || fail "mapped $place: status $?"
+    grep -v '^hole' log | diff outside.mapped - || fail "files that are mapped in $place are not as those outside"
+done
+
+# A program ends without closing, flushing and unmapping: what it wrote is there, with the times that it gave.
+cat >leave.c <<'C'
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void *ends(void *how)
+{
+    if (strcmp(how, "exit") == 0) {
+        _exit(7);
+    } else if (strcmp(how, "signal") == 0) {
+        kill(getpid(), SIGTERM);
+    }
+    return NULL; /* the last thread */
+}
+
+static int looks(const char *name, const char *wanted)
+{
+    char text[32] = "";
+    struct stat stat;
+    const int fd = open(name, O_RDONLY);
+    const int good = read(fd, text, sizeof(text) - 1) > 0 && strcmp(text, wanted) == 0 &&
+                     fstat(fd, &stat) == 0 && (strcmp(name, "dated") != 0 || stat.st_mtime == 1000);
+    return good ? 0 : puts(name), good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const struct timespec times[2] = {{1000, 0}, {1000, 0}};
+    pthread_t thread;
+    if (argc < 3 || chdir(argv[1]) != 0) {
+        return 2;
+    }
+    if (strcmp(argv[2], "look") == 0) {
+        return looks("written", "written") + looks("mapped", "mapped") + looks("dated", "dated");
+    }
+    const int fd = open("mapped", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    ftruncate(fd, 6);
+    char *at = mmap(NULL, 6, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    memcpy(at, "mapped", 6);
+    write(open("written", O_RDWR | O_CREAT | O_TRUNC, 0600), "written", 7);
+    const int dated = open("dated", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    write(dated, "dated", 5);
+    futimens(dated, times);
+    pthread_create(&thread, NULL, ends, argv[2]);
+    if (strcmp(argv[2], "last") == 0) {
+        pthread_exit(NULL);
+    }
+    pthread_join(thread, NULL);
+    pause();
+}
+C
+gcc -O1 -w -pthread -o leave leave.c
+sed 's/"files"/"leave"/' cella.toml >leave.toml
+"$cella" sign --manifest leave.toml --key "$key" --out leave.cella >log 2>&1 || fail "$(cat log)"
+for place in /plain /secret; do
+    for how in exit signal last; do
+        rm -f plain/* secret/*
+        inside leave.cella "$place" "$how" >log 2>&1 || true
+        inside leave.cella "$place" look || fail "after $how, something is lost in $place"
+    done
+done
+rm -f plain/* secret/*
+
 # One program writes a file, another reads it; between them a host.
 cat >keep.c <<'C'
 #include <fcntl.h>

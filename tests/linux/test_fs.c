@@ -574,8 +574,10 @@ static void mappings_and_files_agree(const char *path)
     struct cella_open *open = cella_descriptor_get((uint64_t)fd);
     assert_int_equal(CALL(SYS_ftruncate, W(fd), W(12288)), 0);
     assert_int_equal(fs_map_check(open, PROT_READ | PROT_WRITE, true), 0);
+    assert_int_equal(fs_map_begin(open), 0);
     assert_int_equal(fs_map_add(open, (uint64_t)map, 8192, 4096, true), 0);
-    assert_int_equal(cella_linux_file_read(open, 4096, 8192, map), 8192);
+    assert_int_equal(fs_map_fill(open, 4096, 8192, map), 8192);
+    fs_map_end(open);
     assert_int_equal(CALL(SYS_pwrite64, W(fd), W("file"), W(4), W(4096 + 10)), 4);
     assert_memory_equal(map + 10, "file", 4);
     memcpy(map + 5000, "stored", 6);
@@ -617,7 +619,12 @@ static void *mapper(void *map)
     for (; !mapper_ends; rounds++) {
         const long fd = open_in("/tmp/closed", O_RDWR, 0);
         struct cella_open *open = cella_descriptor_get((uint64_t)fd);
-        if (!open || fs_map_add(open, (uint64_t)map, 4096, 0, true) != 0) {
+        if (!open || fs_map_begin(open) != 0) {
+            return NULL;
+        }
+        const long added = fs_map_add(open, (uint64_t)map, 4096, 0, true);
+        fs_map_end(open);
+        if (added != 0) {
             return NULL;
         }
         CALL(SYS_close, W(fd));
@@ -658,7 +665,9 @@ static void msync_says_what_is_lost(void **context)
     const long fd = open_in("/data/lost", O_RDWR | O_CREAT, 0600);
     struct cella_open *mapped = cella_descriptor_get((uint64_t)fd);
     assert_int_equal(CALL(SYS_pwrite64, W(fd), W("kept"), W(4), W(0)), 4);
+    assert_int_equal(fs_map_begin(mapped), 0);
     assert_int_equal(fs_map_add(mapped, (uint64_t)map, 4096, 0, true), 0);
+    fs_map_end(mapped);
     memcpy(map, "lost", 4);
     snprintf(path, sizeof(path), "%s/data/lost", root);
     const int read_only = open(path, O_RDONLY);

@@ -301,6 +301,15 @@ cella_result cella_quote_create(const uint8_t *data, void *out, size_t out_capac
     return CELLA_OK;
 }
 
+void cella_futex_wait_uninterrupted(uint64_t address, uint32_t value,
+                                    const struct libc_timespec *timeout)
+{
+    (void)timeout;
+    if (atomic_load((_Atomic uint32_t *)address) == value) {
+        sched_yield();
+    }
+}
+
 void linux_mutex_take(struct linux_mutex *mutex)
 {
     while (atomic_exchange(&mutex->word, 1) != 0) {

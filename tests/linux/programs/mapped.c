@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -263,6 +264,26 @@ static void test_tail(void)
     munmap(at, PAGE);
 }
 
+/* The time of the last change follows writes, also by way of a mapping. */
+static void test_times(void)
+{
+    struct stat first, second, third;
+    const int fd = file_new(PAGE, 'd');
+    char *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    fstat(fd, &first);
+    usleep(20000);
+    pwrite(fd, "D", 1, 0);
+    fstat(fd, &second);
+    usleep(20000);
+    at[1] = 'E';
+    msync(at, PAGE, MS_SYNC);
+    fstat(fd, &third);
+    printf("times: %d %d\n", memcmp(&first.st_mtim, &second.st_mtim, sizeof(first.st_mtim)) != 0,
+           memcmp(&second.st_mtim, &third.st_mtim, sizeof(first.st_mtim)) != 0);
+    munmap(at, PAGE);
+    close(fd);
+}
+
 static void test_hole(void)
 {
     const int fd = file_new(4 * PAGE, 'h');
@@ -314,10 +335,8 @@ static void test_advice(void)
     const int fd = file_new(4 * PAGE, 'f');
     char *shared = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     char *own = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, (long)(2 * PAGE));
-    char *common =
-        mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    char *plain =
-        mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *common = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *plain = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char byte = 0;
     advise("shared, not needed", shared, MADV_DONTNEED);
     pread(fd, &byte, 1, 0);
@@ -356,8 +375,7 @@ static void test_advice_race(void)
     race_end = 0;
     pthread_create(&thread, NULL, gives_up, NULL);
     for (uint64_t round = 1; round <= 20000; round++) {
-        volatile uint64_t *place =
-            (volatile uint64_t *)(race_at + round % (PAGES * PAGE / 8) * 8);
+        volatile uint64_t *place = (volatile uint64_t *)(race_at + round % (PAGES * PAGE / 8) * 8);
         *place = round;
         lost += *place != round;
     }
@@ -390,6 +408,7 @@ int main(int argc, char **argv)
     test_rights();
     test_truncate();
     test_tail();
+    test_times();
     test_hole();
     test_open_truncates();
     test_advice();
