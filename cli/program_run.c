@@ -179,12 +179,14 @@ static cella_result service(void *context, uint32_t number, const void *in, size
                             void *out, size_t out_capacity, size_t *ret_size)
 {
     const struct program_run_options *options = context;
-    if (number == CELLA_OCALL_TRACE && options->trace && in_size > 0 &&
-        ((const char *)in)[0] == 't') {
+    if (number == CELLA_OCALL_TRACE && options->trace && in_size > 1) {
         char line[256];
         snprintf(line, sizeof(line), "%.*s", (int)in_size, (const char *)in);
-        trace_print(line);
-        return CELLA_OK;
+        if (line[0] == 't' && line[1] == ' ') {
+            trace_print(line);
+            return CELLA_OK;
+        }
+        fprintf(stderr, "[kernel] %s\n", line); /* why it ends, what is missing */
     }
     atomic_fetch_add_explicit(&g_calls, 1, memory_order_relaxed);
     return program_service(NULL, number, in, in_size, out, out_capacity, ret_size);

@@ -96,15 +96,51 @@ static long piece_read(struct cella_open *open, uint64_t offset, uint64_t size, 
     return (long)done;
 }
 
+static bool is_shared_store(const struct linux_area *area)
+{
+    return area->file && (area->flags & LINUX_AREA_SHARED) != 0 &&
+           (area->file->flags & LINUX_O_ACCMODE) == LINUX_O_RDWR;
+}
+
+/*
+ * Under the lock: where another mapping of the same open file has this page, which `area` has at `at`; 0: nowhere. Code
+ * that is made through one mapping and runs in the other counts on one page: it is where it was used last.
+ */
+static uint64_t alias_find(const struct linux_area *area, uint64_t at)
+{
+    const uint64_t offset = area->offset + (at - area->start);
+    for (uint32_t i = 0; is_shared_store(area) && i < linux_space_count(); i++) {
+        const struct linux_area *other = linux_space_at(i);
+        if (other->file != area->file || (other->flags & LINUX_AREA_SHARED) == 0 ||
+            offset < other->offset || offset - other->offset >= other->end - other->start) {
+            continue;
+        }
+        const uint64_t there = other->start + (offset - other->offset);
+        if (there != at && linux_page_exists(there)) {
+            return there;
+        }
+    }
+    return 0;
+}
+
+/* Under the lock: the area at `at`, if it still is the one that `before` is a copy of and has no page there. */
+static const struct linux_area *area_again(const struct linux_area *before, uint64_t at)
+{
+    const struct linux_area *area = linux_space_find(at);
+    return area && area->start <= at && area->file == before->file &&
+                   area->offset + (at - area->start) == before->offset + (at - before->start) &&
+                   area->rights != 0 && !linux_page_exists(at)
+               ? area
+               : NULL;
+}
+
 /* Under the lock: pages that are still missing, as long as the area is what it was. */
 static int pages_fill(const struct linux_area *before, uint64_t start, uint64_t end,
                       const uint8_t *bytes)
 {
     for (uint64_t at = start; at < end; at += SGX_PAGE_SIZE) {
-        const struct linux_area *area = linux_space_find(at);
-        if (!area || area->start > at || area->file != before->file ||
-            area->offset + (at - area->start) != before->offset + (at - before->start) ||
-            area->rights == 0 || linux_page_exists(at)) {
+        const struct linux_area *area = area_again(before, at);
+        if (!area || alias_find(area, at) != 0) {
             continue; /* it changed meanwhile: the access is tried again, and sees how */
         }
         if (!linux_page_copy(at, bytes + (at - start), linux_page_rights(area->rights))) {
@@ -114,8 +150,38 @@ static int pages_fill(const struct linux_area *before, uint64_t start, uint64_t 
     return 0;
 }
 
+/*
+ * Moves the page from the mapping that has it; nobody can store into it any more when it is copied. 1: done, 0: no other
+ * has it, or an errno.
+ */
+static int alias_move(const struct linux_area *before, uint64_t address)
+{
+    int result = 0;
+    const uint64_t page = LINUX_PAGE_DOWN(address);
+    linux_memory_take();
+    const struct linux_area *area = area_again(before, page);
+    const uint64_t from = area ? alias_find(area, page) : 0;
+    if (from != 0) {
+        linux_memory_touches(true);
+        result = linux_pages_rights(from, from + SGX_PAGE_SIZE, LINUX_PROT_READ) &&
+                         linux_page_copy(page, (const void *)from, linux_page_rights(area->rights))
+                     ? 1
+                     : -ENOMEM;
+        linux_memory_touches(false);
+    }
+    if (result > 0) {
+        linux_pages_drop(from, from + SGX_PAGE_SIZE);
+    }
+    linux_memory_give();
+    return result;
+}
+
 int linux_file_fault(const struct linux_area *area, uint64_t address)
 {
+    const int moved = is_shared_store(area) ? alias_move(area, address) : 0;
+    if (moved != 0) {
+        return moved > 0 ? 0 : moved;
+    }
     uint64_t start = address & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
     uint64_t end = start + LINUX_FAULT_WINDOW;
     start = start > area->start ? start : area->start;

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -220,6 +221,66 @@ static void test_remap_race(void)
     close(fd);
 }
 
+#define ROUNDS 200
+
+static volatile uint32_t *one_side, *other_side;
+
+/* Counts on through its own mapping when the other side has. */
+static void *count_on(void *argument)
+{
+    for (uint32_t i = 1; i < 2 * ROUNDS; i += 2) {
+        while (other_side[0] != i) {
+            sched_yield();
+        }
+        other_side[0] = i + 1;
+    }
+    return argument;
+}
+
+/* Two mappings of one page are one page: what makes code in one place and runs it in another counts on that. */
+static void test_twice(void)
+{
+    pthread_t thread;
+    long bad = 0;
+    char text[8] = {0};
+    const int fd = (int)syscall(SYS_memfd_create, "twice", 0);
+    ftruncate(fd, 3 * PAGE);
+    char *a = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    char *b = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, PAGE);
+    a[PAGE] = 1;
+    bad += b[0] != 1;
+    for (int i = 0; i < 50; i++) {
+        a[PAGE + i] = (char)(i + 2);
+        a[2 * PAGE] = (char)i;
+        bad += b[i] != i + 2 || b[PAGE] != i;
+    }
+    pwrite(fd, "file", 4, PAGE);
+    bad += memcmp(a + PAGE, "file", 4) != 0 || memcmp(b, "file", 4) != 0;
+    a[PAGE] = 'F';
+    bad += pread(fd, text, 4, PAGE) != 4 || memcmp(text, "File", 4) != 0;
+    mprotect(b, 2 * PAGE, PROT_READ | PROT_WRITE);
+    b[1] = 'I';
+    bad += memcmp(a + PAGE, "FIle", 4) != 0;
+    one_side = (volatile uint32_t *)a;
+    munmap(b, 2 * PAGE);
+    b = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    other_side = (volatile uint32_t *)b;
+    pthread_create(&thread, NULL, count_on, NULL);
+    for (uint32_t i = 0; i < 2 * ROUNDS; i += 2) {
+        while (one_side[0] != i) {
+            sched_yield();
+        }
+        one_side[0] = i + 1;
+    }
+    pthread_join(thread, NULL);
+    printf("twice: %ld bad, counted %u and %u\n", bad, one_side[0], other_side[0]);
+    munmap(a, 3 * PAGE);
+    bad = pread(fd, text, 4, PAGE) != 4 || memcmp(text, "FIle", 4) != 0;
+    printf("twice: %ld bad, %u\n", bad, other_side[0]);
+    munmap(b, PAGE);
+    close(fd);
+}
+
 /* What a mapping holds that nobody can read moves, too. */
 static void test_remap_closed(void)
 {
@@ -316,6 +377,7 @@ int main(void)
     test_remap_file();
     test_remap_closed();
     test_remap_race();
+    test_twice();
     test_break();
     test_bad_addresses();
     test_read_only_answers();
