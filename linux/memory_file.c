@@ -178,10 +178,6 @@ static int alias_move(const struct linux_area *before, uint64_t address)
 
 int linux_file_fault(const struct linux_area *area, uint64_t address)
 {
-    const int moved = is_shared_store(area) ? alias_move(area, address) : 0;
-    if (moved != 0) {
-        return moved > 0 ? 0 : moved;
-    }
     uint64_t start = address & ~(uint64_t)(LINUX_FAULT_WINDOW - 1);
     uint64_t end = start + LINUX_FAULT_WINDOW;
     start = start > area->start ? start : area->start;
@@ -196,9 +192,11 @@ int linux_file_fault(const struct linux_area *area, uint64_t address)
     if (shared) { /* what is read must still be the file's when the pages become the program's */
         fs_map_take(area->file);
     }
-    const long count = piece_read(area->file, offset, size, bytes, shared);
-    int code = 0;
-    if (count < 0 || LINUX_PAGE_UP((uint64_t)count) <= LINUX_PAGE_DOWN(address) - start) {
+    int code = is_shared_store(area) ? alias_move(area, address) : 0;
+    const long count = code == 0 ? piece_read(area->file, offset, size, bytes, shared) : (long)size;
+    if (code != 0) {
+        code = code > 0 ? 0 : code; /* moved, or not */
+    } else if (count < 0 || LINUX_PAGE_UP((uint64_t)count) <= LINUX_PAGE_DOWN(address) - start) {
         code = LINUX_FAULT_BUS; /* behind the end of the file, or the host has lost it */
     } else {
         const struct cella_program_patches *patches = cella_linux_file_patches(area->file);
