@@ -15,15 +15,38 @@
 extern const char cella_module_pipes;
 const char cella_module_pipes = 1;
 
-/* Both ends' own; the pages go with the last end. `ends`: 1 = the reader is there, 2 = the writer. */
+/*
+ * Both ends' own; the pages go with the last end. `ends`: 1 = the reader is there, 2 = the writer. The lock is never held
+ * over the caller's memory, which may have to come from the host first: who copies has the turn of its end, so nobody else
+ * touches the bytes that it reads, or the room that it fills.
+ */
 struct pipe {
     struct cella_lock lock;
     _Atomic uint32_t ends;
     uint32_t head, used;
+    _Atomic uint32_t turns[2]; /* 0: free, 1: taken, 2: and somebody sleeps for it */
     struct cella_open *open[2];
     uint64_t serial[2];
     uint8_t bytes[PIPE_SIZE];
 };
+
+static void turn_take(_Atomic uint32_t *turn)
+{
+    uint32_t free = 0;
+    if (atomic_compare_exchange_strong(turn, &free, 1)) {
+        return;
+    }
+    while (atomic_exchange(turn, 2) != 0) {
+        cella_futex_wait_uninterrupted((uint64_t)turn, 2, NULL);
+    }
+}
+
+static void turn_give(_Atomic uint32_t *turn)
+{
+    if (atomic_exchange(turn, 0) == 2) {
+        cella_futex_wake((uint64_t)turn, 1);
+    }
+}
 
 /* Sleeps until the object has changed since `seen`. false: the thread has a signal to look at. */
 static bool object_wait(struct cella_open *open, uint32_t seen)
@@ -48,42 +71,54 @@ static void other_changed(struct cella_open *open, uint64_t serial)
     }
 }
 
-static uint64_t pipe_copy(struct pipe *pipe, const struct cella_transfer *transfer, uint64_t done)
+/* With the turn: at most `size` bytes from `at` on in the ring; how many. */
+static uint32_t pipe_copy(struct pipe *pipe, const struct cella_transfer *transfer, uint64_t done,
+                          uint32_t at, uint32_t size)
 {
-    const uint64_t left = transfer->bytes.size - done;
-    const uint32_t room = transfer->writing ? PIPE_SIZE - pipe->used : pipe->used;
-    uint32_t now = left < room ? (uint32_t)left : room;
-    const uint32_t at = (pipe->head + (transfer->writing ? pipe->used : 0)) % PIPE_SIZE;
-    now = now < PIPE_SIZE - at ? now : PIPE_SIZE - at;
-    now = (uint32_t)cella_gather_bytes(&transfer->bytes, done, pipe->bytes + at, now,
-                                       !transfer->writing);
-    if (transfer->writing) {
-        pipe->used += now;
-    } else {
-        pipe->head = (pipe->head + now) % PIPE_SIZE;
-        pipe->used -= now;
+    const uint32_t first = size < PIPE_SIZE - at ? size : PIPE_SIZE - at;
+    uint64_t copied =
+        cella_gather_bytes(&transfer->bytes, done, pipe->bytes + at, first, !transfer->writing);
+    if (copied == first && size > first) { /* round the end */
+        copied += cella_gather_bytes(&transfer->bytes, done + first, pipe->bytes, size - first,
+                                     !transfer->writing);
     }
-    return now;
+    return (uint32_t)copied;
+}
+
+/* Under the lock: what can be done at once with `left` bytes. A count, 0 for the end, or -EAGAIN, -EPIPE. */
+static long pipe_look(const struct pipe *pipe, bool writing, uint64_t left)
+{
+    const uint32_t there = writing ? PIPE_SIZE - pipe->used : pipe->used;
+    if (writing && (pipe->ends & 1) == 0) {
+        return -EPIPE;
+    }
+    if (!writing && there == 0) {
+        return (pipe->ends & 2) != 0 ? -EAGAIN : 0;
+    }
+    if (there == 0 || (writing && left <= PIPE_ATOMIC && there < left)) {
+        return -EAGAIN;
+    }
+    return left < there ? (long)left : (long)there;
 }
 
 /* What can be done at once: bytes, 0 for the end, or -EAGAIN. */
 static long pipe_try(struct pipe *pipe, const struct cella_transfer *transfer, uint64_t done)
 {
-    const uint64_t left = transfer->bytes.size - done;
-    long result = -EAGAIN;
+    const bool writing = transfer->writing;
+    turn_take(&pipe->turns[writing]);
     cella_lock_take(&pipe->lock);
-    const bool other_is_there = (pipe->ends & (transfer->writing ? 1u : 2u)) != 0;
-    const uint32_t room = PIPE_SIZE - pipe->used;
-    if (transfer->writing && !other_is_there) {
-        result = -EPIPE;
-    } else if (!transfer->writing && pipe->used == 0) {
-        result = other_is_there ? -EAGAIN : 0;
-    } else if (!transfer->writing || room >= left || (left > PIPE_ATOMIC && room > 0)) {
-        uint64_t part = pipe_copy(pipe, transfer, done);
-        part += part > 0 ? pipe_copy(pipe, transfer, done + part) : 0; /* round the end */
-        result = part > 0 ? (long)part : -EFAULT;
-    }
+    long result = pipe_look(pipe, writing, transfer->bytes.size - done);
+    const uint32_t at = (pipe->head + (writing ? pipe->used : 0)) % PIPE_SIZE;
     cella_lock_give(&pipe->lock);
+    if (result > 0) {
+        const uint32_t now = pipe_copy(pipe, transfer, done, at, (uint32_t)result);
+        cella_lock_take(&pipe->lock);
+        pipe->head = (pipe->head + (writing ? 0 : now)) % PIPE_SIZE;
+        pipe->used += writing ? now : 0u - now;
+        cella_lock_give(&pipe->lock);
+        result = now > 0 ? (long)now : -EFAULT;
+    }
+    turn_give(&pipe->turns[writing]);
     return result;
 }
 

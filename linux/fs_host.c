@@ -355,7 +355,9 @@ static long host_link(struct fs_entry *from, struct fs_entry *directory, struct 
         result = host_path_take(&second, directory, name);
     }
     directory_changed(directory);
-    from->node->argument = 0;
+    fs_take();
+    from->node->argument = 0; /* what is known of it is old */
+    fs_give();
     return result == 0 ? path_ask(&request, &first, &second, 0) : result;
 }
 
@@ -508,7 +510,11 @@ static long host_change(struct fs_entry *entry, struct fs_file *file,
     }
     if (result == 0 && (change->what & FS_CHANGE_MODE) != 0) {
         result = change_ask(&path, handle, CELLA_FILE_CHMOD, 0, change->mode);
-        entry->node->mode = result == 0 ? fs_type(entry->node) | change->mode : entry->node->mode;
+        if (result == 0) {
+            fs_take();
+            entry->node->mode = fs_type(entry->node) | change->mode;
+            fs_give();
+        }
     }
     if (result == 0 && (change->what & (FS_CHANGE_ACCESSED | FS_CHANGE_MODIFIED)) != 0) {
         result = times_ask(&path, handle, change);

@@ -251,9 +251,9 @@ static void timer_set(struct timer *timer, int64_t interval, int64_t value, bool
     timer->overrun = 0;
 }
 
-/* The common part of the three families: `place` names the timer, or is called under the lock to find it. */
-static long set_call(struct timer *timer, uint64_t wanted, uint64_t old, int64_t unit,
-                     bool absolute)
+/* The common part of the three families. Another thread may have deleted the timer, and made one of another kind there. */
+static long set_call(struct timer *timer, enum timer_kind kind, uint64_t wanted, uint64_t old,
+                     int64_t unit, bool absolute)
 {
     int64_t interval = 0, value = 0, old_interval, old_left;
     if ((wanted != 0 && !cella_user_range(wanted, 32)) ||
@@ -264,7 +264,7 @@ static long set_call(struct timer *timer, uint64_t wanted, uint64_t old, int64_t
         return -EINVAL;
     }
     linux_mutex_take(&timer_lock);
-    if (timer->kind == TIMER_FREE) {
+    if (timer->kind != kind) {
         linux_mutex_give(&timer_lock);
         return -EINVAL;
     }
@@ -311,7 +311,7 @@ static long call_interval(uint64_t which, uint64_t wanted, uint64_t old, bool is
         timers_changed();
         return 0;
     }
-    return set_call(&timers[which], wanted, old, 1000, false);
+    return set_call(&timers[which], TIMER_INTERVAL, wanted, old, 1000, false);
 }
 
 static long call_alarm(uint64_t seconds)
@@ -394,13 +394,32 @@ static long call_create(uint64_t clock, uint64_t event, uint64_t to)
     return 0;
 }
 
+/* Its place; whether it is (still) a timer's, is to be asked under the lock. */
 static struct timer *posix_timer(uint64_t id)
 {
-    if (!timers || (uint32_t)id < 3 || (uint32_t)id >= TIMERS_MAX ||
-        timers[(uint32_t)id].kind != TIMER_POSIX) {
-        return NULL;
+    return timers && (uint32_t)id >= 3 && (uint32_t)id < TIMERS_MAX ? &timers[(uint32_t)id] : NULL;
+}
+
+static long posix_overrun(const struct timer *timer)
+{
+    linux_mutex_take(&timer_lock);
+    const long result = timer->kind == TIMER_POSIX
+                            ? (long)__atomic_load_n(&timer->overrun, __ATOMIC_RELAXED)
+                            : -EINVAL;
+    linux_mutex_give(&timer_lock);
+    return result;
+}
+
+static long posix_delete(struct timer *timer)
+{
+    linux_mutex_take(&timer_lock);
+    const bool is_there = timer->kind == TIMER_POSIX;
+    if (is_there) {
+        timer->kind = TIMER_FREE;
+        timer->due = 0;
     }
-    return &timers[(uint32_t)id];
+    linux_mutex_give(&timer_lock);
+    return is_there ? 0 : -EINVAL;
 }
 
 static bool timer_posix(struct cella_regs *regs, long *ret_result)
@@ -413,27 +432,24 @@ static bool timer_posix(struct cella_regs *regs, long *ret_result)
         return true;
     case __NR_timer_settime:
         if (timer && ARG2(regs) != 0) {
-            *ret_result =
-                set_call(timer, ARG2(regs), ARG3(regs), 1, (ARG1(regs) & TIMER_ABSTIME) != 0);
+            *ret_result = set_call(timer, TIMER_POSIX, ARG2(regs), ARG3(regs), 1,
+                                   (ARG1(regs) & TIMER_ABSTIME) != 0);
         }
         return true;
     case __NR_timer_gettime:
         if (timer) {
-            *ret_result = ARG1(regs) != 0 ? set_call(timer, 0, ARG1(regs), 1, false) : -EFAULT;
+            *ret_result =
+                ARG1(regs) != 0 ? set_call(timer, TIMER_POSIX, 0, ARG1(regs), 1, false) : -EFAULT;
         }
         return true;
     case __NR_timer_getoverrun:
         if (timer) {
-            *ret_result = (long)__atomic_load_n(&timer->overrun, __ATOMIC_RELAXED);
+            *ret_result = posix_overrun(timer);
         }
         return true;
     case __NR_timer_delete:
         if (timer) {
-            linux_mutex_take(&timer_lock);
-            timer->kind = TIMER_FREE;
-            timer->due = 0;
-            linux_mutex_give(&timer_lock);
-            *ret_result = 0;
+            *ret_result = posix_delete(timer);
         }
         return true;
     default:
@@ -528,12 +544,14 @@ static long call_descriptor(const struct cella_regs *regs, bool is_set)
         return -EINVAL;
     }
     if (!is_set) {
-        return ARG1(regs) != 0 ? set_call(timer_of(open), 0, ARG1(regs), 1, false) : -EFAULT;
+        return ARG1(regs) != 0 ? set_call(timer_of(open), TIMER_DESCRIPTOR, 0, ARG1(regs), 1, false)
+                               : -EFAULT;
     }
     if (ARG2(regs) == 0) {
         return -EFAULT;
     }
-    return set_call(timer_of(open), ARG2(regs), ARG3(regs), 1, (ARG1(regs) & 1) != 0);
+    return set_call(timer_of(open), TIMER_DESCRIPTOR, ARG2(regs), ARG3(regs), 1,
+                    (ARG1(regs) & 1) != 0);
 }
 
 bool linux_timer_syscall(struct cella_regs *regs, long *ret_result)

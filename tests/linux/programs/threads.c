@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -252,6 +253,69 @@ static void test_numbers(void)
     printf("numbers: %d again, %d alive\n", again, alive);
 }
 
+/* ------------------------------------------------------------------ pipes of several threads */
+
+#define MESSAGE 4096 /* PIPE_BUF: in one piece */
+#define MESSAGES 500
+
+static int ends[2];
+static _Atomic long messages_bad, messages_got, messages_sum;
+
+/* From memory that is there for the first time when the pipe takes it. */
+static void *pipe_writer(void *argument)
+{
+    for (long i = 0; i < MESSAGES; i++) {
+        char *bytes =
+            mmap(NULL, MESSAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (i % 2 == 0) {
+            memset(bytes, (int)(long)argument, MESSAGE);
+        }
+        messages_bad += write(ends[1], bytes, MESSAGE) != MESSAGE;
+        munmap(bytes, MESSAGE);
+    }
+    return NULL;
+}
+
+static void *pipe_reader(void *argument)
+{
+    for (;;) {
+        char *bytes =
+            mmap(NULL, MESSAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        const long got = read(ends[0], bytes, MESSAGE);
+        if (got <= 0) {
+            munmap(bytes, MESSAGE);
+            return argument;
+        }
+        messages_got += got;
+        messages_sum += bytes[0];
+        for (long i = 1; i < got; i++) {
+            messages_bad += bytes[i] != bytes[0];
+        }
+        munmap(bytes, MESSAGE);
+    }
+}
+
+static void test_pipe(void)
+{
+    pthread_t writers[3], readers[2];
+    pipe(ends);
+    for (long i = 0; i < 2; i++) {
+        pthread_create(&readers[i], NULL, pipe_reader, NULL);
+    }
+    for (long i = 0; i < 3; i++) {
+        pthread_create(&writers[i], NULL, pipe_writer, (void *)(i + 1));
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(writers[i], NULL);
+    }
+    close(ends[1]);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(readers[i], NULL);
+    }
+    close(ends[0]);
+    printf("pipe: %ld bytes, sum %ld, %ld bad\n", messages_got, messages_sum, messages_bad);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "process") == 0) {
@@ -266,6 +330,7 @@ int main(int argc, char **argv)
     test_cancel();
     test_robust();
     test_numbers();
+    test_pipe();
     pthread_t thread;
     pthread_create(&thread, NULL, named, NULL);
     pthread_join(thread, NULL);
