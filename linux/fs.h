@@ -30,7 +30,9 @@ bool linux_user_write(uint64_t to, const void *from, uint64_t size);
  * mmap. fs_map_check says whether an open file can be mapped so (0, or an errno). A shared mapping of it is made between
  * fs_map_begin (0, or an errno) and fs_map_end, and made known with fs_map_add before its first page is filled. Its pages
  * are filled between fs_map_take and fs_map_give, with fs_map_fill; private ones with cella_linux_file_read (zeros behind the
- * end are the caller's). fs_map_write, before one can be stored in that could not. fs_map_remove, when its range goes, writes back what was changed; fs_map_sync is msync.
+ * end are the caller's). fs_map_write, before one can be stored in that could not; fs_map_stored, between take and give, when a
+ * page comes into one with what was stored elsewhere. fs_map_remove, when its range goes, writes back what was changed;
+ * fs_map_sync is msync.
  * docs/adr/0170 has the rules of coherence.
  */
 long fs_map_check(struct cella_open *open, uint32_t rights, bool shared);
@@ -42,6 +44,7 @@ void fs_map_take(struct cella_open *open);
 void fs_map_give(struct cella_open *open);
 long fs_map_fill(struct cella_open *open, uint64_t offset, uint64_t size, void *to);
 void fs_map_write(struct cella_open *open, uint64_t address, uint64_t size);
+void fs_map_stored(struct cella_open *open, uint64_t address, uint64_t size);
 void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size);
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size);
 /*

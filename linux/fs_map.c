@@ -395,19 +395,21 @@ long fs_map_fill(struct cella_open *open, uint64_t offset, uint64_t size, void *
     return fill_held(fs_file_of(open), to, size, offset);
 }
 
-void fs_map_write(struct cella_open *open, uint64_t address, uint64_t size)
+void fs_map_stored(struct cella_open *open, uint64_t address, uint64_t size)
 {
-    struct fs_file *file = fs_file_of(open);
-    if (!file) {
-        return;
-    }
-    struct fs_node *node = file->entry->node;
-    linux_mutex_take(&node->alike);
-    for (struct fs_shared_map *map = node->maps; map; map = map->next) {
+    for (struct fs_shared_map *map = fs_file_of(open)->entry->node->maps; map; map = map->next) {
         map->writable = map->writable || (map->open == open && map->address < address + size &&
                                           address < map->address + map->size);
     }
-    linux_mutex_give(&node->alike);
+}
+
+void fs_map_write(struct cella_open *open, uint64_t address, uint64_t size)
+{
+    if (fs_file_of(open)) {
+        fs_map_take(open);
+        fs_map_stored(open, address, size);
+        fs_map_give(open);
+    }
 }
 
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size)

@@ -173,6 +173,9 @@ static int alias_move(const struct linux_area *before, uint64_t address)
         linux_pages_drop(from, from + SGX_PAGE_SIZE);
     }
     linux_memory_give();
+    if (result > 0) { /* what was stored there is here now, and not yet the file's */
+        fs_map_stored(before->file, page, SGX_PAGE_SIZE);
+    }
     return result;
 }
 

@@ -254,6 +254,9 @@ static void test_twice(void)
         a[2 * PAGE] = (char)i;
         bad += b[i] != i + 2 || b[PAGE] != i;
     }
+    a[PAGE] = 's';
+    bad += b[0] != 's'; /* there it is only read, and the file has it all the same */
+    bad += pread(fd, text, 1, PAGE) != 1 || text[0] != 's';
     pwrite(fd, "file", 4, PAGE);
     bad += memcmp(a + PAGE, "file", 4) != 0 || memcmp(b, "file", 4) != 0;
     a[PAGE] = 'F';
