@@ -26,16 +26,6 @@ static const char *const g_result_names[] = {
 #undef X
 };
 
-/* Before each report (Open Enclave's oe_report_header_t). */
-struct report_header {
-    uint32_t version;
-    uint32_t type;
-    uint64_t size; /* of what follows */
-};
-#define HEADER_VERSION 1u
-#define REPORT_LOCAL 1u
-#define REPORT_REMOTE 2u
-
 /* oe_report_t with its oe_identity_t: what a verified report becomes. */
 struct parsed_report {
     uint64_t size;
@@ -182,27 +172,27 @@ static long remote_report(const struct cella_regs *regs)
     if (quoted.code != CELLA_CODE_BUFFER_TOO_SMALL) {
         return oe_of(quoted);
     }
-    const uint64_t room = sizeof(struct report_header) + size;
+    const uint64_t room = sizeof(struct linux_ego_header) + size;
     const uint64_t address = linux_ego_result_new(room);
     if (address == 0) {
         return OE_OUT_OF_MEMORY;
     }
     quoted =
-        cella_quote_create(data, (void *)(address + sizeof(struct report_header)), size, &size);
+        cella_quote_create(data, (void *)(address + sizeof(struct linux_ego_header)), size, &size);
     if (!cella_is_ok(quoted)) {
         result_free(address);
         return oe_of(quoted);
     }
-    *(struct report_header *)address =
-        (struct report_header){.version = HEADER_VERSION, .type = REPORT_REMOTE, .size = size};
-    result_give(ARG4(regs), ARG5(regs), address, sizeof(struct report_header) + size);
+    *(struct linux_ego_header *)address = (struct linux_ego_header){
+        .version = LINUX_EGO_VERSION, .type = LINUX_EGO_REMOTE, .size = size};
+    result_give(ARG4(regs), ARG5(regs), address, sizeof(struct linux_ego_header) + size);
     return OE_OK;
 }
 
 /* The body that a report in Open Enclave's header starts or, remote, holds. */
 static long body_of(uint64_t report, uint64_t size, struct sgx_report_body *ret_body)
 {
-    struct report_header head;
+    struct linux_ego_header head;
     if (size < sizeof(head)) {
         return OE_INVALID_PARAMETER;
     }
@@ -211,10 +201,10 @@ static long body_of(uint64_t report, uint64_t size, struct sgx_report_body *ret_
     }
     __builtin_memcpy(&head, (const void *)report, sizeof(head));
     const uint64_t at =
-        sizeof(head) + (head.type == REPORT_REMOTE ? offsetof(struct sgx_quote3_signed, body)
-                                                   : offsetof(struct sgx_report, body));
-    if (head.version != HEADER_VERSION || head.size != size - sizeof(head) ||
-        (head.type != REPORT_LOCAL && head.type != REPORT_REMOTE) || size < at ||
+        sizeof(head) + (head.type == LINUX_EGO_REMOTE ? offsetof(struct sgx_quote3_signed, body)
+                                                      : offsetof(struct sgx_report, body));
+    if (head.version != LINUX_EGO_VERSION || head.size != size - sizeof(head) ||
+        (head.type != LINUX_EGO_LOCAL && head.type != LINUX_EGO_REMOTE) || size < at ||
         size - at < sizeof(*ret_body)) {
         return OE_INVALID_PARAMETER;
     }
@@ -227,7 +217,7 @@ static long local_report(const struct cella_regs *regs)
 {
     struct sgx_targetinfo target = {.misc_select = 0}; /* without a target: for nobody */
     struct {
-        struct report_header head;
+        struct linux_ego_header head;
         struct sgx_report report;
     } made;
     uint8_t data[CELLA_REPORT_DATA_SIZE];
@@ -247,15 +237,15 @@ static long local_report(const struct cella_regs *regs)
     if (!cella_is_ok(created)) {
         return oe_of(created);
     }
-    made.head = (struct report_header){
-        .version = HEADER_VERSION, .type = REPORT_LOCAL, .size = sizeof(made.report)};
+    made.head = (struct linux_ego_header){
+        .version = LINUX_EGO_VERSION, .type = LINUX_EGO_LOCAL, .size = sizeof(made.report)};
     return result_copy(&made, sizeof(made), ARG4(regs), ARG5(regs));
 }
 
 /* report, its size, where the parsed one goes */
 static long verify_report(const struct cella_regs *regs)
 {
-    struct report_header head;
+    struct linux_ego_header head;
     struct sgx_report report;
     const uint64_t at = ARG0(regs);
     long result = body_of(at, ARG1(regs), &report.body);
@@ -266,7 +256,7 @@ static long verify_report(const struct cella_regs *regs)
         return -EFAULT;
     }
     __builtin_memcpy(&head, (const void *)at, sizeof(head));
-    if (head.type == REPORT_REMOTE) {
+    if (head.type == LINUX_EGO_REMOTE) {
         cella_trace("ego: remote reports are verified outside, or by the Go module: call", 1002);
         return OE_UNSUPPORTED;
     }

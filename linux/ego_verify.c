@@ -13,15 +13,8 @@
 #include "cella/collateral.h"
 #include "cella/roots.h"
 #include "common/cleanup.h"
-#include "enclave/kernel.h"
+#include "linux/ego.h"
 
-enum oe_result {
-#define X(number, name) name = number,
-#include "linux/ego_results.def"
-#undef X
-};
-
-#define REPORT_HEADER_SIZE 16u   /* oe_report_header_t: version 1, type, size */
 #define EVIDENCE_HEADER_SIZE 32u /* oe_attestation_header_t: version 2 or 3 */
 
 static void free_memory(void **memory)
@@ -99,7 +92,7 @@ static struct cella_span quote_in(const struct ego_verify *verify)
     if (verify->size >= sizeof(version)) {
         memcpy(&version, verify->evidence, sizeof(version));
     }
-    skip = version == 1                   ? REPORT_HEADER_SIZE
+    skip = version == LINUX_EGO_VERSION   ? sizeof(struct linux_ego_header)
            : version == 2 || version == 3 ? EVIDENCE_HEADER_SIZE
                                           : 0;
     skip = skip < verify->size ? skip : 0;

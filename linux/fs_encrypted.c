@@ -199,9 +199,9 @@ static long encrypted_change(struct fs_entry *entry, struct fs_file *file,
 }
 
 /* Kernel memory. */
-static long transfer(struct fs_node *node, bool writing, void *buffer, uint64_t size,
-                     uint64_t offset)
+static long move(struct fs_file *file, bool writing, void *buffer, uint64_t size, uint64_t offset)
 {
+    struct fs_node *node = file->entry->node;
     const long result = run(node, (struct fs_encrypted_call){
                                       .operation = writing ? FS_ENCRYPTED_WRITE : FS_ENCRYPTED_READ,
                                       .buffer = buffer,
@@ -221,7 +221,7 @@ static long encrypted_fill(struct fs_file *file, void *to, uint64_t size, uint64
     long count = bytes ? 0 : -ENOMEM;
     while (bytes && done < size) {
         const uint64_t part = size - done < CHUNK ? size - done : CHUNK;
-        count = transfer(file->entry->node, false, bytes, part, offset + done);
+        count = move(file, false, bytes, part, offset + done);
         if (count <= 0) {
             break;
         }
@@ -237,46 +237,14 @@ static long encrypted_fill(struct fs_file *file, void *to, uint64_t size, uint64
 
 static long encrypted_store(struct fs_file *file, const void *from, uint64_t size, uint64_t offset)
 {
-    return transfer(file->entry->node, true, (void *)(uintptr_t)from, size, offset);
+    return move(file, true, (void *)(uintptr_t)from, size, offset);
 }
 
 /* By way of a buffer: the program's memory may not be there. */
-static long encrypted_transfer(struct fs_file *file, const struct cella_transfer *transfer_wanted,
+static long encrypted_transfer(struct fs_file *file, const struct cella_transfer *transfer,
                                uint64_t offset)
 {
-    struct cella_gather rest = transfer_wanted->bytes;
-    const uint64_t room = rest.size < CHUNK ? rest.size : CHUNK;
-    const bool writing = transfer_wanted->writing;
-    uint8_t *bytes = room > 0 ? fs_new(room) : NULL;
-    uint64_t done = 0;
-    long result = bytes || room == 0 ? 0 : -ENOMEM;
-    while (bytes && rest.size > 0) {
-        uint64_t part = rest.size < room ? rest.size : room;
-        if (writing) {
-            result = fs_pieces_take(&rest, bytes, part);
-            part = result > 0 ? (uint64_t)result : 0;
-        }
-        if (result >= 0 && part > 0) {
-            result = transfer(file->entry->node, writing, bytes, part, offset + done);
-        }
-        if (result > 0 && !writing) {
-            result = fs_pieces_put(&rest, bytes, (uint64_t)result);
-        }
-        if (result <= 0) {
-            break;
-        }
-        done += (uint64_t)result;
-        rest.skip += (uint64_t)result;
-        rest.size -= (uint64_t)result;
-        if ((uint64_t)result < part) {
-            break;
-        }
-    }
-    if (bytes) {
-        cella_zero(bytes, room);
-    }
-    fs_free(bytes, room);
-    return done > 0 ? (long)done : result;
+    return fs_pieces_by_buffer(file, transfer, offset, CHUNK, move);
 }
 
 static long encrypted_sync(struct fs_file *file, bool data_only)

@@ -249,36 +249,17 @@ long fs_content_store(struct fs_file *file, const void *from, uint64_t size, uin
     return count;
 }
 
+static long content_move(struct fs_file *file, bool writing, void *bytes, uint64_t size,
+                         uint64_t offset)
+{
+    return writing ? fs_content_store(file, bytes, size, offset)
+                   : fs_content_fill(file, bytes, size, offset);
+}
+
 long fs_content_transfer(struct fs_file *file, const struct cella_transfer *transfer,
                          uint64_t offset)
 {
-    struct cella_gather rest = transfer->bytes;
-    const uint64_t room = min(rest.size, CHUNK);
-    uint8_t *bytes = room > 0 ? fs_new(room) : NULL;
-    uint64_t done = 0;
-    long result = bytes || room == 0 ? 0 : -ENOMEM;
-    while (bytes && rest.size > 0) {
-        uint64_t part = min(rest.size, room);
-        if (transfer->writing) {
-            result = fs_pieces_take(&rest, bytes, part);
-            part = result > 0 ? (uint64_t)result : 0;
-            result = part > 0 ? fs_content_store(file, bytes, part, offset + done) : result;
-        } else {
-            result = fs_content_fill(file, bytes, part, offset + done);
-            result = result > 0 ? fs_pieces_put(&rest, bytes, (uint64_t)result) : result;
-        }
-        if (result <= 0) {
-            break;
-        }
-        done += (uint64_t)result;
-        rest.skip += (uint64_t)result;
-        rest.size -= (uint64_t)result;
-        if ((uint64_t)result < part) {
-            break;
-        }
-    }
-    fs_free(bytes, room);
-    return done > 0 ? (long)done : result;
+    return fs_pieces_by_buffer(file, transfer, offset, CHUNK, content_move);
 }
 
 void fs_content_cut(struct fs_node *node, uint64_t before, uint64_t now)

@@ -88,3 +88,40 @@ long fs_pieces_take(const struct cella_gather *bytes, void *to, uint64_t size)
     }
     return pieces.failed && done == 0 ? -EFAULT : (long)done;
 }
+
+long fs_pieces_by_buffer(struct fs_file *file, const struct cella_transfer *transfer,
+                         uint64_t offset, uint64_t buffer_max, fs_move *move)
+{
+    struct cella_gather rest = transfer->bytes;
+    const uint64_t room = rest.size < buffer_max ? rest.size : buffer_max;
+    uint8_t *bytes = room > 0 ? fs_new(room) : NULL;
+    uint64_t done = 0;
+    long result = bytes || room == 0 ? 0 : -ENOMEM;
+    while (bytes && rest.size > 0) {
+        uint64_t part = rest.size < room ? rest.size : room;
+        if (transfer->writing) {
+            result = fs_pieces_take(&rest, bytes, part);
+            part = result > 0 ? (uint64_t)result : 0;
+        }
+        if (result >= 0 && part > 0) {
+            result = move(file, transfer->writing, bytes, part, offset + done);
+        }
+        if (result > 0 && !transfer->writing) {
+            result = fs_pieces_put(&rest, bytes, (uint64_t)result);
+        }
+        if (result <= 0) {
+            break;
+        }
+        done += (uint64_t)result;
+        rest.skip += (uint64_t)result;
+        rest.size -= (uint64_t)result;
+        if ((uint64_t)result < part) {
+            break;
+        }
+    }
+    if (bytes) {
+        cella_zero(bytes, room); /* plaintext of encrypted files, too */
+    }
+    fs_free(bytes, room);
+    return done > 0 ? (long)done : result;
+}

@@ -365,6 +365,14 @@ bool fs_pieces_next(struct fs_pieces *pieces, uint64_t max, struct cella_part *r
 /* Plain bytes into a transfer, or out of it; how many, or -EFAULT. */
 long fs_pieces_put(const struct cella_gather *bytes, const void *from, uint64_t size);
 long fs_pieces_take(const struct cella_gather *bytes, void *to, uint64_t size);
+/*
+ * A transfer by way of kernel memory, at most `buffer_max` bytes at a time: the program's may not be there. `move` gives how
+ * many bytes it has moved, or an errno. How many of all were, or the errno of the first.
+ */
+typedef long fs_move(struct fs_file *file, bool writing, void *bytes, uint64_t size,
+                     uint64_t offset);
+long fs_pieces_by_buffer(struct fs_file *file, const struct cella_transfer *transfer,
+                         uint64_t offset, uint64_t buffer_max, fs_move *move);
 
 /* fs_file.c: the class of open files. */
 extern const struct cella_open_class fs_file_class;

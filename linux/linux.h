@@ -14,6 +14,7 @@
 
 #define LINUX_SIGNAL_COUNT 64u
 #define LINUX_NAME_SIZE 16u
+#define LINUX_SI_TIMER (-2) /* si_code: of timer_create */
 
 #define LINUX_PROT_READ 1u
 #define LINUX_PROT_WRITE 2u
@@ -154,7 +155,9 @@ CELLA_KERNEL uint64_t linux_pages_peak(void);
 /* memory.c */
 CELLA_KERNEL cella_result linux_memory_init(uint64_t *ret_stack_top);
 CELLA_KERNEL bool linux_memory_syscall(struct cella_regs *regs, long *ret_result);
-/* 0: the access may be tried again; else the si_code of SIGSEGV, LINUX_FAULT_BUS, or an errno: no memory. */
+/*
+ * memory_fault.c. 0: the access may be tried again; else the si_code of SIGSEGV, LINUX_FAULT_BUS, or an errno: no memory.
+ */
 #define LINUX_FAULT_BUS 0x100
 CELLA_KERNEL int linux_memory_fault(uint64_t address, uint32_t error);
 /* Pages for the program that the kernel chooses, readable and writable; 0: none. */

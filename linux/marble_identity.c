@@ -11,19 +11,13 @@
 #include <string.h>
 
 #include "cella/attest.h"
+#include "linux/ego.h"
 #include "linux/marble.h"
 
 #define SERIAL_BITS 127
 #define HOUR 3600
 #define YEAR (365 * 24 * HOUR)
-#define REPORT_HEADER_VERSION 1u /* oe_report_header_t */
-#define REPORT_REMOTE 2u
 #define REPORT_DATA_SIZE 64u
-
-struct report_header {
-    uint32_t version, type;
-    uint64_t size; /* of what follows */
-};
 
 EVP_PKEY *marble_key(void)
 {
@@ -152,14 +146,14 @@ size_t marble_quote(X509 *certificate, uint8_t **ret_report)
         cella_quote_create(data, NULL, 0, &size).code != CELLA_CODE_BUFFER_TOO_SMALL) {
         return 0;
     }
-    uint8_t *report = malloc(sizeof(struct report_header) + size);
-    if (!report || !cella_is_ok(cella_quote_create(data, report + sizeof(struct report_header),
+    uint8_t *report = malloc(sizeof(struct linux_ego_header) + size);
+    if (!report || !cella_is_ok(cella_quote_create(data, report + sizeof(struct linux_ego_header),
                                                    size, &size))) {
         free(report);
         return 0;
     }
-    const struct report_header header = {
-        .version = REPORT_HEADER_VERSION, .type = REPORT_REMOTE, .size = size};
+    const struct linux_ego_header header = {
+        .version = LINUX_EGO_VERSION, .type = LINUX_EGO_REMOTE, .size = size};
     memcpy(report, &header, sizeof(header));
     *ret_report = report;
     return sizeof(header) + size;

@@ -1,6 +1,7 @@
 /*
- * Between the two halves of the memory manager: memory.c has the address space, memory_file.c what is behind it in files.
- * Side: enclave. Included by these two, memory_code.c and signal_frame.c.
+ * Between the parts of the memory manager: memory.c has the address space, memory_fault.c what happens when it is touched,
+ * memory_file.c what is behind it in files.
+ * Side: enclave. Included by these, memory_code.c and signal_frame.c.
  */
 #ifndef CELLA_LINUX_MEMORY_H
 #define CELLA_LINUX_MEMORY_H
@@ -24,7 +25,10 @@
 /* The lock of areas and pages. No file is closed with it: giving it does that for what was unmapped meanwhile. */
 CELLA_KERNEL void linux_memory_take(void);
 CELLA_KERNEL void linux_memory_give(void);
-/* With the lock, around the only accesses to the program's memory that are made with it: a fault there ends the enclave. */
+/*
+ * memory_fault.c. With the lock, around the only accesses to the program's memory that are made with it: a fault there ends
+ * the enclave.
+ */
 CELLA_KERNEL void linux_memory_touches(bool now);
 extern CELLA_KERNEL uint64_t linux_place_limit; /* mmap finds places below it */
 CELLA_KERNEL bool linux_in_space(uint64_t start, uint64_t size);

@@ -24,7 +24,6 @@
 #define SECONDS_MAX (1ll << 33)
 #define SI_USER 0
 #define SI_TKILL (-6)
-#define SI_TIMER (-2)
 #define BIT(number) (1ull << ((number)-1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
 /* HUP INT QUIT USR1 USR2 TERM WINCH: what the outside may ask for. */
@@ -175,7 +174,7 @@ static uint32_t signal_take(struct linux_thread *thread, uint64_t of,
 {
     uint32_t number = linux_pending_take(&thread->pending, of, ret_info);
     number = number != 0 ? number : linux_pending_take(&process_pending, of, ret_info);
-    if (number != 0 && ret_info->code == SI_TIMER) {
+    if (number != 0 && ret_info->code == LINUX_SI_TIMER) {
         linux_timer_delivered(ret_info->timer, ret_info->overrun);
     }
     return number;

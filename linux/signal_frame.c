@@ -28,7 +28,6 @@
 #define FP_LEGACY_SIZE 576u
 #define MXCSR_DEFAULT 0x1F80u
 #define MXCSR_SETTABLE 0xFFFFu
-#define SI_TIMER (-2)
 
 struct frame_registers {
     uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip;
@@ -124,8 +123,8 @@ void linux_signal_info_fill(uint8_t info[128], uint32_t number,
         *(uint64_t *)(info + 16) = from->value;
         return;
     }
-    *(uint32_t *)(info + 16) = from->code == SI_TIMER ? from->timer : from->process;
-    *(uint32_t *)(info + 20) = from->code == SI_TIMER ? from->overrun : from->user;
+    *(uint32_t *)(info + 16) = from->code == LINUX_SI_TIMER ? from->timer : from->process;
+    *(uint32_t *)(info + 20) = from->code == LINUX_SI_TIMER ? from->overrun : from->user;
     *(uint64_t *)(info + 24) = from->value;
 }
 

@@ -7,7 +7,6 @@
 
 #define POOL_COUNT 1024u /* further real-time signals of the whole process */
 #define FIRST_QUEUED 32u
-#define SI_TIMER (-2)
 #define BIT(number) (1ull << ((number)-1))
 
 struct queued {
@@ -54,7 +53,8 @@ static void entry_free(uint32_t at)
 static bool same_timer(const struct linux_signal_info *pending,
                        const struct linux_signal_info *info)
 {
-    return info->code == SI_TIMER && pending->code == SI_TIMER && pending->timer == info->timer;
+    return info->code == LINUX_SI_TIMER && pending->code == LINUX_SI_TIMER &&
+           pending->timer == info->timer;
 }
 
 /* Under the lock: the pending signal of the same timer; NULL: none. */

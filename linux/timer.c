@@ -18,7 +18,6 @@
 #define CPU_LOOK 1000000ll /* processor time is looked at no more often than this */
 #define TIMER_ABSTIME 1u
 #define TIMERFD_FLAGS (LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)
-#define SI_TIMER (-2)
 #define SI_KERNEL 0x80
 #define SIGALRM_NUMBER 14u
 #define SIGVTALRM_NUMBER 26u
@@ -83,8 +82,8 @@ static void timer_notify(struct timer *timer, uint64_t times)
         }
         return;
     }
-    const struct linux_signal_info info = {.code =
-                                               timer->kind == TIMER_POSIX ? SI_TIMER : SI_KERNEL,
+    const struct linux_signal_info info = {.code = timer->kind == TIMER_POSIX ? LINUX_SI_TIMER
+                                                                              : SI_KERNEL,
                                            .timer = (uint32_t)(timer - timers),
                                            .overrun = (uint32_t)(times - 1),
                                            .value = timer->value};
