@@ -50,7 +50,9 @@ static const char g_run_help[] =
     "A whole program's image (cella sign --program) runs in an enclave as the program would: with\n"
     "the ARGUMENTs, signals and exit status of its own.\n"
     "\n"
-    "  --trace=syscalls   each system call on standard error; images signed for debugging only\n"
+    "  --trace=syscalls   each system call, and what the kernel has to say, on standard error; "
+    "images\n"
+    "                     signed for debugging only\n"
     "  --stats            at the end, what it cost\n";
 
 struct build_line {

@@ -233,7 +233,7 @@ static void as_linux_has_it(void **context)
     for (int i = 0; i < 2; i++) {
         is_inside = i == 1;
         if (is_inside) {
-            CALL(SYS_chdir, W("/work"));
+            CALL(SYS_chdir, W("/scratch"));
         } else {
             assert_int_equal(chdir(root), 0);
         }
@@ -301,9 +301,9 @@ static void much_goes_both_ways(void **context)
     (void)context;
     const long listener = CALL(SYS_socket, W(AF_UNIX), W(SOCK_STREAM), W(0));
     const long client = CALL(SYS_socket, W(AF_UNIX), W(SOCK_STREAM), W(0));
-    assert_int_equal(bind_to(listener, "/work/echo"), 0);
+    assert_int_equal(bind_to(listener, "/scratch/echo"), 0);
     assert_int_equal(CALL(SYS_listen, W(listener), W(5)), 0);
-    assert_int_equal(connect_to(client, "/work/echo"), 0);
+    assert_int_equal(connect_to(client, "/scratch/echo"), 0);
     pthread_create(&threads[0], NULL, echo, (void *)listener);
     pthread_create(&threads[1], NULL, pour, (void *)client);
     long total = 0;
@@ -417,7 +417,7 @@ static void do_something(uint64_t *state)
     const uint64_t random = world_random(state) >> 8;
     const int type = types[random % 3] | SOCK_NONBLOCK;
     const long fd = atomic_load(&shared[(random >> 4) % SHARED]);
-    const char *name = random % 2 ? "@one" : "/work/two";
+    const char *name = random % 2 ? "@one" : "/scratch/two";
     int32_t fds[2];
     switch ((random >> 16) % 12) {
     case 0:
@@ -445,7 +445,7 @@ static void do_something(uint64_t *state)
     }
     case 5:
         swap_in(random >> 4, -1);
-        CALL(SYS_unlink, W("/work/two"));
+        CALL(SYS_unlink, W("/scratch/two"));
         break;
     case 6:
         CALL(SYS_shutdown, W(fd), W(random % 3));
@@ -495,7 +495,7 @@ static int start(void **context)
 {
     static const struct world_mount mounts[] = {
         {.target = "/data", .source = "/data", .kind = CELLA_PROGRAM_MOUNT_HOST},
-        {.target = "/work", .kind = CELLA_PROGRAM_MOUNT_MEMORY}};
+        {.target = "/scratch", .kind = CELLA_PROGRAM_MOUNT_MEMORY}};
     const struct world world = {.mounts = mounts, .mount_count = 2};
     char path[128];
     (void)context;
