@@ -31,8 +31,8 @@ bool linux_user_write(uint64_t to, const void *from, uint64_t size);
  * fs_map_begin (0, or an errno) and fs_map_end, and made known with fs_map_add before its first page is filled. Its pages
  * are filled between fs_map_take and fs_map_give, with fs_map_fill; private ones with cella_linux_file_read (zeros behind the
  * end are the caller's). fs_map_write, before one can be stored in that could not; fs_map_stored, between take and give, when a
- * page comes into one with what was stored elsewhere. fs_map_remove, when its range goes, writes back what was changed;
- * fs_map_sync is msync.
+ * page comes into one with what was stored elsewhere; fs_map_has, there, whether an address still is in one that is kept
+ * alike. fs_map_remove, when its range goes, writes back what was changed; fs_map_sync is msync.
  * docs/adr/0170 has the rules of coherence.
  */
 long fs_map_check(struct cella_open *open, uint32_t rights, bool shared);
@@ -45,6 +45,7 @@ void fs_map_give(struct cella_open *open);
 long fs_map_fill(struct cella_open *open, uint64_t offset, uint64_t size, void *to);
 void fs_map_write(struct cella_open *open, uint64_t address, uint64_t size);
 void fs_map_stored(struct cella_open *open, uint64_t address, uint64_t size);
+bool fs_map_has(struct cella_open *open, uint64_t address);
 void fs_map_remove(struct cella_open *open, uint64_t address, uint64_t size);
 long fs_map_sync(struct cella_open *open, uint64_t address, uint64_t size);
 /*

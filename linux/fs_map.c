@@ -384,6 +384,16 @@ void fs_map_stored(struct cella_open *open, uint64_t address, uint64_t size)
     }
 }
 
+bool fs_map_has(struct cella_open *open, uint64_t address)
+{
+    const struct fs_shared_map *map = fs_file_of(open)->entry->node->maps;
+    while (map &&
+           (map->open != open || address < map->address || address - map->address >= map->size)) {
+        map = map->next;
+    }
+    return map != NULL;
+}
+
 void fs_map_write(struct cella_open *open, uint64_t address, uint64_t size)
 {
     if (fs_file_of(open)) {

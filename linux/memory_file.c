@@ -103,20 +103,22 @@ static bool is_shared_store(const struct linux_area *area)
 }
 
 /*
- * Under the lock: where another mapping of the same open file has this page, which `area` has at `at`; 0: nowhere. Code
- * that is made through one mapping and runs in the other counts on one page: it is where it was used last.
+ * Under the lock and with alike: where another mapping of the same open file has this page, which `area` has at `at`; 0:
+ * nowhere. Code that is made through one mapping and runs in the other counts on one page: it is where it was used last.
+ * A mapping that is going away neither gives nor takes: what is written to the file no longer comes into it.
  */
 static uint64_t alias_find(const struct linux_area *area, uint64_t at)
 {
     const uint64_t offset = area->offset + (at - area->start);
-    for (uint32_t i = 0; is_shared_store(area) && i < linux_space_count(); i++) {
+    const bool takes = is_shared_store(area) && fs_map_has(area->file, at);
+    for (uint32_t i = 0; takes && i < linux_space_count(); i++) {
         const struct linux_area *other = linux_space_at(i);
         if (other->file != area->file || (other->flags & LINUX_AREA_SHARED) == 0 ||
             offset < other->offset || offset - other->offset >= other->end - other->start) {
             continue;
         }
         const uint64_t there = other->start + (offset - other->offset);
-        if (there != at && linux_page_exists(there)) {
+        if (there != at && linux_page_exists(there) && fs_map_has(area->file, there)) {
             return there;
         }
     }
