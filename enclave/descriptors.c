@@ -20,7 +20,7 @@ struct slab {
 _Static_assert(sizeof(struct slab) <= SGX_PAGE_SIZE, "a slab is a page");
 
 struct descriptor {
-    struct cella_open *open;
+    struct cella_open *open; /* changed under the lock, looked at without */
     bool close_on_exec;
 };
 
@@ -220,15 +220,31 @@ bool cella_open_handle_set(struct cella_open *open, int32_t handle)
     return is_free;
 }
 
-/* Under the lock: whether this was the last reference. Then nobody can find the object any more. */
+/* One more, unless the object is being put away, or is nobody's. */
+static bool reference_add(struct cella_open *open)
+{
+    uint32_t count = atomic_load_explicit(&open->references, memory_order_relaxed);
+    while (count != 0) {
+        if (atomic_compare_exchange_weak(&open->references, &count, count + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether this was the last reference. Then nobody can find the object any more. */
 static bool open_is_last(struct cella_open *open)
 {
+    uint32_t count = atomic_load_explicit(&open->references, memory_order_relaxed);
+    while (count > 1) {
+        if (atomic_compare_exchange_weak(&open->references, &count, count - 1)) {
+            return false;
+        }
+    }
     cella_lock_take(&table_lock);
-    const bool ends = atomic_load(&open->references) == 1;
+    const bool ends = atomic_fetch_sub(&open->references, 1) == 1;
     if (ends) {
         open->serial = 0;
-    } else {
-        atomic_fetch_sub(&open->references, 1);
     }
     cella_lock_give(&table_lock);
     return ends;
@@ -250,7 +266,6 @@ long cella_open_close(struct cella_open *open)
     const int32_t handle = open->handle;
     handle_give(handle);
     open->handle = CELLA_NO_HANDLE;
-    atomic_store(&open->references, 0);
     open->data = free_opens;
     free_opens = open;
     cella_lock_give(&table_lock);
@@ -267,18 +282,16 @@ void cella_open_put(struct cella_open *open)
 bool cella_open_take(struct cella_open *open, uint64_t serial)
 {
     cella_lock_take(&table_lock);
-    const bool is_there = serial != 0 && open->serial == serial;
-    if (is_there) {
-        atomic_fetch_add(&open->references, 1);
-    }
+    const bool is_there = serial != 0 && open->serial == serial && reference_add(open);
     cella_lock_give(&table_lock);
     return is_there;
 }
 
-/* Under the lock; NULL: there is no room for it yet, and nothing there. */
+/* NULL: there is no room for it yet, and nothing there. */
 static struct descriptor *descriptor_of(uint64_t fd)
 {
-    struct chunk *chunk = chunks[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT) / CHUNK];
+    struct chunk *chunk = __atomic_load_n(
+        &chunks[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT) / CHUNK], __ATOMIC_ACQUIRE);
     return chunk ? &chunk->descriptors[fd % CHUNK] : NULL;
 }
 
@@ -287,8 +300,8 @@ static void descriptor_put(uint64_t fd, struct cella_open *open, bool close_on_e
     struct chunk *chunk = chunks[cella_index_clamp(fd, CELLA_DESCRIPTOR_COUNT) / CHUNK];
     const uint64_t bit = 1ull << fd % 64;
     uint64_t *word = &chunk->used[fd % CHUNK / 64];
-    chunk->descriptors[fd % CHUNK] =
-        (struct descriptor){.open = open, .close_on_exec = close_on_exec};
+    chunk->descriptors[fd % CHUNK].close_on_exec = close_on_exec;
+    __atomic_store_n(&chunk->descriptors[fd % CHUNK].open, open, __ATOMIC_RELEASE);
     *word = open ? *word | bit : *word & ~bit;
 }
 
@@ -362,18 +375,23 @@ struct cella_open *cella_console_get(uint32_t number)
     return open;
 }
 
+/*
+ * Without the lock: objects' memory never goes away, so a reference may be tried on whatever is there; it counts when the
+ * number still has the object afterwards.
+ */
 struct cella_open *cella_descriptor_get(uint64_t fd)
 {
-    if (fd >= CELLA_DESCRIPTOR_COUNT) {
-        return NULL;
+    const struct descriptor *at = fd < CELLA_DESCRIPTOR_COUNT ? descriptor_of(fd) : NULL;
+    struct cella_open *open = NULL;
+    while (at && (open = __atomic_load_n(&at->open, __ATOMIC_ACQUIRE)) != NULL) {
+        if (!reference_add(open)) {
+            continue; /* it has just been taken out */
+        }
+        if (__atomic_load_n(&at->open, __ATOMIC_ACQUIRE) == open) {
+            break;
+        }
+        cella_open_put(open);
     }
-    cella_lock_take(&table_lock);
-    const struct descriptor *at = descriptor_of(fd);
-    struct cella_open *open = at ? at->open : NULL;
-    if (open) {
-        atomic_fetch_add(&open->references, 1);
-    }
-    cella_lock_give(&table_lock);
     return open;
 }
 

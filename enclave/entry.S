@@ -16,6 +16,8 @@
 #define XSTATE_X87 0x1
 #define XSTATE_XMM 0x46 /* SSE, AVX, and the upper halves of ZMM0 … 15, which are tracked apart: one VZEROALL clears all */
 #define XSTATE_ZMM 0xE0
+#define XSTATE_OPMASK 0x20
+#define XSTATE_ZMM_HIGH 0xC0
 #define XSTATE_SSE 0x2
 #define XSTATE_AVX 0x4
 
@@ -350,10 +352,12 @@ cella_kernel_exit:
         .endr
         jmp     .Lxmm_clear
 .Lclear_zmm:
+        test    $XSTATE_ZMM_HIGH, %al
+        jz      1f
         .irp    n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
         vpxord  %zmm\n, %zmm\n, %zmm\n
         .endr
-        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7
+1:      .irp    n, 0, 1, 2, 3, 4, 5, 6, 7
         kxorw   %k\n, %k\n, %k\n
         .endr
         jmp     .Lvectors_clear
@@ -542,6 +546,8 @@ cella_syscall_entry:
  * struct cella_pair cella_kernel_leave_preserving(the arguments of cella_kernel_leave): the same for callers whose
  * own callers hold values in vector registers, as users of system calls do.
  */
+#define PRESERVED_MASKS 256 /* behind XMM0 … 15 */
+#define PRESERVED_IN_USE 320
         .globl  cella_kernel_leave_preserving
         .hidden cella_kernel_leave_preserving
         .type   cella_kernel_leave_preserving, @function
@@ -566,16 +572,25 @@ cella_kernel_leave_preserving:
         xgetbv
         and     cella_exit_xfrm(%rip), %eax
         mov     %r11, %rcx
-        test    $~XSTATE_SSE, %eax
+        test    $~(XSTATE_SSE | XSTATE_OPMASK), %eax
         jnz     .Lpreserve_some
 
-/* The usual case: XMM registers and nothing else. XSAVE and XRSTOR would take longer than all of this. */
-        sub     $256, %rsp
+/*
+ * The usual case: XMM registers, masks (which stay in use once they were; there is nothing like VZEROUPPER for them) and
+ * nothing else. XSAVE and XRSTOR would take longer than all of this. Processors with masks and SGX have AVX512BW.
+ */
+        sub     $(PRESERVED_IN_USE + 16), %rsp
         and     $-16, %rsp
+        mov     %eax, PRESERVED_IN_USE(%rsp)
         .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
         movaps  %xmm\n, 16 * \n(%rsp)
         .endr
-        mov     %r12, %rdx
+        test    $XSTATE_OPMASK, %al
+        jz      1f
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7
+        kmovq   %k\n, PRESERVED_MASKS + 8 * \n(%rsp)
+        .endr
+1:      mov     %r12, %rdx
         call    cella_kernel_leave
         mov     %rax, %rbx
         mov     %rdx, %r12
@@ -589,10 +604,19 @@ cella_kernel_leave_preserving:
         vzeroupper
 2:      and     $XSTATE_ZMM, %eax
         jz      1f
-        xor     %edx, %edx
+        cmp     $XSTATE_OPMASK, %eax
+        jne     3f
+        testl   $XSTATE_OPMASK, PRESERVED_IN_USE(%rsp)
+        jnz     1f                              /* the program's come into them */
+3:      xor     %edx, %edx
         xrstor64 cella_xstate_initial(%rip)     /* neither SSE nor AVX is named: MXCSR stays */
 1:      .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
         movaps  16 * \n(%rsp), %xmm\n
+        .endr
+        testl   $XSTATE_OPMASK, PRESERVED_IN_USE(%rsp)
+        jz      .Lpreserved
+        .irp    n, 0, 1, 2, 3, 4, 5, 6, 7
+        kmovq   PRESERVED_MASKS + 8 * \n(%rsp), %k\n
         .endr
         jmp     .Lpreserved
 

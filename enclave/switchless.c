@@ -245,12 +245,10 @@ cella_result cella_ocall_switchless(uint32_t number, const void *in, size_t in_s
                                  ret_size);
 }
 
-/* Whether a service's call comes back at once, whatever the host's files and sockets do. */
+/* Whether a service's call comes back at once, whatever the host's files and sockets do, and whoever makes it. */
 static bool comes_back(uint32_t number, const struct cella_call_request *request)
 {
     switch (number) {
-    case CELLA_OCALL_CLOCK:
-        return true;
     case CELLA_OCALL_FILE:
         return request->operation == CELLA_FILE_READ || request->operation == CELLA_FILE_WRITE
                    ? request->a >= 0 || request->a == CELLA_FILE_HERE_WAITS_NOT

@@ -134,6 +134,8 @@ struct cella_td {
     uint32_t outstanding; /* the generated ocall that is being waited for, plus 1; 0: none */
     uint64_t exception_at[TD_EXCEPTIONS_MAX]; /* frames of the levels of in_exception */
     struct linux_thread *program_thread;      /* linux/: the program's thread on this TCS */
+    struct linux_clock_look *clock;           /* linux/: for the vDSO */
+    uint64_t clock_last; /* the latest monotonic time that this thread was told */
     bool
         is_programs_call; /* linux/: the system call at hand is the program's, not the kernel's own libc's */
 };

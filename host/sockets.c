@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -241,8 +242,9 @@ static int64_t do_send(struct cella_service_call *call)
     const size_t size = call->size - head;
     do {
         int64_t result =
-            cella_errno_or(sendto(call->head.handle, call->bytes + head + done, size - done, flags,
-                                  address.size > 0 ? &address.to.any : NULL, address.size));
+            cella_errno_or(syscall(SYS_sendto, call->head.handle, call->bytes + head + done,
+                                   size - done, flags, address.size > 0 ? &address.to.any : NULL,
+                                   address.size)); /* not sendto(), as in files.c */
         if (result < 0 && try_again(call, &result, waits, POLLOUT)) {
             continue;
         }

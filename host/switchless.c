@@ -156,11 +156,11 @@ static void *ecall_worker(void *argument)
     return NULL;
 }
 
-/* Services that need not know which thread asks. */
+/* Services that need not know which thread asks; of the clocks one is the thread's. */
 static bool is_apart(uint32_t number)
 {
     return number == CELLA_OCALL_FILE || number == CELLA_OCALL_SOCKET ||
-           number == CELLA_OCALL_EPOLL || number == CELLA_OCALL_CLOCK;
+           number == CELLA_OCALL_EPOLL;
 }
 
 /* The slot's buffers are the enclave's own slice of an arena. */

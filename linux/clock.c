@@ -1,8 +1,9 @@
 /*
  * Time for the program: the host's clock, carried on by the time stamp counter between two looks.
  * Side: enclave. Called for the program's system calls. There is no trusted time: what hour it is, the host decides.
- * Never lets the monotonic clock go back, nor a field out of its range, whatever host and counter say.
+ * Never lets the monotonic clock go back, nor a field out of its range, whatever host and counter say (clock_look.h).
  */
+#include "linux/clock_look.h"
 #include "linux/linux.h"
 
 #define CLOCK_REALTIME_ID 0u
@@ -23,22 +24,14 @@
 #define COUNT_MIN 5000000ull    /* nanoseconds between two looks that tell the rate */
 #define COUNT_MAX 4000000000ull /* and so far apart that nothing overflows */
 
-/* One look at the host: counter and clocks at the same moment, as far as that can be had. */
-struct look {
+/* What the host says, all at the same moment, as far as that can be had. */
+struct said {
     uint64_t tsc, monotonic, realtime;
 };
 
-static _Atomic uint32_t look_turn; /* odd: being written */
-static struct look latest_look, first_look;
-static _Atomic uint64_t counted_hz; /* of the counter, where the host does not say */
-static _Atomic uint64_t latest_monotonic;
-
-static uint64_t tsc_read(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
-}
+struct linux_clock_look cella_linux_clock;
+static struct said first_said; /* with `turn` odd, as what follows */
+static uint64_t counted_hz;    /* of the counter, where the host does not say */
 
 uint64_t linux_clock_host(uint64_t clock)
 {
@@ -54,71 +47,74 @@ uint64_t linux_clock_host(uint64_t clock)
     return (uint64_t)time.seconds * NANOSECONDS + (uint64_t)time.nanoseconds;
 }
 
-static bool look_get(struct look *ret_look)
-{
-    const uint32_t turn = atomic_load_explicit(&look_turn, memory_order_acquire);
-    *ret_look = latest_look;
-    atomic_thread_fence(memory_order_acquire);
-    return turn != 0 && (turn & 1) == 0 &&
-           atomic_load_explicit(&look_turn, memory_order_relaxed) == turn;
-}
-
 /* The counter's rate, from two looks that lie far enough apart; the host's clock is the measure, as for all time. */
-static void hz_count(const struct look *look)
+static void hz_count(const struct said *said)
 {
-    const uint64_t ticks = look->tsc - first_look.tsc;
-    const uint64_t time = look->monotonic - first_look.monotonic;
-    if (look->monotonic > first_look.monotonic && time >= COUNT_MIN && time < COUNT_MAX &&
+    const uint64_t ticks = said->tsc - first_said.tsc;
+    const uint64_t time = said->monotonic - first_said.monotonic;
+    if (said->monotonic > first_said.monotonic && time >= COUNT_MIN && time < COUNT_MAX &&
         ticks < UINT64_MAX / NANOSECONDS) {
-        atomic_store_explicit(&counted_hz, ticks * NANOSECONDS / time, memory_order_relaxed);
+        counted_hz = ticks * NANOSECONDS / time;
     }
 }
 
-static struct look look_anew(void)
+/* What the look that is being replaced has told at most: the clock stands still until the new one is there, too. */
+static uint64_t told_at_most(const struct linux_clock_look *look, uint64_t tsc)
 {
-    struct look look = {.realtime = linux_clock_host(CLOCK_REALTIME_ID)};
-    look.tsc = tsc_read();
-    look.monotonic = linux_clock_host(CLOCK_MONOTONIC_ID);
-    uint32_t turn = atomic_load(&look_turn);
-    if ((turn & 1) == 0 && atomic_compare_exchange_strong(&look_turn, &turn, turn + 1)) {
-        if (turn == 0) {
-            first_look = look;
-        }
-        hz_count(&look);
-        latest_look = look;
-        atomic_store_explicit(&look_turn, turn + 2, memory_order_release);
-    }
-    return look;
+    const uint64_t max = linux_clock_word(&look->ticks_max);
+    const uint64_t passed = tsc - linux_clock_word(&look->tsc);
+    return linux_clock_word(&look->monotonic) +
+           linux_clock_scaled(passed < max ? passed : max, linux_clock_word(&look->scale));
 }
 
-static uint64_t forward(uint64_t now)
+static void word_set(_Atomic uint64_t *at, uint64_t value)
 {
-    uint64_t before = atomic_load_explicit(&latest_monotonic, memory_order_relaxed);
-    while (now > before) {
-        if (atomic_compare_exchange_weak(&latest_monotonic, &before, now)) {
-            return now;
-        }
+    atomic_store_explicit(at, value, memory_order_relaxed);
+}
+
+/* With `turn` odd. Whoever reads before it was has read the counter before this does. */
+static void look_replace(struct linux_clock_look *look, const struct said *said, bool is_first)
+{
+    if (is_first) {
+        first_said = *said;
     }
-    return before;
+    hz_count(said);
+    const uint64_t hz = cella_kernel.tsc_hz != 0 ? cella_kernel.tsc_hz : counted_hz;
+    const bool is_rate = hz >= HZ_MIN && hz <= HZ_MAX;
+    const uint64_t told = told_at_most(look, linux_clock_tsc());
+    uint64_t latest = linux_clock_word(&look->latest);
+    while (told > latest && !atomic_compare_exchange_weak(&look->latest, &latest, told)) {
+    }
+    word_set(&look->tsc, said->tsc);
+    word_set(&look->monotonic, said->monotonic);
+    word_set(&look->realtime, said->realtime);
+    word_set(&look->scale, is_rate ? (NANOSECONDS << LINUX_CLOCK_SCALE_BITS) / hz : 0);
+    word_set(&look->ticks_max, is_rate ? hz >> LOOK_AGAIN_SHIFT : 0);
+}
+
+static struct said look_anew(void)
+{
+    struct linux_clock_look *look = &cella_linux_clock;
+    struct said said = {.realtime = linux_clock_host(CLOCK_REALTIME_ID)};
+    said.tsc = linux_clock_tsc();
+    said.monotonic = linux_clock_host(CLOCK_MONOTONIC_ID);
+    uint32_t turn = atomic_load(&look->turn);
+    if ((turn & 1) == 0 && atomic_compare_exchange_strong(&look->turn, &turn, turn + 1)) {
+        look_replace(look, &said, turn == 0);
+        atomic_store_explicit(&look->turn, turn + 2, memory_order_release);
+    }
+    return said;
 }
 
 uint64_t linux_clock_now(bool realtime)
 {
-    const uint64_t said = cella_kernel.tsc_hz;
-    const uint64_t hz = said != 0 ? said : atomic_load_explicit(&counted_hz, memory_order_relaxed);
-    struct look look;
-    uint64_t passed = 0;
-    bool usable = hz >= HZ_MIN && hz <= HZ_MAX && look_get(&look);
-    if (usable) {
-        passed = tsc_read() - look.tsc;
-        usable = passed < hz >> LOOK_AGAIN_SHIFT;
+    uint64_t now;
+    uint64_t *last = &cella_td_self()->clock_last;
+    if (linux_clock_read(&cella_linux_clock, last, realtime, &now)) {
+        return now;
     }
-    if (!usable) {
-        look = look_anew();
-        passed = 0;
-    }
-    const uint64_t since = passed == 0 ? 0 : passed * NANOSECONDS / hz;
-    return realtime ? look.realtime + since : forward(look.monotonic + since);
+    const struct said said = look_anew();
+    return realtime ? said.realtime : linux_clock_forward(&cella_linux_clock, last, said.monotonic);
 }
 
 /* Nanoseconds of a clock of clock_gettime(2); an errno below zero. */

@@ -78,6 +78,9 @@ static const char *label_of(const struct linux_area *area)
     if ((area->flags & LINUX_AREA_STACK) != 0) {
         return "[stack]";
     }
+    if (area->start == linux_vdso_at()) {
+        return "[vdso]";
+    }
     for (uint32_t i = 0; i < fs_description.head.loads.count; i++) {
         const struct cella_program_load load = cella_program_load_at(&fs_description, i);
         const struct cella_bytes text =

@@ -58,6 +58,13 @@ CELLA_KERNEL uint32_t linux_pending_take(struct linux_pending *pending, uint64_t
 CELLA_KERNEL void linux_pending_drop(struct linux_pending *pending, uint64_t of);
 
 /* A thread of the program, on one TCS. Those of a slot are kept for the slot's next thread. */
+/* Where a program may read or write, as it was with so many changes of its address space: changes 0, nowhere. */
+#define LINUX_RANGES 8u
+struct linux_range {
+    uint64_t start, end, changes;
+    uint32_t rights;
+};
+
 struct linux_thread {
     struct cella_td *td;
     struct linux_pending pending;
@@ -75,6 +82,7 @@ struct linux_thread {
     bool is_interrupted;  /* it ended with EINTR: begin it again if no handler wanted the signal */
     bool has_quiet_pipe;  /* its EPIPE is no SIGPIPE */
     bool in_call;
+    struct linux_range ranges[LINUX_RANGES]; /* the latest that it asked for, by their addresses */
 };
 
 /* start.c */
@@ -128,8 +136,11 @@ CELLA_KERNEL bool linux_space_remove(uint64_t start, uint64_t end);
 #define LINUX_DEAD_MAX 64u
 CELLA_KERNEL uint32_t linux_space_take_dead(struct cella_open **ret_dead);
 CELLA_KERNEL bool linux_space_protect(uint64_t start, uint64_t end, uint32_t rights);
-/* Whether all of [start, end) belongs to areas with `rights` at least. */
-CELLA_KERNEL bool linux_space_covers(uint64_t start, uint64_t end, uint32_t rights);
+/* Whether all of [start, end) belongs to areas with `rights` at least; then *ret_range (NULL: not wanted) is all of those. */
+CELLA_KERNEL bool linux_space_covers(uint64_t start, uint64_t end, uint32_t rights,
+                                     struct linux_range *ret_range);
+/* Without the lock: counts what took addresses or rights away; never 0. As long as it is the same, a range is what it was. */
+CELLA_KERNEL uint64_t linux_space_changes(void);
 /* The highest free place below `limit`; 0: none. */
 CELLA_KERNEL uint64_t linux_space_place(uint64_t size, uint64_t limit);
 CELLA_KERNEL uint32_t linux_space_count(void);
@@ -251,6 +262,12 @@ CELLA_KERNEL bool linux_clock_syscall(struct cella_regs *regs, long *ret_result)
 CELLA_KERNEL uint64_t linux_clock_now(bool realtime);
 /* A clock of the host in nanoseconds, by its number; 0: it gave none that can be. Processor time is for show only. */
 CELLA_KERNEL uint64_t linux_clock_host(uint64_t clock);
+struct linux_clock_look;
+extern CELLA_KERNEL struct linux_clock_look cella_linux_clock;
+
+/* vdso.c: maps it; where its ELF header is, 0: nowhere. */
+CELLA_KERNEL uint64_t linux_vdso_map(void);
+CELLA_KERNEL uint64_t linux_vdso_at(void);
 
 /* Parts that may not be linked in: absent.c. */
 CELLA_KERNEL bool cella_linux_fs(struct cella_regs *regs, long *ret_result);

@@ -11,6 +11,7 @@
 #define MADV_DONTNEED 4u
 #define MADV_FREE 8u
 #define RIGHTS_ALL 7u
+#define RANGE_SHIFT 20 /* addresses that far apart are remembered apart */
 #define STACK_GAP (1u << 20)
 #define BREAK_MAX (1ull << 34)
 
@@ -92,13 +93,21 @@ bool cella_program_is_in(uint64_t address)
     return address - cella_kernel.base < CELLA_PROGRAM_KERNEL;
 }
 
+/* A thread asks for the same areas again and again: those it remembers, as long as nothing is taken from the space. */
 static bool range_covered(uint64_t address, uint64_t size, uint32_t rights)
 {
     if (!linux_in_space(address, size)) {
         return false;
     }
+    struct linux_thread *thread = linux_thread_self();
+    struct linux_range *known =
+        thread ? &thread->ranges[(address >> RANGE_SHIFT ^ rights) % LINUX_RANGES] : NULL;
+    if (known && known->changes == linux_space_changes() && known->rights == rights &&
+        known->start <= address && known->end >= address + size) {
+        return true;
+    }
     linux_memory_take();
-    const bool covered = linux_space_covers(address, address + size, rights);
+    const bool covered = linux_space_covers(address, address + size, rights, known);
     linux_memory_give();
     return covered;
 }
@@ -276,7 +285,7 @@ static long call_mprotect(const struct cella_regs *regs)
     long result = -ENOMEM;
     if ((rights & LINUX_PROT_WRITE) != 0 && only_reads(start, start + size)) {
         result = -EACCES;
-    } else if (linux_space_covers(start, start + size, 0)) {
+    } else if (linux_space_covers(start, start + size, 0, NULL)) {
         result =
             linux_space_protect(start, start + size, rights) &&
                     ((rights & LINUX_PROT_EXEC) == 0 || linux_pages_open(start, start + size)) &&
@@ -512,7 +521,7 @@ static long call_mincore(const struct cella_regs *regs)
     }
     linux_memory_take();
     const bool covered = linux_in_space(start, count * SGX_PAGE_SIZE) &&
-                         linux_space_covers(start, start + count * SGX_PAGE_SIZE, 0);
+                         linux_space_covers(start, start + count * SGX_PAGE_SIZE, 0, NULL);
     linux_memory_give();
     if (!covered) {
         return -ENOMEM;
@@ -531,7 +540,7 @@ long linux_range_check(const struct cella_regs *regs)
     }
     linux_memory_take();
     const bool covered = size == 0 || (linux_in_space(ARG0(regs), size) &&
-                                       linux_space_covers(ARG0(regs), ARG0(regs) + size, 0));
+                                       linux_space_covers(ARG0(regs), ARG0(regs) + size, 0, NULL));
     linux_memory_give();
     return covered ? 0 : -ENOMEM;
 }

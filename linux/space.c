@@ -12,6 +12,7 @@ static struct linux_area *areas;
 static uint32_t area_count, area_capacity;
 static struct cella_open *dead[LINUX_DEAD_MAX];
 static uint32_t dead_count;
+static _Atomic uint64_t changes = 1;
 
 cella_result linux_space_init(void)
 {
@@ -176,6 +177,7 @@ bool linux_space_remove(uint64_t start, uint64_t end)
     if (!cut(start) || !cut(end)) {
         return false;
     }
+    atomic_fetch_add(&changes, 1);
     const uint32_t at = index_of(start);
     uint32_t last = at;
     while (last < area_count && areas[last].start < end) {
@@ -196,6 +198,7 @@ bool linux_space_protect(uint64_t start, uint64_t end, uint32_t rights)
     if (!cut(start) || !cut(end)) {
         return false;
     }
+    atomic_fetch_add(&changes, 1);
     uint32_t at = index_of(start);
     const uint32_t first = at;
     for (; at < area_count && areas[at].start < end; at++) {
@@ -210,16 +213,29 @@ bool linux_space_protect(uint64_t start, uint64_t end, uint32_t rights)
     return true;
 }
 
-bool linux_space_covers(uint64_t start, uint64_t end, uint32_t rights)
+uint64_t linux_space_changes(void)
 {
-    for (uint32_t at = index_of(start); at < area_count; at++) {
+    return atomic_load_explicit(&changes, memory_order_acquire);
+}
+
+bool linux_space_covers(uint64_t start, uint64_t end, uint32_t rights,
+                        struct linux_range *ret_range)
+{
+    const uint32_t first = index_of(start);
+    for (uint32_t at = first; at < area_count; at++) {
         if (areas[at].start > start || (areas[at].rights & rights) != rights) {
             return false;
         }
-        if (areas[at].end >= end) {
+        start = areas[at].end;
+        if (start >= end) {
+            if (ret_range) {
+                *ret_range = (struct linux_range){.start = areas[first].start,
+                                                  .end = start,
+                                                  .changes = linux_space_changes(),
+                                                  .rights = rights};
+            }
             return true;
         }
-        start = areas[at].end;
     }
     return false;
 }

@@ -242,6 +242,10 @@ static bool auxiliary_make(struct stack *stack)
     if (path_at == 0 || platform_at == 0 || random_at == 0) {
         return false;
     }
+    const uint64_t vdso = linux_vdso_map();
+    if (vdso != 0) {
+        auxiliary(AT_SYSINFO_EHDR, vdso);
+    }
     auxiliary(AT_HWCAP, cpuid[3]);
     auxiliary(AT_PAGESZ, SGX_PAGE_SIZE);
     auxiliary(AT_CLKTCK, CLOCK_TICKS);

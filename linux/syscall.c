@@ -3,6 +3,7 @@
  * Side: enclave. Called by entry.S and by traps. The table is the switch statements of the parts, asked in order.
  * Never lets one through to the host: what nobody answers is ENOSYS, and named in the trace of a debug enclave.
  */
+#include "enclave/descriptors.h"
 #include "linux/linux.h"
 
 #define SIGILL_NUMBER 4u
@@ -22,7 +23,7 @@
 #define SI_KERNEL 0x80
 #define KERNEL_TEXT_MAX (1u << 24)
 
-/* The frequent calls that each descriptor answers by its class: no part of linux/ has an answer of its own. */
+/* The frequent calls that each descriptor answers by its class, or epoll: no part of linux/ has an answer of its own. */
 static bool is_of_descriptors(uint64_t number)
 {
     switch (number) {
@@ -54,12 +55,15 @@ static bool parts_answer(struct cella_regs *regs, long *ret_result)
 static long call_answer(struct cella_regs *regs)
 {
     long result = 0;
-    if (!is_of_descriptors(regs->rax) && parts_answer(regs, &result)) {
+    const bool is_frequent = is_of_descriptors(regs->rax);
+    if (!is_frequent && parts_answer(regs, &result)) {
         return result;
     }
     struct cella_td *td = cella_td_self();
     td->is_programs_call = true;
-    result = cella_kernel_syscall(regs);
+    if (!is_frequent || !cella_descriptor_module.syscall(regs, &result)) {
+        result = cella_kernel_syscall(regs);
+    }
     td->is_programs_call = false;
     return result;
 }

@@ -98,6 +98,7 @@ void linux_thread_enter(struct cella_td *td, const struct cella_regs *regs)
     trap->regs = *regs;
     *(uint32_t *)((uint8_t *)trap + CELLA_TRAP_XSAVE_AT + XSAVE_MXCSR) = MXCSR_DEFAULT;
     td->program_entry = (uint64_t)cella_linux_entry;
+    td->clock = &cella_linux_clock;
     td->kernel_stack = top;
     __asm__ volatile("wrfsbase %0" : : "r"(td->fs_base) : "memory");
     cella_linux_return(trap);

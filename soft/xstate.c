@@ -14,6 +14,9 @@
 #define FX_SW_BYTES 464u
 #define FX_MAGIC1 0x46505853u
 #define FX_XFEATURES (FX_SW_BYTES + 8u)
+#define LEGACY_X87_ST 32u /* ST0 … ST7; before them FCW to FDP, then MXCSR */
+#define LEGACY_X87_END 160u
+#define X87_FCW_INIT 0x37Fu
 #define MXCSR_INIT 0x1F80u
 
 static struct {
@@ -67,6 +70,15 @@ size_t soft_xstate_frame_size(const ucontext_t *context)
     return words[0] == FX_MAGIC1 ? words[1] : SOFT_XSTATE_HEADER;
 }
 
+/* Linux marks x87 as in use in every signal frame, also when it is as after FNINIT; a processor would not. */
+static bool x87_is_initial(const uint8_t *image)
+{
+    static const uint8_t initial[LEGACY_X87_END] = {X87_FCW_INIT & 0xFF, X87_FCW_INIT >> 8};
+    return memcmp(image, initial, SOFT_XSTATE_MXCSR) == 0 &&
+           memcmp(image + LEGACY_X87_ST, initial + LEGACY_X87_ST, LEGACY_X87_END - LEGACY_X87_ST) ==
+               0;
+}
+
 void soft_xstate_save(uint8_t *image, const ucontext_t *context, uint64_t xfrm)
 {
     const uint8_t *frame = (const uint8_t *)context->uc_mcontext.fpregs;
@@ -77,7 +89,7 @@ void soft_xstate_save(uint8_t *image, const ucontext_t *context, uint64_t xfrm)
     } else {
         memcpy(&header.xstate_bv, frame + SOFT_XSTATE_HEADER, sizeof(header.xstate_bv));
     }
-    header.xstate_bv &= xfrm;
+    header.xstate_bv &= x87_is_initial(frame) ? xfrm & ~1ull : xfrm;
     memcpy(image, frame, LEGACY_SIZE);
     memcpy(image + SOFT_XSTATE_HEADER, &header, sizeof(header));
     for (uint32_t i = 2; i < COMPONENTS; i++) {
