@@ -138,8 +138,9 @@ long cella_handle_transfer(struct cella_open *open, const struct cella_transfer 
 /* FIONREAD and TIOCGWINSZ by the host's handle. */
 long cella_handle_control(struct cella_open *open, uint64_t request, uint64_t argument);
 
-/* An iovec array of the libc as a gather; not 0: an errno. */
-long cella_vector_take(uint64_t vector, uint64_t count, struct cella_gather *ret_gather);
+/* An iovec array of the libc as a gather, to be read or (`stored`) stored into; not 0: an errno. */
+long cella_vector_take(uint64_t vector, uint64_t count, bool stored,
+                       struct cella_gather *ret_gather);
 /* entry.S: a copy that ends where there is no memory: the fault is mended, or it says 1. */
 CELLA_KERNEL int cella_host_copy_bytes(void *to, const void *from, size_t size);
 /* Copies between a gather and memory of the kernel, up to a range that is not there; how many bytes. */

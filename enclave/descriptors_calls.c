@@ -54,7 +54,7 @@ static long transfer_one(uint64_t fd, uint64_t at, uint64_t size, int64_t offset
 static long transfer_vector(const struct cella_regs *regs, bool at_offset, bool writing)
 {
     struct cella_transfer transfer = {.offset = -1, .writing = writing};
-    const long result = cella_vector_take(ARG1(regs), ARG2(regs), &transfer.bytes);
+    const long result = cella_vector_take(ARG1(regs), ARG2(regs), !writing, &transfer.bytes);
     if (result != 0) {
         return result;
     }

@@ -52,7 +52,8 @@ long cella_ask_plain(uint32_t service, uint32_t operation, int32_t handle, int64
     return cella_ask(service, &request, NULL, max);
 }
 
-long cella_vector_take(uint64_t vector, uint64_t count, struct cella_gather *ret_gather)
+long cella_vector_take(uint64_t vector, uint64_t count, bool stored,
+                       struct cella_gather *ret_gather)
 {
     uint64_t size = 0;
     if (count > CELLA_VECTOR_MAX) {
@@ -63,7 +64,8 @@ long cella_vector_take(uint64_t vector, uint64_t count, struct cella_gather *ret
     }
     const struct cella_part *parts = (const struct cella_part *)vector;
     for (uint64_t i = 0; i < count; i++) {
-        if (parts[i].size > 0 && !cella_user_range(parts[i].at, parts[i].size)) {
+        if (parts[i].size > 0 && !(stored ? cella_user_writable(parts[i].at, parts[i].size)
+                                          : cella_user_range(parts[i].at, parts[i].size))) {
             return -EFAULT;
         }
         size += parts[i].size;

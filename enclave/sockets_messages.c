@@ -178,7 +178,7 @@ static long call_receive(const struct cella_regs *regs)
     if (!open) {
         return error;
     }
-    if (!cella_user_range(ARG1(regs), ARG2(regs))) {
+    if (!cella_user_writable(ARG1(regs), ARG2(regs))) {
         return -EFAULT;
     }
     const struct cella_gather bytes = CELLA_GATHER_ONE(ARG1(regs), ARG2(regs));
@@ -194,7 +194,7 @@ static long message_send(struct cella_open *open, const struct linux_message *me
                          uint32_t flags)
 {
     struct cella_gather bytes;
-    const long result = cella_vector_take(message->vector, message->vector_count, &bytes);
+    const long result = cella_vector_take(message->vector, message->vector_count, false, &bytes);
     if (result != 0) {
         return result == -EINVAL ? -EMSGSIZE : result;
     }
@@ -211,7 +211,7 @@ static long message_receive(struct cella_open *open, uint64_t at, uint32_t flags
     const struct linux_message message = *header;
     struct cella_call_address answer;
     struct cella_gather bytes;
-    long result = cella_vector_take(message.vector, message.vector_count, &bytes);
+    long result = cella_vector_take(message.vector, message.vector_count, true, &bytes);
     if (result != 0) {
         return result == -EINVAL ? -EMSGSIZE : result;
     }
@@ -234,7 +234,8 @@ static long call_message(uint64_t fd, uint64_t at, uint32_t flags, bool sending)
     if (!open) {
         return error;
     }
-    if (!cella_user_range(at, sizeof(struct linux_message))) {
+    if (!(sending ? cella_user_range(at, sizeof(struct linux_message))
+                  : cella_user_writable(at, sizeof(struct linux_message)))) {
         return -EFAULT;
     }
     if (!sending) {
@@ -251,7 +252,7 @@ static long call_messages(const struct cella_regs *regs, bool sending)
     uint32_t flags = (uint32_t)ARG3(regs);
     uint64_t count = (uint32_t)ARG2(regs);
     count = count < MESSAGES_MAX ? count : MESSAGES_MAX;
-    if (!cella_user_range(ARG1(regs), count * stride)) {
+    if (!cella_user_writable(ARG1(regs), count * stride)) { /* each has a size that is stored */
         return -EFAULT;
     }
     for (uint64_t i = 0; i < count; i++) {

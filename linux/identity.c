@@ -170,6 +170,9 @@ static long capability_head(const struct cella_regs *regs, uint32_t *ret_blocks)
     const uint32_t version = head[0];
     *ret_blocks = version == CAPABILITY_1 ? 1 : 2;
     if (version != CAPABILITY_1 && version != CAPABILITY_2 && version != CAPABILITY_3) {
+        if (!cella_user_writable(ARG0(regs), 4)) {
+            return -EFAULT;
+        }
         head[0] = CAPABILITY_3;
         *ret_blocks = 0;
         return ARG1(regs) == 0 && regs->rax == __NR_capget ? 0 : -EINVAL;
@@ -180,7 +183,10 @@ static long capability_head(const struct cella_regs *regs, uint32_t *ret_blocks)
     if (head[1] != 0 && head[1] != 1 && !linux_thread_of(head[1])) {
         return -ESRCH;
     }
-    return cella_user_range(ARG1(regs), (uint64_t)*ret_blocks * 12) ? 0 : -EFAULT;
+    const uint64_t size = (uint64_t)*ret_blocks * 12;
+    const bool is_there = regs->rax == __NR_capget ? cella_user_writable(ARG1(regs), size)
+                                                   : cella_user_range(ARG1(regs), size);
+    return is_there ? 0 : -EFAULT;
 }
 
 static long capability_get(struct identity *who, const struct cella_regs *regs)

@@ -265,7 +265,7 @@ static long call_message(struct cella_open *open, uint64_t at, uint32_t flags, b
     if (!linux_user_read(&message, at, sizeof(message))) {
         return -EFAULT;
     }
-    long result = cella_vector_take(message.vector, message.vector_count, &bytes);
+    long result = cella_vector_take(message.vector, message.vector_count, !sending, &bytes);
     if (result != 0) {
         return result;
     }
@@ -290,7 +290,7 @@ static long call_receive(struct cella_open *open, const struct cella_regs *regs)
 {
     const struct cella_gather bytes = CELLA_GATHER_ONE(ARG1(regs), ARG2(regs));
     uint32_t unused;
-    if (!cella_user_range(ARG1(regs), ARG2(regs))) {
+    if (!cella_user_writable(ARG1(regs), ARG2(regs))) {
         return -EFAULT;
     }
     const long count = netlink_receive(open, &bytes, (uint32_t)ARG3(regs), &unused);

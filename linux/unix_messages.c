@@ -43,7 +43,7 @@ static long call_receive(struct cella_open *open, const struct cella_regs *regs)
 {
     CELLA_CLEANUP(unix_incoming_done) struct unix_incoming incoming = {0};
     const struct cella_gather bytes = CELLA_GATHER_ONE(ARG1(regs), ARG2(regs));
-    if (!cella_user_range(ARG1(regs), ARG2(regs))) {
+    if (!cella_user_writable(ARG1(regs), ARG2(regs))) {
         return -EFAULT;
     }
     const long count = unix_receive(open, &bytes, (uint32_t)ARG3(regs), &incoming);
@@ -61,7 +61,7 @@ static long message_send(struct cella_open *open, const struct linux_message *me
     struct unix_outgoing outgoing = {.address = message->name,
                                      .address_size = message->name != 0 ? message->name_size : 0};
     struct cella_gather bytes;
-    long result = cella_vector_take(message->vector, message->vector_count, &bytes);
+    long result = cella_vector_take(message->vector, message->vector_count, false, &bytes);
     if (result != 0) {
         return result == -EINVAL && message->vector_count > CELLA_VECTOR_MAX ? -EMSGSIZE : result;
     }
@@ -76,7 +76,7 @@ static long message_receive(struct cella_open *open, uint64_t at,
     const struct unix_socket *socket = open->data;
     const bool close_on_exec = (flags & LINUX_MSG_CMSG_CLOEXEC) != 0;
     struct cella_gather bytes;
-    long result = cella_vector_take(message->vector, message->vector_count, &bytes);
+    long result = cella_vector_take(message->vector, message->vector_count, true, &bytes);
     if (result != 0) {
         return result == -EINVAL && message->vector_count > CELLA_VECTOR_MAX ? -EMSGSIZE : result;
     }
