@@ -111,6 +111,11 @@ bool cella_program_range(uint64_t address, uint64_t size)
              cella_host_copy_bytes(&byte, (const void *)(address + size - 1), 1) == 0));
 }
 
+bool cella_program_writable(uint64_t address, uint64_t size)
+{
+    return cella_program_range(address, size); /* which of it can only be read, the tests in enclaves ask */
+}
+
 static char console_text[4096];
 static size_t console_size;
 bool cella_libc_console(struct cella_regs *regs, long *ret_result)
