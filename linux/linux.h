@@ -226,8 +226,8 @@ CELLA_KERNEL void linux_signal_thread_new(struct linux_thread *thread);
 CELLA_KERNEL uint64_t linux_signal_pending(void);
 CELLA_KERNEL uint32_t linux_signal_take(uint64_t of, struct linux_signal_info *ret_info);
 
-/* timer.c: the signal of a timer is delivered, with so many that came while it was pending. */
-CELLA_KERNEL void linux_timer_delivered(uint32_t timer, uint32_t overrun);
+/* timer.c: the signal of a timer is about to be delivered; what came while it was pending is counted. */
+CELLA_KERNEL void linux_timer_delivered(struct linux_signal_info *info, uint32_t number);
 
 /* signalfd.c */
 CELLA_KERNEL bool linux_signalfd_syscall(struct cella_regs *regs, long *ret_result);

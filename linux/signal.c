@@ -175,7 +175,7 @@ static uint32_t signal_take(struct linux_thread *thread, uint64_t of,
     uint32_t number = linux_pending_take(&thread->pending, of, ret_info);
     number = number != 0 ? number : linux_pending_take(&process_pending, of, ret_info);
     if (number != 0 && ret_info->code == LINUX_SI_TIMER) {
-        linux_timer_delivered(ret_info->timer, ret_info->overrun);
+        linux_timer_delivered(ret_info, number);
     }
     return number;
 }

@@ -99,11 +99,33 @@ static void timer_notify(struct timer *timer, uint64_t times)
     }
 }
 
-void linux_timer_delivered(uint32_t timer, uint32_t overrun)
+/* Under the lock: how often a timer has gone off since this was asked last; when it does next is set. */
+static uint64_t timer_elapse(struct timer *timer)
 {
-    if (timers && timer < TIMERS_MAX) { /* a program may say so itself, by sigqueue */
-        __atomic_store_n(&timers[timer].overrun, overrun, __ATOMIC_RELAXED);
+    const int64_t late = timer->due != 0 ? clock_now(timer->clock) - timer->due : -1;
+    uint64_t times = late >= 0 ? 1 : 0;
+    if (late >= 0 && timer->interval > 0) {
+        times += (uint64_t)(late / timer->interval);
+        timer->due = later(timer->due + (int64_t)(times - 1) * timer->interval, timer->interval);
+    } else if (late >= 0) {
+        timer->due = 0;
     }
+    return times;
+}
+
+/* The thread may be late: what has elapsed until now belongs to this signal. */
+void linux_timer_delivered(struct linux_signal_info *info, uint32_t number)
+{
+    if (!timers || info->timer >= TIMERS_MAX) { /* a program may say so itself, by sigqueue */
+        return;
+    }
+    struct timer *timer = &timers[info->timer];
+    linux_mutex_take(&timer_lock);
+    if (timer->kind == TIMER_POSIX && timer->number == number) {
+        info->overrun += timer->interval > 0 ? (uint32_t)timer_elapse(timer) : 0;
+        timer->overrun = info->overrun;
+    }
+    linux_mutex_give(&timer_lock);
 }
 
 /* Under the lock: what is due is told of; how long until the next one, negative: for ever. */
@@ -115,20 +137,12 @@ static int64_t timers_look(void)
         if (timer->kind == TIMER_FREE || timer->due == 0) {
             continue;
         }
-        int64_t left = timer->due - clock_now(timer->clock);
-        if (left <= 0) {
-            uint64_t times = 1;
-            if (timer->interval > 0) {
-                times += (uint64_t)(-left / timer->interval);
-                timer->due =
-                    later(timer->due + (int64_t)(times - 1) * timer->interval, timer->interval);
-                left = timer->due - clock_now(timer->clock);
-            } else {
-                timer->due = 0;
-            }
+        const uint64_t times = timer_elapse(timer);
+        if (times != 0) {
             timer_notify(timer, times);
         }
         if (timer->due != 0) {
+            int64_t left = timer->due - clock_now(timer->clock);
             const bool is_cpu =
                 timer->clock == CLOCK_PROCESS_CPU_ID || timer->clock == CLOCK_THREAD_CPU_ID;
             /* All threads together use processor time faster than time goes. */
@@ -402,9 +416,7 @@ static struct timer *posix_timer(uint64_t id)
 static long posix_overrun(const struct timer *timer)
 {
     linux_mutex_take(&timer_lock);
-    const long result = timer->kind == TIMER_POSIX
-                            ? (long)__atomic_load_n(&timer->overrun, __ATOMIC_RELAXED)
-                            : -EINVAL;
+    const long result = timer->kind == TIMER_POSIX ? (long)timer->overrun : -EINVAL;
     linux_mutex_give(&timer_lock);
     return result;
 }
@@ -472,7 +484,7 @@ static long descriptor_transfer(struct cella_open *open, const struct cella_tran
     for (;;) {
         const uint32_t seen = atomic_load(&open->changes);
         linux_mutex_take(&timer_lock);
-        uint64_t times = timer->expired;
+        uint64_t times = timer->expired + timer_elapse(timer);
         timer->expired = 0;
         linux_mutex_give(&timer_lock);
         if (times != 0) {

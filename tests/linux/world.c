@@ -113,7 +113,8 @@ bool cella_program_range(uint64_t address, uint64_t size)
 
 bool cella_program_writable(uint64_t address, uint64_t size)
 {
-    return cella_program_range(address, size); /* which of it can only be read, the tests in enclaves ask */
+    return cella_program_range(address,
+                               size); /* which of it can only be read, the tests in enclaves ask */
 }
 
 static char console_text[4096];
