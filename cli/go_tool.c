@@ -14,9 +14,6 @@
 #ifndef CELLA_SOURCE_ROOT
 #define CELLA_SOURCE_ROOT ""
 #endif
-#ifndef CELLA_LIBDIR
-#define CELLA_LIBDIR "lib"
-#endif
 
 /* Go's own resolver and user database instead of the libc's: a program without C of its own is then static. */
 #define STATIC_TAGS "netgo,osusergo"
@@ -80,7 +77,7 @@ static bool add_verifier(void)
     static const struct {
         const char *include, *library;
     } places[] = {
-        {"../include", "../" CELLA_LIBDIR "/openenclave/host"},
+        {"../include", "../lib/openenclave/host"}, /* as upstream lays it, whatever libdir is */
         {CELLA_SOURCE_ROOT "/include", "../compat/openenclave"},
     };
     char folder[SDK_PATH_MAX], header[2 * SDK_PATH_MAX], library[2 * SDK_PATH_MAX];

@@ -35,6 +35,15 @@ export CELLA_QUOTE_ENCLAVES
 BASH_SOURCE=$top/share/openenclave/openenclaverc . "$top/share/openenclave/openenclaverc"
 [ "$(command -v oesign)" = "$top/bin/oesign" ] || fail "openenclaverc does not set PATH"
 
+# EGo's eclient verifies outside through cgo: ego-go says where the headers and the library lie.
+if command -v go >/dev/null || [ -x /usr/local/go/bin/go ]; then
+    flags=$(cd "$work" && PATH=$PATH:/usr/local/go/bin ego-go env CGO_CFLAGS CGO_LDFLAGS) || fail "ego-go env"
+    for place in $(printf '%s\n' "$flags" | tr ' ' '\n' | sed -n 's/^-[IL]//p'); do
+        find "$place" -name liboehostverify.a -o -path '*/openenclave/attestation/verifier.h'
+    done >"$work/places"
+    [ "$(wc -l <"$work/places")" = 2 ] || { echo "$flags"; cat "$work/places"; fail "ego-go does not find what eclient is built from"; }
+fi
+
 # Makefile and pkg-config, with both compilers: an unsigned debug image.
 for compiler in gcc clang; do
     cp -r "$source/tests/openenclave/api" "$work/$compiler"
