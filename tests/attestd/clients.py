@@ -34,8 +34,8 @@ def node_client(cache):
     folder = f"{cache}/node"
     if not os.path.exists(f"{folder}/node_modules/@azure/attestation") or not os.path.exists(f"{folder}/node_modules/jose"):
         os.makedirs(folder, exist_ok=True)
-        run(["npm", "install", "--prefix", folder, "--silent", "--no-audit", "--no-fund", "@azure/attestation@1.0.0",
-             "jose@5"], "the npm registry cannot be reached")
+        run(["npm", "install", "--prefix", folder, "--silent", "--no-audit", "--no-fund", "--fetch-timeout=20000", "--fetch-retries=1",
+             "--fetch-retry-maxtimeout=3000", "@azure/attestation@1.0.0", "jose@5"], "the npm registry cannot be reached")
     shutil.copy(f"{HERE}/client.mjs", f"{folder}/client.mjs")
     return ["node", f"{folder}/client.mjs"]
 

@@ -146,8 +146,8 @@ def node_plugin(program, cache):
     modules = f"{cache}/node"
     os.makedirs(modules, exist_ok=True)
     if not all(os.path.exists(f"{modules}/node_modules/@grpc/{name}/package.json") for name in ("grpc-js", "proto-loader")):
-        run(["npm", "install", "--prefix", modules, "--silent", "--no-audit", "--no-fund", "@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8"],
-            "the npm registry cannot be reached")
+        run(["npm", "install", "--prefix", modules, "--silent", "--no-audit", "--no-fund", "--fetch-timeout=20000", "--fetch-retries=1",
+             "--fetch-retry-maxtimeout=3000", "@grpc/grpc-js@1.14", "@grpc/proto-loader@0.8"], "the npm registry cannot be reached")
     shutil.copy(f"{HERE}/node/kubelet.mjs", f"{modules}/kubelet.mjs")
     with tempfile.TemporaryDirectory(prefix="cella-k8s-") as folder:
         devices(folder)
