@@ -43,7 +43,7 @@ static long transfer_one(uint64_t fd, uint64_t at, uint64_t size, int64_t offset
     if (size > INT64_MAX) {
         return -EINVAL;
     }
-    if (!(writing ? cella_user_range(at, size) : cella_user_writable(at, size))) {
+    if (!cella_user_may(at, size, !writing)) {
         return -EFAULT;
     }
     const struct cella_transfer transfer = {

@@ -64,8 +64,7 @@ long cella_vector_take(uint64_t vector, uint64_t count, bool stored,
     }
     const struct cella_part *parts = (const struct cella_part *)vector;
     for (uint64_t i = 0; i < count; i++) {
-        if (parts[i].size > 0 && !(stored ? cella_user_writable(parts[i].at, parts[i].size)
-                                          : cella_user_range(parts[i].at, parts[i].size))) {
+        if (parts[i].size > 0 && !cella_user_may(parts[i].at, parts[i].size, stored)) {
             return -EFAULT;
         }
         size += parts[i].size;

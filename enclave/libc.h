@@ -75,4 +75,10 @@ static inline bool cella_user_writable(uint64_t address, uint64_t size)
            (!cella_program_writable || cella_program_writable(address, size));
 }
 
+/* Either, for calls that do both. */
+static inline bool cella_user_may(uint64_t address, uint64_t size, bool stored)
+{
+    return stored ? cella_user_writable(address, size) : cella_user_range(address, size);
+}
+
 #endif

@@ -234,8 +234,7 @@ static long call_message(uint64_t fd, uint64_t at, uint32_t flags, bool sending)
     if (!open) {
         return error;
     }
-    if (!(sending ? cella_user_range(at, sizeof(struct linux_message))
-                  : cella_user_writable(at, sizeof(struct linux_message)))) {
+    if (!cella_user_may(at, sizeof(struct linux_message), !sending)) {
         return -EFAULT;
     }
     if (!sending) {

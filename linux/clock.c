@@ -6,15 +6,6 @@
 #include "linux/clock_look.h"
 #include "linux/linux.h"
 
-#define CLOCK_REALTIME_ID 0u
-#define CLOCK_MONOTONIC_ID 1u
-#define CLOCK_PROCESS_CPU_ID 2u
-#define CLOCK_THREAD_CPU_ID 3u
-#define CLOCK_RAW_ID 4u
-#define CLOCK_REALTIME_COARSE_ID 5u
-#define CLOCK_MONOTONIC_COARSE_ID 6u
-#define CLOCK_BOOT_ID 7u
-#define CLOCK_COUNT 12u
 #define NANOSECONDS 1000000000ull
 #define SECONDS_MAX (1ll << 33)
 #define LOOK_AGAIN_SHIFT 5u /* after a 32nd of a second the host is asked again */
@@ -120,17 +111,9 @@ uint64_t linux_clock_now(bool realtime)
 /* Nanoseconds of a clock of clock_gettime(2); an errno below zero. */
 static int64_t clock_value(uint64_t clock)
 {
-    switch (clock) {
-    case CLOCK_REALTIME_ID:
-    case CLOCK_REALTIME_COARSE_ID:
-        return (int64_t)linux_clock_now(true);
-    case CLOCK_MONOTONIC_ID:
-    case CLOCK_RAW_ID:
-    case CLOCK_MONOTONIC_COARSE_ID:
-    case CLOCK_BOOT_ID:
-        return (int64_t)linux_clock_now(false);
-    default:
-        break;
+    bool realtime;
+    if (linux_clock_is_looked_at(clock, &realtime)) {
+        return (int64_t)linux_clock_now(realtime);
     }
     const int32_t dynamic = (int32_t)clock;
     if (dynamic < 0) { /* of a process or thread by number: ours */

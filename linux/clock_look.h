@@ -10,6 +10,19 @@
 
 #include <stdatomic.h>
 
+/* clock_gettime(2) */
+#define CLOCK_REALTIME_ID 0u
+#define CLOCK_MONOTONIC_ID 1u
+#define CLOCK_PROCESS_CPU_ID 2u
+#define CLOCK_THREAD_CPU_ID 3u
+#define CLOCK_RAW_ID 4u
+#define CLOCK_REALTIME_COARSE_ID 5u
+#define CLOCK_MONOTONIC_COARSE_ID 6u
+#define CLOCK_BOOT_ID 7u
+#define CLOCK_REALTIME_ALARM_ID 8u
+#define CLOCK_BOOT_ALARM_ID 9u
+#define CLOCK_COUNT 12u
+
 #define LINUX_CLOCK_LATEST_STEP 65536u /* nanoseconds */
 #define LINUX_CLOCK_SCALE_BITS 32u
 #define LINUX_CLOCK_TRIES 4096u
@@ -22,6 +35,14 @@ struct linux_clock_look {
     _Atomic uint64_t ticks_max; /* so long it is good for; 0: the counter's rate is not known yet */
     _Atomic uint64_t latest;    /* no monotonic time is before it */
 };
+
+/* Whether a clock is one that a look tells, and which of the two. */
+static inline bool linux_clock_is_looked_at(uint64_t clock, bool *ret_realtime)
+{
+    *ret_realtime = clock == CLOCK_REALTIME_ID || clock == CLOCK_REALTIME_COARSE_ID;
+    return *ret_realtime || clock == CLOCK_MONOTONIC_ID || clock == CLOCK_RAW_ID ||
+           clock == CLOCK_MONOTONIC_COARSE_ID || clock == CLOCK_BOOT_ID;
+}
 
 static inline uint64_t linux_clock_word(const _Atomic uint64_t *at)
 {
@@ -49,7 +70,7 @@ static inline uint64_t linux_clock_forward(struct linux_clock_look *look, uint64
     now = now > latest ? now : latest;
     now = now > *last ? now : *last;
     *last = now;
-    while (now - latest > LINUX_CLOCK_LATEST_STEP && now > latest &&
+    while (now > latest && now - latest > LINUX_CLOCK_LATEST_STEP &&
            !atomic_compare_exchange_weak(&look->latest, &latest, now)) {
     }
     return now;

@@ -78,7 +78,7 @@ static const char *label_of(const struct linux_area *area)
     if ((area->flags & LINUX_AREA_STACK) != 0) {
         return "[stack]";
     }
-    if (area->start == linux_vdso_at()) {
+    if ((area->flags & LINUX_AREA_IMAGE) != 0 && area->start == linux_vdso_at()) {
         return "[vdso]";
     }
     for (uint32_t i = 0; i < fs_description.head.loads.count; i++) {

@@ -183,10 +183,8 @@ static long capability_head(const struct cella_regs *regs, uint32_t *ret_blocks)
     if (head[1] != 0 && head[1] != 1 && !linux_thread_of(head[1])) {
         return -ESRCH;
     }
-    const uint64_t size = (uint64_t)*ret_blocks * 12;
-    const bool is_there = regs->rax == __NR_capget ? cella_user_writable(ARG1(regs), size)
-                                                   : cella_user_range(ARG1(regs), size);
-    return is_there ? 0 : -EFAULT;
+    const bool stored = regs->rax == __NR_capget;
+    return cella_user_may(ARG1(regs), (uint64_t)*ret_blocks * 12, stored) ? 0 : -EFAULT;
 }
 
 static long capability_get(struct identity *who, const struct cella_regs *regs)

@@ -57,7 +57,6 @@ CELLA_KERNEL uint32_t linux_pending_take(struct linux_pending *pending, uint64_t
                                          struct linux_signal_info *ret_info);
 CELLA_KERNEL void linux_pending_drop(struct linux_pending *pending, uint64_t of);
 
-/* A thread of the program, on one TCS. Those of a slot are kept for the slot's next thread. */
 /* Where a program may read or write, as it was with so many changes of its address space: changes 0, nowhere. */
 #define LINUX_RANGES 8u
 struct linux_range {
@@ -65,6 +64,7 @@ struct linux_range {
     uint32_t rights;
 };
 
+/* A thread of the program, on one TCS. Those of a slot are kept for the slot's next thread. */
 struct linux_thread {
     struct cella_td *td;
     struct linux_pending pending;

@@ -4,17 +4,11 @@
  * Never has the thread before the first timer is set; a host that wakes it early or late moves time, nothing else.
  */
 #include "enclave/descriptors.h"
+#include "linux/clock_look.h"
 #include "linux/linux.h"
 
 #define TIMERS_MAX 256u
 #define NANOSECONDS 1000000000ll
-#define CLOCK_REALTIME_ID 0u
-#define CLOCK_MONOTONIC_ID 1u
-#define CLOCK_PROCESS_CPU_ID 2u
-#define CLOCK_THREAD_CPU_ID 3u
-#define CLOCK_BOOT_ID 7u
-#define CLOCK_REALTIME_ALARM_ID 8u
-#define CLOCK_BOOT_ALARM_ID 9u
 #define CPU_LOOK 1000000ll /* processor time is looked at no more often than this */
 #define TIMER_ABSTIME 1u
 #define TIMERFD_FLAGS (LINUX_O_CLOEXEC | LINUX_O_NONBLOCK)

@@ -5,21 +5,15 @@
  * Never writes anything of the kernel's but where this thread's clock is, and what it has told.
  */
 #include "abi/program.h"
+#include "enclave/rdrand.h"
 #include "linux/clock_look.h"
 
 #include <asm/unistd.h>
 #include <errno.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define CLOCK_REALTIME_ID 0
-#define CLOCK_MONOTONIC_ID 1
-#define CLOCK_RAW_ID 4
-#define CLOCK_REALTIME_COARSE_ID 5
-#define CLOCK_MONOTONIC_COARSE_ID 6
-#define CLOCK_BOOT_ID 7
 #define NANOSECONDS 1000000000u
 #define RANDOM_FLAGS 7u /* GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE */
-#define RANDOM_TRIES 64
 #define RANDOM_STATE                                                                               \
     64u /* nothing is in it: RDRAND is asked for every word, as getrandom(2) does here */
 #define RANDOM_HOW_MUCH (~0ul)
@@ -69,22 +63,9 @@ __attribute__((always_inline)) static inline bool now_get(bool realtime, uint64_
 int __vdso_clock_gettime(int32_t clock, struct time *to)
 {
     uint64_t now;
-    bool known = false;
-    switch (clock) {
-    case CLOCK_REALTIME_ID:
-    case CLOCK_REALTIME_COARSE_ID:
-        known = now_get(true, &now);
-        break;
-    case CLOCK_MONOTONIC_ID:
-    case CLOCK_RAW_ID:
-    case CLOCK_MONOTONIC_COARSE_ID:
-    case CLOCK_BOOT_ID:
-        known = now_get(false, &now);
-        break;
-    default:
-        break;
-    }
-    if (!known) {
+    bool realtime;
+    if (!linux_clock_is_looked_at((uint32_t)clock, &realtime) ||
+        !(realtime ? now_get(true, &now) : now_get(false, &now))) {
         return (int)call(__NR_clock_gettime, clock, (long)to, 0);
     }
     *to = (struct time){.seconds = (int64_t)(now / NANOSECONDS), .parts = now % NANOSECONDS};
@@ -122,19 +103,6 @@ int64_t __vdso_time(int64_t *to)
     return seconds;
 }
 
-static bool random_word(uint64_t *ret_word)
-{
-    for (int i = 0; i < RANDOM_TRIES; i++) {
-        uint8_t ok;
-        __asm__ volatile("rdrand %0\n\tsetc %1" : "=r"(*ret_word), "=q"(ok) : : "cc");
-        if (ok) {
-            return true;
-        }
-        __builtin_ia32_pause();
-    }
-    return false;
-}
-
 int64_t __vdso_getrandom(void *to, uint64_t size, uint32_t flags, void *state, uint64_t state_size)
 {
     if (state_size == RANDOM_HOW_MUCH && size == 0 && flags == 0) {
@@ -150,7 +118,7 @@ int64_t __vdso_getrandom(void *to, uint64_t size, uint32_t flags, void *state, u
     uint8_t *bytes = to;
     for (uint64_t done = 0; done < size;) {
         uint64_t word;
-        if (!random_word(&word)) {
+        if (!cella_rdrand(&word)) {
             return call(__NR_getrandom, (long)to, (long)size, flags);
         }
         for (uint32_t i = 0; i < sizeof(word) && done < size; i++, word >>= 8) {

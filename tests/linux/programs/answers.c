@@ -30,7 +30,7 @@
 
 #define PAGE 4096
 
-static int file, folder, pipe_ends[2], pair[2], event, epoll, timer_fd, udp, tcp;
+static int file, folder, pipe_ends[2], pair[2], event, epoll, timer_fd, udp;
 static int timer;
 static char file_name[] = "/tmp/answersXXXXXX";
 static char link_name[64];
@@ -54,7 +54,6 @@ static void open_all(void)
     epoll_ctl(epoll, EPOLL_CTL_ADD, pair[0], &wanted);
     timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     bind(udp, (struct sockaddr *)&address, sizeof(address));
     syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &timer);
 }
